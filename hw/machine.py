@@ -1,0 +1,55 @@
+"""The protocol every platform obeys, and what it hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A batch of images at equilibrium on some machine.
+
+    B images, T step limit, K classes; layer l has units of shape `shape_l` (channels, height, width) or (units,).
+    """
+
+    logits: NDArray[np.float64]
+    """(B, K) readout of the final states, in units of the trained network."""
+    logits_by_step: NDArray[np.float64]
+    """(T, B, K) readout after every step: accuracy against settling time."""
+    states: tuple[NDArray[np.generic], ...]
+    """Final state of every computed layer, (B, *shape_l): floats, or integer codes where 1.0 is `one`."""
+    one: int
+    """The code of state 1.0: 1 on float machines, 2**bits - 1 on integer machines."""
+    steps: NDArray[np.int64]
+    """(B,) step at which each image came to rest, or T."""
+    residual: NDArray[np.float64]
+    """(B,) largest change of any state in the last step an image ran, in units of the trained network."""
+    ledger: Ledger
+    """What the machine did."""
+    trace: tuple[NDArray[np.generic], ...] | None = None
+    """On request, every layer's state after every step, (T, B, *shape_l)."""
+
+
+class Machine(Protocol):
+    """A platform with a program on it.
+
+    All machines give the same answers in the limit of no noise and full precision. Use as a context manager: a machine
+    may hold processes and memory, which leaving the context frees, also after an error or Ctrl-C.
+    """
+
+    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
+        """Run the free phase on images (B, *input shape) in [0, 1]."""
+        ...
+
+    def __enter__(self) -> Machine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None: ...
