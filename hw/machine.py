@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.ledger import Ledger
+from hw.ledger import Ledger, merge
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,22 @@ class Machine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None: ...
+
+
+def concatenate(batches: list[Settled]) -> Settled:
+    """The answers to several batches as the answer to one."""
+
+    def joined(name: str, axis: int) -> NDArray[Any]:
+        return np.concatenate([getattr(batch, name) for batch in batches], axis=axis)
+
+    traces = [batch.trace for batch in batches if batch.trace is not None]
+    return Settled(
+        logits=joined("logits", 0),
+        logits_by_step=joined("logits_by_step", 1),
+        states=tuple(np.concatenate(layer) for layer in zip(*(batch.states for batch in batches), strict=True)),
+        one=batches[0].one,
+        steps=joined("steps", 0),
+        residual=joined("residual", 0),
+        ledger=merge([batch.ledger for batch in batches]),
+        trace=tuple(np.concatenate(layer, axis=1) for layer in zip(*traces, strict=True)) if traces else None,
+    )

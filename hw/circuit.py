@@ -1,0 +1,110 @@
+"""What a machine is given to run: wires, neurons, numbers and the places they sit at.
+
+A circuit is plain numpy, so that it can be sent to another process; machines translate it, `mapping` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One link: who is connected to whom, and how strongly.
+
+    kind "conv": weight (C_above, C_below, kh, kw), cross-correlation with stride and zero padding, then pooling over
+    pool_size x pool_size windows ("sum" adds them up, "max" keeps the largest). kind "dense": weight (above, below).
+    """
+
+    kind: Literal["conv", "dense"]
+    weight: NDArray[np.generic]
+    below: Shape
+    above: Shape
+    stride: int = 1
+    padding: int = 0
+    pooling: Literal["none", "sum", "max"] = "none"
+    pool_size: int = 1
+    up_shift: int = 0
+    """Left shift of what this wire sends up, onto the binary point of the accumulators above (integers only)."""
+    down_shift: int = 0
+    """The same for what it sends down."""
+
+
+@dataclass(frozen=True)
+class FloatNeuron:
+    """s = clip(drive + b, 0, 1) in floating point."""
+
+    one = 1
+
+
+@dataclass(frozen=True)
+class FixedNeuron:
+    """s = clip((drive + b) >> exponent, 0, 2**state_bits - 1) in integers; the bias carries the half for rounding."""
+
+    state_bits: int
+    exponents: tuple[int, ...]
+    """Binary point of the accumulators of every computed layer."""
+
+    @property
+    def one(self) -> int:
+        """The code of state 1.0."""
+        return int(2**self.state_bits - 1)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Layers 0 (the input) to L in a chain, wire l joining layer l - 1 to layer l."""
+
+    wires: tuple[Wire, ...]
+    biases: tuple[NDArray[np.generic], ...]
+    """Of every computed layer, broadcastable to its states: (C, 1, 1) or (units,)."""
+    neuron: FloatNeuron | FixedNeuron
+    readout: Wire | None
+    """Linear map of the last layer to class scores outside the dynamics; None: the last layer is the output."""
+    readout_bias: NDArray[np.generic]
+    logit_scale: float
+    """Class scores in units of the trained network = readout value * logit_scale."""
+    traffic: tuple[NDArray[np.float64], ...]
+    """Of layers 0..L, (units, len(hw.ledger.COLUMNS)): what one message of each unit causes."""
+    cores: tuple[int, ...]
+    """Of layers 0..L, neuromorphic cores used."""
+
+    @property
+    def input_shape(self) -> Shape:
+        """(C, H, W) of one image."""
+        return self.wires[0].below
+
+    @property
+    def layers(self) -> tuple[Shape, ...]:
+        """Shapes of layers 0..L."""
+        return (self.wires[0].below, *(wire.above for wire in self.wires))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return (self.wires[-1] if self.readout is None else self.readout).above[0]
+
+    def encode(self, images: NDArray[np.floating]) -> NDArray[np.generic]:
+        """Images (B, C, H, W) in [0, 1] as the codes of layer 0: float32, or integers 0..one."""
+        check_images(images, self.input_shape)
+        if isinstance(self.neuron, FloatNeuron):
+            return images.astype(np.float32)
+        return np.rint(images * self.neuron.one).astype(np.int32)
+
+
+def check_images(images: NDArray[np.floating], shape: Shape) -> None:
+    """Refuse a batch that no machine can read: wrong shape, empty, NaN, outside [0, 1]."""
+    if images.shape[1:] != shape:
+        raise ValueError(f"images are {images.shape[1:]}, the machine reads {shape}")
+    if not len(images):
+        raise ValueError("no images: the batch is empty")
+    wrong = np.argwhere(~((images >= 0.0) & (images <= 1.0)))  # NaN is wrong too
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise ValueError(f"images must lie in [0, 1]: image {place[0]} holds {images[place]} at {place[1:]}")

@@ -1,0 +1,63 @@
+"""What all our Lava process models share: the tick within a batch, and ports that report when they block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hw.lava.compat  # noqa: F401, I001 - before Lava
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.lava.board import Place
+
+
+class Ticking(PyLoihiProcessModel):
+    """Counts Lava time steps 1, 2, ... as ticks 0..T of one batch after another.
+
+    Tick 0 loads: states are reset, the input is sent. Tick t computes step t of the dynamics, from what was sent at
+    tick t - 1, because every link passes its sums on one time step after it received the states.
+    """
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.steps: int = proc_params["steps"]
+        self.place: Place = proc_params["place"]
+
+    @property
+    def tick(self) -> int:
+        """0..T within the current batch."""
+        return int((self.time_step - 1) % (self.steps + 1))
+
+    def run_spk(self) -> None:
+        """One Lava time step."""
+        self.place.beat(self.time_step)
+        self.advance(self.tick)
+
+    def advance(self, tick: int) -> None:
+        """What the process does at this tick: send what is due, then receive, so that no cycle of processes blocks."""
+        raise NotImplementedError
+
+    def receive(self, port: str) -> NDArray[Any]:
+        """Receive from a port; where several are connected to it, Lava adds up what they sent."""
+        self.place.wait(port)
+        data: NDArray[Any] = getattr(self, port).recv()
+        self.place.go()
+        return data
+
+    def send(self, port: str, data: NDArray[Any]) -> None:
+        """Send to everything connected to a port."""
+        self.place.wait(port)
+        getattr(self, port).send(data)
+        self.place.go()
+
+    def connected(self, port: str) -> bool:
+        """Whether anything is at the other end."""
+        return bool(getattr(self, port).csp_ports)
+
+
+def spikes(active: NDArray[np.bool_], traffic: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(columns, B) events that these units cause by sending: active (*shape, B), traffic (columns, units)."""
+    counted: NDArray[np.floating] = traffic @ active.reshape(traffic.shape[1], -1).astype(traffic.dtype)
+    return counted
