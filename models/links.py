@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_weight
 
 from models.pooling import PoolKind, as_pool_kind, pool, unpool
 
@@ -37,7 +38,7 @@ class ConvLink:
     pooling: PoolKind = "none"
     pool_size: int = 1
 
-    kind = "conv"
+    kind: ClassVar[Literal["conv"]] = "conv"
 
     def __post_init__(self) -> None:
         as_pool_kind(self.pooling)
@@ -48,9 +49,13 @@ class ConvLink:
         if self.stride < 1 or self.padding < 0 or self.pool_size < 1:
             raise ValueError(f"stride {self.stride}, padding {self.padding}, pool size {self.pool_size} make no sense")
         if (self.pooling == "none") != (self.pool_size == 1):
-            raise ValueError(f"pooling {self.pooling!r} of size {self.pool_size}: 'none' has size 1, all others 2 or more")
+            raise ValueError(
+                f"pooling {self.pooling!r} of size {self.pool_size}: 'none' has size 1, all others 2 or more"
+            )
         if min(self.above) < 1:
-            raise ValueError(f"nothing is left above: {self.below} through {tuple(self.weight.shape)} gives {self.above}")
+            raise ValueError(
+                f"nothing is left above: {self.below} through {tuple(self.weight.shape)} gives {self.above}"
+            )
 
     @property
     def summed(self) -> Shape:
@@ -80,13 +85,11 @@ class ConvLink:
             (size + 2 * self.padding - kernel) % self.stride
             for size, kernel in zip(self.below[1:], self.weight.shape[2:], strict=True)
         ]
-        return F.conv_transpose2d(
-            spread, self.weight, stride=self.stride, padding=self.padding, output_padding=missing
-        )
+        return F.conv_transpose2d(spread, self.weight, stride=self.stride, padding=self.padding, output_padding=missing)
 
     def correlate(self, below: Tensor, above: Tensor, switch: Tensor | None = None) -> Tensor:
         """dPhi/dW summed over the batch: every weight sees only the two states it joins. Shape of the weight."""
-        return torch.nn.grad.conv2d_weight(
+        return conv2d_weight(
             below, list(self.weight.shape), self._unpool(above, switch), stride=self.stride, padding=self.padding
         )
 
@@ -110,7 +113,7 @@ class DenseLink:
     bias: Tensor
     below: Shape
 
-    kind = "dense"
+    kind: ClassVar[Literal["dense"]] = "dense"
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.weight.shape[1] != prod(self.below):

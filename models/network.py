@@ -34,7 +34,9 @@ class EPNetwork:
         if self.readout is not None and self.readout.below != self.links[-1].above:
             raise ValueError(f"the readout reads {self.readout.below}, the last layer is {self.links[-1].above}")
         if self.readout is None and len(self.links[-1].above) != 1:
-            raise ValueError(f"without a readout the last layer must be flat, one unit per class: {self.links[-1].above}")
+            raise ValueError(
+                f"without a readout the last layer must be flat, one unit per class: {self.links[-1].above}"
+            )
 
     @property
     def input_shape(self) -> Shape:
@@ -126,9 +128,7 @@ def build_network(
         if isinstance(layer, Conv):
             weight = _draw((layer.channels, below[0], layer.kernel, layer.kernel), layer.gain, generator)
             bias = torch.zeros(layer.channels)
-            links.append(
-                ConvLink(weight, bias, below, layer.stride, layer.padding, layer.pooling, layer.pool_size)
-            )
+            links.append(ConvLink(weight, bias, below, layer.stride, layer.padding, layer.pooling, layer.pool_size))
         else:
             weight = _draw((layer.units, torch.Size(below).numel()), layer.gain, generator)
             links.append(DenseLink(weight, torch.zeros(layer.units), below))

@@ -35,7 +35,7 @@ def unpool(kind: PoolKind, size: int, above: Tensor, shape: tuple[int, ...], swi
     if kind == "max":
         if switch is None:
             raise ValueError("unpooling a max needs the switch of the `up` pass")
-        return F.max_unpool2d(above, switch, size, output_size=list(shape))
+        return F.max_unpool2d(above, switch, [size, size], output_size=list(shape))
     spread = above.repeat_interleave(size, dim=-2).repeat_interleave(size, dim=-1) / size**2
     rows, columns = shape[0] - spread.shape[-2], shape[1] - spread.shape[-1]
     return F.pad(spread, (0, columns, 0, rows)) if rows or columns else spread

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hw.circuit import Circuit, FixedNeuron
-from hw.ledger import COLUMNS, Ledger, merge
+from hw.ledger import COLUMNS, Ledger
 from hw.machine import Settled, concatenate
 
 
@@ -181,9 +181,7 @@ class Digital:
         return self.arithmetic.exact(sums, self.circuit.wires[index].up_shift), switch
 
     def _down(self, index: int, above: Tensor, switch: Tensor | None) -> Tensor:
-        return self.arithmetic.exact(
-            self.operators[index].down(above, switch), self.circuit.wires[index].down_shift
-        )
+        return self.arithmetic.exact(self.operators[index].down(above, switch), self.circuit.wires[index].down_shift)
 
     def _read(self, last: Tensor) -> Tensor:
         if self.readout is None:

@@ -15,7 +15,7 @@ def _hashable(cls: Any = None, /, **options: Any) -> Any:
     return _dataclass(**options) if cls is None else _dataclass(**options)(cls)
 
 
-dataclasses.dataclass = _hashable  # type: ignore[assignment]
+dataclasses.dataclass = _hashable
 try:
     import lava.magma.compiler.var_model  # noqa: F401
 finally:

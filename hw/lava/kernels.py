@@ -1,8 +1,9 @@
 """What a link computes, in numpy and BLAS: sums for the layer above and, transposed, for the layer below.
 
 Layout: the batch comes last, (C, H, W, B) or (units, B). Then every copy of a shifted window is one of long contiguous
-rows, and a convolution is one matrix product. Linear pooling is fused into the kernel: a convolution of stride s under a
-k x k window sum is a convolution of stride s * k with the kernel added up over the window, 4 x fewer products for k = 2.
+rows, and a convolution is one matrix product. Linear pooling is fused into the kernel: a convolution of stride s under
+a k x k window sum is a convolution of stride s * k with the kernel added up over the window, fewer products by half for
+k = 2 and a 3 x 3 kernel.
 
 Integers travel through float32 BLAS. That is exact: products and partial sums of a valid program stay below 2**23 in
 magnitude, float32 holds every integer to 2**24, and whole-number sums in that range round nowhere, in any order.

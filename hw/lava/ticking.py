@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import hw.lava.compat  # noqa: F401, I001 - before Lava
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-
 import numpy as np
+from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
+import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.board import Place
 
 

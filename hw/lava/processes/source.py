@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import hw.lava.compat  # noqa: F401, I001 - before Lava
+import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
@@ -12,12 +12,11 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
-import numpy as np
 from numpy.typing import NDArray
 
-from hw.ledger import COLUMNS
+import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.ticking import Ticking, spikes
+from hw.ledger import COLUMNS
 
 
 class Source(AbstractProcess):

@@ -1,0 +1,83 @@
+"""Networks and programs as circuits, the plain numpy form that machines run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Wire
+from mapping.place import cores_used, place, traffic
+from mapping.program import Program
+from models.links import DenseLink, Link
+from models.network import EPNetwork
+
+
+def circuit_of(source: EPNetwork | Program) -> Circuit:
+    """A network as a circuit of floats, a program as one of integers."""
+    return _of_network(source) if isinstance(source, EPNetwork) else _of_program(source)
+
+
+def _of_network(network: EPNetwork) -> Circuit:
+    links, readout = network.links, network.readout
+    cores = place((network.input_shape, *network.layers))
+    return Circuit(
+        wires=tuple(_float_wire(link) for link in links),
+        biases=tuple(link.spread_bias().numpy().astype(np.float32) for link in links),
+        neuron=FloatNeuron(),
+        readout=None if readout is None else _float_wire(readout),
+        readout_bias=np.zeros(network.classes) if readout is None else readout.bias.numpy().astype(np.float64),
+        logit_scale=1.0,
+        traffic=traffic(links, cores),
+        cores=cores_used(cores),
+    )
+
+
+def _of_program(program: Program) -> Circuit:
+    links = [link.operator(link.weight) for link in program.links]
+    cores = place((program.links[0].below, *(link.above for link in links)))
+    exponents, readout = program.exponents, program.readout
+    wires = []
+    for index, link in enumerate(program.links):
+        down = exponents[index - 1] - link.exponent if index else 0
+        wires.append(_wire(links[index], link.weight, exponents[index] - link.exponent, down))
+    scale = 1 / program.one if readout is None else 2.0**-readout.exponent / program.one
+    return Circuit(
+        wires=tuple(wires),
+        biases=tuple(
+            link.bias.reshape(-1, *[1] * (len(operator.above) - 1))
+            for link, operator in zip(program.links, links, strict=True)
+        ),
+        neuron=FixedNeuron(program.state_bits, exponents),
+        readout=None if readout is None else _wire(readout.operator(readout.weight), readout.weight, 0, 0),
+        readout_bias=np.zeros(links[-1].above[0]) if readout is None else readout.bias.astype(np.float64),
+        logit_scale=scale,
+        traffic=traffic(links, cores),
+        cores=cores_used(cores),
+    )
+
+
+def _float_wire(link: Link) -> Wire:
+    weight = link.weight.numpy().astype(np.float32)
+    if not isinstance(link, DenseLink) and link.pooling == "average":
+        weight = weight / np.float32(link.pool_size**2)
+    return _wire(link, weight, 0, 0)
+
+
+def _wire(link: Link, weight: NDArray[Any], up_shift: int, down_shift: int) -> Wire:
+    if isinstance(link, DenseLink):
+        return Wire("dense", weight, link.below, link.above, up_shift=up_shift, down_shift=down_shift)
+    return Wire(
+        "conv",
+        weight,
+        link.below,
+        link.above,
+        link.stride,
+        link.padding,
+        # averages are sums: one over the window is in the weights already
+        "sum" if link.pooling == "average" else link.pooling,
+        link.pool_size,
+        up_shift,
+        down_shift,
+    )

@@ -1,0 +1,65 @@
+"""Onto the machines: a network or program becomes a machine that settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from hw.digital.machine import Digital
+from hw.lava.machine import Lava
+from mapping.circuit import circuit_of
+from mapping.program import Program, ProgramLink
+from models.links import Link, with_tensors
+from models.network import EPNetwork
+
+
+def to_digital(
+    source: EPNetwork | Program,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    tolerance: float | None = None,
+    device: str = "cpu",
+) -> Digital:
+    """The digital reference: a network in float32, a program in bit-exact integers, on "cpu" or "cuda"."""
+    if isinstance(source, EPNetwork):
+        placed = source.map_parameters(lambda tensor: tensor.to(device, torch.float32))
+        links: tuple[Link, ...] = placed.links
+        readout: Link | None = placed.readout
+    else:
+        links = tuple(_integers(link, device) for link in source.links)
+        readout = None if source.readout is None else _integers(source.readout, device)
+    return Digital(
+        circuit_of(source), links, readout, steps=steps, batch_size=batch_size, tolerance=tolerance, device=device
+    )
+
+
+def to_lava(
+    source: EPNetwork | Program,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    tolerance: float | None = None,
+    delta_threshold: int | None = None,
+    stall_s: float = 60.0,
+    process_models: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Lava:
+    """A Lava graph: a network in float, a program in fixed point, or in fixed point sending only changes of at least
+    `delta_threshold` codes."""
+    return Lava(
+        circuit_of(source),
+        steps=steps,
+        batch_size=batch_size,
+        tolerance=tolerance,
+        delta_threshold=delta_threshold,
+        stall_s=stall_s,
+        process_models=process_models,
+        progress=progress,
+    )
+
+
+def _integers(link: ProgramLink, device: str) -> Link:
+    operator = link.operator(link.weight)
+    return with_tensors(operator, operator.weight.to(device), operator.bias.to(device))

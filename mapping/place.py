@@ -1,0 +1,106 @@
+"""Placement: which core a unit sits on, and what one message of it then causes.
+
+A core holds at most 1024 units (Loihi 1, Davies et al. 2018). Layers fill cores one after another, each starting on a
+fresh core, in the order of the chain; four cores share a tile of the mesh, eight tiles a row (Loihi 1: 8 x 4 tiles).
+The input layer has cores too: something has to send its messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hw.ledger import COLUMNS
+from models.links import ConvLink, DenseLink, Link, Shape
+
+UNITS_PER_CORE = 1024
+CORES_PER_TILE = 4
+TILES_PER_ROW = 8
+
+
+def place(layers: Sequence[Shape]) -> tuple[NDArray[np.int64], ...]:
+    """Core of every unit of every layer, (units,) each."""
+    first, cores = 0, []
+    for shape in layers:
+        units = prod(shape)
+        used = ceil(units / UNITS_PER_CORE)
+        # an even split: no core of a layer is fuller than the others
+        cores.append(first + np.arange(units) * used // units)
+        first += used
+    return tuple(cores)
+
+
+def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float64], ...]:
+    """Per layer 0..L, (units, columns of `hw.ledger.COLUMNS`) what one message of each unit causes.
+
+    Fan-out counts every weight a unit meets: under pooling those of all windows it reaches, as the weights are stored.
+    A unit sends one message to each core that holds a unit it is joined to, above or below, over the Manhattan distance
+    between their tiles. The input is clamped: nothing is sent down to it.
+    """
+    ones = [_with_ones(link) for link in links]
+    tables = []
+    for layer, places in enumerate(cores):
+        table = np.zeros((len(places), len(COLUMNS)))
+        reached = []
+        if layer < len(links):
+            table[:, COLUMNS.index("synops_up")] = _fan_out(links[layer])
+            reached.append((lambda mask, link=ones[layer]: _down(link, mask), cores[layer + 1]))
+        if layer >= 2:
+            table[:, COLUMNS.index("synops_down")] = _fan_in(links[layer - 1])
+            reached.append((lambda mask, link=ones[layer - 1]: _up(link, mask), cores[layer - 1]))
+        for sees, targets in reached:
+            for core in np.unique(targets):
+                sent = sees(targets == core) > 0.5
+                ew, ns = _distance(places, int(core))
+                table[:, COLUMNS.index("messages")] += sent
+                table[:, COLUMNS.index("hops_ew")] += sent * ew
+                table[:, COLUMNS.index("hops_ns")] += sent * ns
+        table[:, COLUMNS.index("spikes")] = 1
+        tables.append(table)
+    return tuple(tables)
+
+
+def cores_used(cores: Sequence[NDArray[np.int64]]) -> tuple[int, ...]:
+    """Number of cores of every layer."""
+    return tuple(len(np.unique(places)) for places in cores)
+
+
+def _with_ones(link: Link) -> Link:
+    weight = torch.ones(link.weight.shape, dtype=torch.float64)
+    bias = torch.zeros(link.bias.shape, dtype=torch.float64)
+    if isinstance(link, DenseLink):
+        return DenseLink(weight, bias, link.below)
+    # who is joined to whom is the same for every linear pooling, and for a max over all its possible winners
+    pooling = "average" if link.pooling == "max" else link.pooling
+    return ConvLink(weight * link.pool_size**2, bias, link.below, link.stride, link.padding, pooling, link.pool_size)
+
+
+def _fan_out(link: Link) -> NDArray[np.float64]:
+    """(units below,) weights each unit below is multiplied with on the way up."""
+    return _down(_with_ones(link), np.ones(prod(link.above), bool))
+
+
+def _fan_in(link: Link) -> NDArray[np.float64]:
+    """(units above,) weights each unit above is multiplied with on the way down."""
+    return _up(_with_ones(link), np.ones(prod(link.below), bool))
+
+
+def _down(link: Link, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    sums = link.down(torch.as_tensor(mask, dtype=torch.float64).view(1, *link.above))
+    return np.rint(sums.flatten().numpy())
+
+
+def _up(link: Link, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    sums = link.up(torch.as_tensor(mask, dtype=torch.float64).view(1, *link.below))[0]
+    return np.rint(sums.flatten().numpy())
+
+
+def _distance(places: NDArray[np.int64], core: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """East-west and north-south tiles between every place and a core."""
+    tiles, tile = places // CORES_PER_TILE, core // CORES_PER_TILE
+    ew = np.abs(tiles % TILES_PER_ROW - tile % TILES_PER_ROW)
+    return ew, np.abs(tiles // TILES_PER_ROW - tile // TILES_PER_ROW)

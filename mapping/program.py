@@ -1,0 +1,225 @@
+"""The program: what hardware can hold of a network. Every mapper and exporter reads this and nothing else.
+
+Numbers. A state s in [0, 1] is the integer s * one with one = 2**state_bits - 1. The weight of link l is
+w = w_int * 2**-e_l with |w_int| <= 127. Layer l adds up products of the link below and of the link above, which have
+different exponents: each is shifted left onto the binary point E_l = max(e_l, e_{l+1}) of the layer's accumulator,
+
+    A_l = sum (w_int s_int) << (E_l - e)  +  b_int,      s_int <- clip(A_l >> E_l, 0, one),
+
+where b_int = round(b * one * 2**E_l) + 2**(E_l - 1): the half makes the shift round to nearest. Average pooling over
+k x k is a sum over the window with 1 / k**2 already in the weights, so that every operation is one of integers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from models.links import ConvLink, DenseLink, Link, Shape
+from models.pooling import PoolKind
+
+FORMAT = "ep-hardware program 1"
+WEIGHT_MAX = 127
+ACCUMULATOR_BITS = 24
+ACCUMULATOR_MAX = 2 ** (ACCUMULATOR_BITS - 1) - 1
+STATE_BITS = (4, 5, 6, 7, 8)
+
+
+class ProgramError(ValueError):
+    """A program that no machine may run, or a file that holds none."""
+
+
+@dataclass(frozen=True)
+class ProgramLink:
+    """One link in integers; geometry as in `models.links`."""
+
+    kind: Literal["conv", "dense"]
+    below: Shape
+    weight: NDArray[np.int8]
+    """(C_above, C_below, kh, kw) or (above, below); with average pooling the weight over k**2."""
+    exponent: int
+    """w = weight * 2**-exponent (times k**2 under average pooling)."""
+    bias: NDArray[np.int32]
+    """(C_above,) or (above,), on the binary point of the layer above, with the half for rounding."""
+    stride: int = 1
+    padding: int = 0
+    pooling: PoolKind = "none"
+    pool_size: int = 1
+
+    @property
+    def window(self) -> int:
+        """Units under one pooling window, k**2."""
+        return self.pool_size**2
+
+    def operator(self, weight: NDArray[Any]) -> Link:
+        """The link's linear map in float64 with other numbers of the same shape on it, and no bias.
+
+        The window of an average pool is put back, so that `up` sums and `down` copies the numbers as they are.
+        """
+        tensor = torch.as_tensor(np.ascontiguousarray(weight, np.float64)) * self.window
+        none = torch.zeros(len(tensor), dtype=torch.float64)
+        if self.kind == "dense":
+            return DenseLink(tensor, none, self.below)
+        return ConvLink(tensor, none, self.below, self.stride, self.padding, self.pooling, self.pool_size)
+
+    @property
+    def above(self) -> Shape:
+        """Shape of the layer above."""
+        return self.operator(self.weight).above
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network in integers: immutable, checked when made.
+
+    Raises `ProgramError` where a number does not fit or an accumulator could overflow.
+    """
+
+    links: tuple[ProgramLink, ...]
+    readout: ProgramLink | None
+    """Linear readout outside the dynamics: its accumulators are the scores, times one * 2**exponent."""
+    state_bits: int
+
+    def __post_init__(self) -> None:
+        if self.state_bits not in STATE_BITS:
+            raise ProgramError(f"state_bits is {self.state_bits!r}, choices are {', '.join(map(str, STATE_BITS))}")
+        for name, link in self.named_links().items():
+            _check_link(name, link)
+        for index, (lower, upper) in enumerate(zip(self.links, self.links[1:], strict=False), start=1):
+            if lower.above != upper.below:
+                raise ProgramError(
+                    f"layer {index} is {lower.above} for the link below, {upper.below} for the one above"
+                )
+        for name, bound in self.accumulator_bounds().items():
+            if bound.max() > ACCUMULATOR_MAX:
+                unit = tuple(int(i) for i in np.unravel_index(int(bound.argmax()), bound.shape))
+                raise ProgramError(
+                    f"the accumulator of {name}, unit {unit}, could reach {int(bound.max())}, more than the "
+                    f"{ACCUMULATOR_MAX} of {ACCUMULATOR_BITS} bits: use fewer state bits or smaller exponents"
+                )
+
+    @property
+    def one(self) -> int:
+        """The code of state 1.0."""
+        return int(2**self.state_bits - 1)
+
+    @property
+    def exponents(self) -> tuple[int, ...]:
+        """Binary point E_l of every layer's accumulator."""
+        return layer_exponents([link.exponent for link in self.links])
+
+    def named_links(self) -> dict[str, ProgramLink]:
+        """link1, link2, ..., readout."""
+        named = {f"link{index}": link for index, link in enumerate(self.links, start=1)}
+        return named if self.readout is None else {**named, "readout": self.readout}
+
+    def accumulator_bounds(self) -> dict[str, NDArray[np.float64]]:
+        """Per layer, (*shape) the largest magnitude any unit's accumulator can take, whatever the input."""
+        return accumulator_bounds(self.links, self.readout, self.one)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file: integers as tensors, everything else as JSON in its metadata."""
+        tensors: dict[str, NDArray[Any]] = {}
+        links: dict[str, dict[str, Any]] = {}
+        for name, link in self.named_links().items():
+            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = link.weight, link.bias
+            links[name] = {key: value for key, value in asdict(link).items() if key not in ("weight", "bias")}
+        metadata = {"format": FORMAT, "program": json.dumps({"state_bits": self.state_bits, "links": links})}
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(save(tensors, metadata))
+        part.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Program:
+        """Read and check what `save` wrote; `ProgramError` names the file and what is wrong in it."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except FileNotFoundError:
+            raise ProgramError(f"{path}: no such file") from None
+        except (SafetensorError, OSError) as error:
+            raise ProgramError(f"{path}: truncated or not a safetensors file ({error})") from error
+        if metadata.get("format") != FORMAT:
+            raise ProgramError(f"{path}: format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        try:
+            content = json.loads(metadata["program"])
+            links = {name: _restored(name, fields, tensors) for name, fields in content["links"].items()}
+            readout = links.pop("readout", None)
+            return Program(tuple(links.values()), readout, content["state_bits"])
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ProgramError(f"{path}: the description of the program is damaged at {error}") from error
+        except ValueError as error:
+            raise ProgramError(f"{path}: {error}") from error
+
+
+def layer_exponents(exponents: Sequence[int]) -> tuple[int, ...]:
+    """E_l = max(e_l, e_{l+1}): the finer of the two binary points that meet in a layer."""
+    return tuple(max(pair) for pair in zip(exponents, (*exponents[1:], exponents[-1]), strict=True))
+
+
+def accumulator_bounds(
+    links: Sequence[ProgramLink], readout: ProgramLink | None, one: int
+) -> dict[str, NDArray[np.float64]]:
+    """Per layer, (*shape) the largest magnitude any unit's accumulator can take, whatever the input.
+
+    Proven from the weights: with |s_int| <= one, no sum or partial sum of w_int s_int, in any order, exceeds
+    one * sum |w_int|. The same bound holds while changes are added up, because midway every unit counts with its old or
+    its new state, and for the sum of changes alone, because |s_new - s_old| <= one.
+    """
+    exponents = layer_exponents([link.exponent for link in links])
+    bounds: dict[str, NDArray[np.float64]] = {}
+    for index, link in enumerate(links):
+        drive = _reach(link, "up", one) * 2.0 ** (exponents[index] - link.exponent)
+        if index + 1 < len(links):
+            above = links[index + 1]
+            drive = drive + _reach(above, "down", one) * 2.0 ** (exponents[index] - above.exponent)
+        bias = np.abs(link.bias.astype(np.float64))
+        bounds[f"layer{index + 1}"] = drive + bias.reshape(-1, *[1] * (drive.ndim - 1))
+    if readout is not None:
+        bounds["readout"] = _reach(readout, "up", one) + np.abs(readout.bias.astype(np.float64))
+    return bounds
+
+
+def _reach(link: ProgramLink, direction: Literal["up", "down"], one: int) -> NDArray[np.float64]:
+    """one * sum |w_int| over everything that reaches a unit through this link, (*shape of the receiving layer)."""
+    operator = link.operator(np.abs(link.weight.astype(np.float64)))
+    if direction == "up":
+        sums, _ = operator.up(torch.full((1, *link.below), float(one), dtype=torch.float64))
+    else:
+        sums = operator.down(torch.full((1, *link.above), float(one), dtype=torch.float64))
+    return np.rint(sums[0].numpy())
+
+
+def _check_link(name: str, link: ProgramLink) -> None:
+    if link.pooling == "max":
+        raise ProgramError(f"{name} pools by max: integer machines hold 'none' and 'average' only")
+    if link.weight.dtype != np.int8 or link.bias.dtype != np.int32:
+        raise ProgramError(f"{name} holds {link.weight.dtype} weights and {link.bias.dtype} biases, not int8 and int32")
+    if link.weight.size and int(link.weight.min()) < -WEIGHT_MAX:
+        raise ProgramError(f"{name} holds the weight {int(link.weight.min())}, outside -{WEIGHT_MAX}..{WEIGHT_MAX}")
+    if not 1 <= link.exponent <= ACCUMULATOR_BITS:
+        raise ProgramError(f"{name} has exponent {link.exponent}, must be 1 to {ACCUMULATOR_BITS}")
+    try:
+        link.operator(link.weight)
+    except ValueError as error:
+        raise ProgramError(f"{name}: {error}") from error
+    if link.bias.shape != link.weight.shape[:1]:
+        raise ProgramError(f"{name} has {link.bias.shape} biases for weights {link.weight.shape}")
+
+
+def _restored(name: str, fields: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> ProgramLink:
+    for part in ("weight", "bias"):
+        if f"{name}.{part}" not in tensors:
+            raise ProgramError(f"tensor {name}.{part} is missing")
+    below = tuple(int(size) for size in fields.pop("below"))
+    return ProgramLink(below=below, weight=tensors[f"{name}.weight"], bias=tensors[f"{name}.bias"], **fields)
