@@ -25,7 +25,7 @@ def to_digital(
     """The digital reference: a network in float32, a program in bit-exact integers, on "cpu" or "cuda"."""
     if isinstance(source, EPNetwork):
         placed = source.map_parameters(lambda tensor: tensor.to(device, torch.float32))
-        links: tuple[Link, ...] = placed.links
+        links: tuple[Link, ...] = tuple(link.folded() for link in placed.links)
         readout: Link | None = placed.readout
     else:
         links = tuple(_integers(link, device) for link in source.links)
@@ -61,5 +61,5 @@ def to_lava(
 
 
 def _integers(link: ProgramLink, device: str) -> Link:
-    operator = link.operator(link.weight)
+    operator = link.operator(link.weight).folded()
     return with_tensors(operator, operator.weight.to(device), operator.bias.to(device))

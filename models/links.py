@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
@@ -87,6 +88,20 @@ class ConvLink:
         ]
         return F.conv_transpose2d(spread, self.weight, stride=self.stride, padding=self.padding, output_padding=missing)
 
+    def folded(self) -> ConvLink:
+        """The same map with the average pool folded into the kernel: half the products for 2 x 2 windows.
+
+        A convolution of stride s under an average over k x k windows is a convolution of stride s k whose kernel is
+        the mean of the kernel at the k x k places of the window. Links of other pooling are returned as they are.
+        """
+        if self.pooling != "average":
+            return self
+        reach = self.stride * (self.pool_size - 1)
+        places = [(i, j) for i in range(0, reach + 1, self.stride) for j in range(0, reach + 1, self.stride)]
+        kernels = [F.pad(self.weight, (j, reach - j, i, reach - i)) for i, j in places]
+        kernel = torch.stack(kernels).sum(dim=0) / len(places)
+        return ConvLink(kernel, self.bias, self.below, self.stride * self.pool_size, self.padding)
+
     def correlate(self, below: Tensor, above: Tensor, switch: Tensor | None = None) -> Tensor:
         """dPhi/dW summed over the batch: every weight sees only the two states it joins. Shape of the weight."""
         return conv2d_weight(
@@ -134,6 +149,10 @@ class DenseLink:
         """s_above W (B, *below): the exact transpose of `up`."""
         assert switch is None, "a dense link pools nothing"
         return (above @ self.weight).unflatten(1, self.below)
+
+    def folded(self) -> DenseLink:
+        """The link itself: nothing to fold."""
+        return self
 
     def correlate(self, below: Tensor, above: Tensor, switch: Tensor | None = None) -> Tensor:
         """dPhi/dW = s_above^T s_below, summed over the batch. Shape of the weight."""

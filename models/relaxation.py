@@ -122,8 +122,9 @@ class _Settling:
 
     def __init__(self, network: EPNetwork, images: Tensor, states: list[Tensor], nudge: Nudge | None) -> None:
         self.network, self.states, self.nudge = network, states, nudge
-        self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(network.links)
-        self.ups[0] = network.links[0].up(images)
+        self.links = [link.folded() for link in network.links]
+        self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(self.links)
+        self.ups[0] = self.links[0].up(images)
 
     def update(self, group: Sequence[int]) -> None:
         """Update these layers (0-based) at once, each from the states as they are now."""
@@ -141,14 +142,13 @@ class _Settling:
     def _up(self, index: int) -> tuple[Tensor, Tensor | None]:
         found = self.ups[index]
         if found is None:
-            found = self.ups[index] = self.network.links[index].up(self.states[index - 1])
+            found = self.ups[index] = self.links[index].up(self.states[index - 1])
         return found
 
     def _target(self, index: int) -> Tensor:
-        network = self.network
-        drive = self._up(index)[0] + network.links[index].spread_bias()
-        if index + 1 < len(network.links):
-            above = network.links[index + 1]
+        drive = self._up(index)[0] + self.links[index].spread_bias()
+        if index + 1 < len(self.links):
+            above = self.links[index + 1]
             drive = drive + above.down(self.states[index + 1], self._up(index + 1)[1] if _switches(above) else None)
         elif self.nudge is not None:
             drive = self._nudged(drive, self.nudge)

@@ -107,6 +107,7 @@ class Digital:
         dtype = self.arithmetic.dtype
         self.biases = [torch.as_tensor(bias).to(self.device, dtype) for bias in circuit.biases]
         self.readout_bias = torch.as_tensor(circuit.readout_bias).to(self.device, dtype)
+        self.fan = [torch.as_tensor(table.sum(axis=0)).to(self.device) for table in circuit.traffic]
         self.traffic = [torch.as_tensor(table).to(self.device, torch.float64) for table in circuit.traffic]
 
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
@@ -145,7 +146,7 @@ class Digital:
                 if trace:
                     history += [history[-1]] * (self.steps - step)
                 break
-            self._count(counters[:, step], states, sent, alive)
+            self._count(counters[:, step], states, sent, None if self.tolerance is None else at_rest)
             ups = [(input_drive, None), *(self._up(index, states[index]) for index in range(1, len(self.operators)))]
             fresh = [images]
             for layer, (drive, _) in enumerate(ups):
@@ -188,13 +189,17 @@ class Digital:
             return last
         return self.arithmetic.exact(self.readout.up(last)[0], 0) + self.readout_bias
 
-    def _count(self, counters: Tensor, states: Sequence[Tensor], sent: Sequence[Tensor], alive: Tensor) -> None:
+    def _count(
+        self, counters: Tensor, states: Sequence[Tensor], sent: Sequence[Tensor], at_rest: Tensor | None
+    ) -> None:
         """Add up, per sending layer, what messages this step consumes: dense, nonzero, changed. counters (3, S, C)."""
+        images = len(states[0]) if at_rest is None else int((~at_rest).sum())
         for layer, (state, last, traffic) in enumerate(zip(states, sent, self.traffic, strict=True)):
-            counters[0, layer] = traffic.sum(dim=0) * alive.sum()
+            counters[0, layer] = self.fan[layer] * images
             for row, active in ((1, state != 0), (2, state != last)):
-                units = (active.flatten(1) & alive[:, None]).sum(dim=0, dtype=torch.float64)
-                counters[row, layer] = units @ traffic
+                if at_rest is not None:
+                    active &= ~at_rest.view(-1, *[1] * (state.ndim - 1))
+                counters[row, layer] = active.sum(dim=0).flatten().double() @ traffic
 
     def _ledger(self, counters: Tensor, running: NDArray[np.int64], last: Tensor) -> Ledger:
         circuit = self.circuit
