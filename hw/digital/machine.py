@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from hw.circuit import Circuit, FixedNeuron
 from hw.ledger import COLUMNS, Ledger
@@ -110,6 +111,8 @@ class Digital:
         self.fan = [torch.as_tensor(table.sum(axis=0)).to(self.device) for table in circuit.traffic]
         self.traffic = [torch.as_tensor(table).to(self.device, torch.float64) for table in circuit.traffic]
 
+        self.macs = self._macs()
+
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
         codes = self.circuit.encode(images)
@@ -177,6 +180,23 @@ class Digital:
             trace=tuple(np.stack(layer) for layer in zip(*history, strict=True)) if trace else None,
         )
 
+    def _macs(self) -> tuple[int, int]:
+        """Multiply-accumulates per image: of the input drive, once, and of every step, as the operators do them."""
+
+        def counted(work: Callable[[], object]) -> int:
+            with FlopCounterMode(display=False) as counter:
+                work()
+            return int(counter.get_total_flops()) // 2
+
+        def step() -> None:
+            for index, operator in enumerate(self.operators[1:], start=1):
+                _, switch = operator.up(blank[index])
+                operator.down(blank[index + 1], switch)
+
+        dtype = self.arithmetic.dtype
+        blank = [torch.zeros((1, *shape), dtype=dtype, device=self.device) for shape in self.circuit.layers]
+        return counted(lambda: self.operators[0].up(blank[0])), counted(step)
+
     def _up(self, index: int, below: Tensor) -> tuple[Tensor, Tensor | None]:
         sums, switch = self.operators[index].up(below)
         return self.arithmetic.exact(sums, self.circuit.wires[index].up_shift), switch
@@ -206,7 +226,7 @@ class Digital:
         dense, zero_skip, delta = counters.cpu().numpy()
         units = tuple(int(np.prod(shape)) for shape in circuit.layers)
         # a clocked processor computes the input drive once per image and everything else at every step
-        per_step = dense[:, 1:, :2].sum() + dense[0, 0, :2].sum()
+        inputs, per_step = self.macs
         readout_macs = 0 if circuit.readout is None else circuit.readout.weight.size * len(last)
         word = 4 if self.arithmetic.dtype is torch.float32 else 8
         values = sum(units) * 3 * int(running.sum()) + sum(wire.weight.size for wire in circuit.wires) * len(running)
@@ -221,7 +241,7 @@ class Digital:
             delta=delta,
             coding="dense",
             readout_synops=float(readout_macs),
-            macs=int(per_step) + readout_macs,
+            macs=inputs * len(last) + per_step * int(running.sum()) + readout_macs,
             bytes_moved=values * word,
         )
 

@@ -1,8 +1,8 @@
 """The board: where every Lava process writes which step it is in and which port it waits on.
 
 A stalled Lava run says nothing. So each process keeps two numbers in memory that it shares with its host: its
-heartbeat and the port it is blocked on. The memory is anonymous and inherited over fork: nothing is left behind, however
-a process ends.
+heartbeat and the port it is blocked on. The memory is anonymous and inherited over fork: nothing is left behind,
+however a process ends.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""What one run is asked to do: the command line, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from bench.backends import BACKENDS
+from models.data import DATASETS
+from models.zoo import zoo_names
+
+QUICK_LIMIT = 32
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Settle a trained EP-CNN on one or more machines and report accuracy, robustness, energy and latency."""
+
+    backend: tuple[str, ...] = ("torch",)
+    """Machines to run on: torch, lava. Lava always has the torch float reference beside it."""
+    model: str = "digits"
+    """A network of the zoo, or a checkpoint FILE written by `python -m models.train`."""
+    data: str | None = None
+    """Data set: digits, mnist, cifar10, cifar100. Default: the one the model was trained on."""
+    data_dir: Path | None = None
+    """Folder with the authors' files; without it they are downloaded and checked."""
+    limit: int | None = None
+    """Use the first so many test images (they are in a fixed random order). Default: all."""
+    batch_size: int = 256
+    """Images that settle together."""
+    seed: int = 0
+    """Seed of the input noise."""
+    device: str = "cpu"
+    """Where torch computes: cpu, cuda or cuda:N."""
+    precision: tuple[str, ...] = ()
+    """Number formats: float, fixed (integers), delta (integers, only changes are sent). Default: all a machine has."""
+    steps: int = 40
+    """Step limit T of the synchronous dynamics."""
+    tolerance: float | None = None
+    """Hold an image once no state moves by more than this in a step. Default: every image runs all steps."""
+    state_bits: int = 8
+    """Bits of a state in fixed and delta: 4 to 8."""
+    delta_threshold: int = 1
+    """Smallest change that delta sends, in codes; 1 is exact."""
+    output: Path | None = None
+    """Run folder. Default: results/DATE-MODEL."""
+    resume: bool = False
+    """Go on with the run in --output (default: the newest in results/), repeating no finished row."""
+    quick: bool = False
+    """A short run on 32 images, to see that everything works."""
+    list: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """Print backends, precisions, models and data sets, and stop."""
+
+    def fixed_part(self) -> dict[str, object]:
+        """What must not change when a run is resumed."""
+        moving = ("output", "resume", "list")
+        return {
+            name: [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            for name, value in vars(self).items()
+            if name not in moving
+        }
+
+
+class ConfigError(ValueError):
+    """An option that cannot be used; says which, its value and the choices."""
+
+
+def check(config: RunConfig) -> None:
+    """Refuse what cannot be run, before models, data or machines are touched."""
+    for name in config.backend:
+        _choose("--backend", name, tuple(BACKENDS))
+    known = tuple(dict.fromkeys(name for backend in BACKENDS.values() for name in backend.precisions))
+    for name in config.precision:
+        _choose("--precision", name, known)
+        if not any(name in BACKENDS[backend].precisions for backend in config.backend):
+            offered = "; ".join(f"{backend}: {', '.join(BACKENDS[backend].precisions)}" for backend in config.backend)
+            raise ConfigError(f"--precision {name} runs on none of the chosen backends ({offered})")
+    if config.model not in zoo_names() and not Path(config.model).is_file():
+        raise ConfigError(f"--model {config.model!r} is neither a file nor in the zoo: {', '.join(zoo_names())}")
+    if config.data is not None:
+        _choose("--data", config.data, DATASETS)
+    if config.data_dir is not None and not config.data_dir.is_dir():
+        raise ConfigError(f"--data-dir {str(config.data_dir)!r} is not a folder")
+    for option, value, least in (
+        ("--limit", config.limit, 1),
+        ("--batch-size", config.batch_size, 1),
+        ("--seed", config.seed, 0),
+        ("--steps", config.steps, 1),
+        ("--delta-threshold", config.delta_threshold, 1),
+    ):
+        if value is not None and value < least:
+            raise ConfigError(f"{option} is {value}, must be at least {least}")
+    if config.state_bits not in range(4, 9):
+        raise ConfigError(f"--state-bits is {config.state_bits}, choices are 4, 5, 6, 7, 8")
+    if config.delta_threshold > 2**config.state_bits - 1:
+        raise ConfigError(f"--delta-threshold is {config.delta_threshold}, states end at {2**config.state_bits - 1}")
+    if config.tolerance is not None and not 0 <= config.tolerance < 1:
+        raise ConfigError(f"--tolerance is {config.tolerance}, must be in [0, 1): states lie in [0, 1]")
+    _check_device(config.device)
+
+
+def _choose(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{option} {value!r} is unknown, choices are {', '.join(choices)}")
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    kind, _, index = device.partition(":")
+    boards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    choices = ("cpu", *(f"cuda:{number}" for number in range(boards)), *(("cuda",) if boards else ()))
+    if device not in choices or (kind == "cpu" and index):
+        raise ConfigError(f"--device {device!r} is not on this computer, choices are {', '.join(choices)}")

@@ -1,0 +1,94 @@
+"""The pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bench.rows import Row
+
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+"""Paul Tol's bright scheme: distinct for colour-blind readers."""
+PARTS = ("synapses", "neurons", "messages", "barrier", "static")
+
+
+def draw_settling(rows: list[Row], file: Path) -> None:
+    """Accuracy against step, and synaptic operations that each step consumed under each coding."""
+    figure = _figure(9.5, 3.8)
+    left, right = figure.subplots(1, 2)
+    for row, colour, dashes in zip(rows, COLOURS, _dashes(), strict=False):
+        accuracy = row["by_step"]["accuracy"]
+        steps = range(1, len(accuracy) + 1)
+        left.plot(
+            steps, [100 * value for value in accuracy], color=colour, label=_name(row), linestyle=dashes, linewidth=1.8
+        )
+    left.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
+    left.legend(frameon=False, loc="lower right")
+    counted = next((row for row in rows if row["precision"] != "float"), rows[0])
+    for (coding, title), colour in zip(
+        (("dense", "every state"), ("zero_skip", "states that are not zero"), ("delta", "states that changed")),
+        COLOURS,
+        strict=False,
+    ):
+        values = counted["by_step"][f"synops_{coding}"]
+        right.plot(range(1, len(values) + 1), values, color=colour, label=title, linewidth=1.8)
+    right.set_yscale("symlog", linthresh=100)
+    right.set(
+        xlabel="step",
+        ylabel="synaptic operations per image and step",
+        ylim=(0, None),
+        title=f"What is sent, if sent are ({_name(counted)})",
+    )
+    right.legend(frameon=False)
+    _save(figure, file)
+
+
+def draw_energy(rows: list[Row], file: Path) -> bool:
+    """Where the modelled energy goes, by machine and profile; False if no row has a neuromorphic cost."""
+    bars = [
+        (f"{_name(row)}\n{profile}", cost)
+        for row in rows
+        for profile, cost in row["costs"].items()
+        if set(cost["breakdown_j"]) == set(PARTS)
+    ]
+    if not bars:
+        return False
+    figure = _figure(max(6.0, 1.5 * len(bars) + 1.5), 4.0)
+    axes = figure.subplots()
+    bottom = [0.0] * len(bars)
+    for part, colour in zip(PARTS, COLOURS, strict=False):
+        values = [1e6 * cost["breakdown_j"][part] for _, cost in bars]
+        axes.bar(range(len(bars)), values, 0.6, bottom=bottom, color=colour, label=part)
+        bottom = [below + value for below, value in zip(bottom, values, strict=True)]
+    low = [top - 1e6 * cost["energy_j"]["low"] for top, (_, cost) in zip(bottom, bars, strict=True)]
+    high = [1e6 * cost["energy_j"]["high"] - top for top, (_, cost) in zip(bottom, bars, strict=True)]
+    rounded = [[max(value, 0.0) for value in side] for side in (low, high)]
+    axes.errorbar(range(len(bars)), bottom, yerr=rounded, fmt="none", ecolor="#333333", capsize=4, linewidth=1)
+    axes.set_xticks(range(len(bars)), [name for name, _ in bars])
+    axes.set(ylabel="modelled energy per image, µJ", title="Where the energy goes (bars: low to high)")
+    axes.legend(frameon=False)
+    _save(figure, file)
+    return True
+
+
+def _figure(width: float, height: float) -> Figure:
+    # no pyplot: it keeps figures in a global list and wants a display
+    with mpl.rc_context({"font.size": 9}):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Figure, file: Path) -> None:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=150)
+
+
+def _name(row: Row) -> str:
+    return f"{row['backend']} {row['precision']}"
+
+
+def _dashes() -> list[str | tuple[int, tuple[int, ...]]]:
+    """Lines that lie on each other stay visible through the gaps."""
+    return ["-", (0, (6, 2)), (0, (4, 3)), (0, (2, 3)), "-.", ":"]

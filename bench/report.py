@@ -1,0 +1,127 @@
+"""What a run leaves behind: a table on the screen, summary.csv and report.md in the run folder."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from rich.table import Table
+
+from bench.rows import Row
+
+
+def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
+    """The summary, column by column: (title, one cell per row). A figure that was not measured is a dash."""
+    disturbances = list(rows[0]["robust"])
+    return [
+        ("backend", [f"{row['backend']} {row['precision']}" for row in rows]),
+        ("accuracy %", [_percent(row["accuracy"], row["accuracy_ci95"]) for row in rows]),
+        *((name, [f"{100 * row['robust'][name]:.1f}" for row in rows]) for name in disturbances),
+        ("steps", [f"{row['steps']:.4g}" for row in rows]),
+        ("synops sent", [_si(row["synops"][_coding(row)], "") for row in rows]),
+        ("dense / delta", [f"{row['synops']['dense'] / max(row['synops']['delta'], 1e-9):.1f}" for row in rows]),
+        ("energy modelled", [_spread(row["energy_j"], "J") for row in rows]),
+        ("energy measured", [_si(row["energy_measured_j"], "J") for row in rows]),
+        ("latency modelled", [_spread(row["latency_s"], "s") for row in rows]),
+        ("latency measured", [_si(row["latency_s"]["measured"], "s") for row in rows]),
+        ("simulation", [_si(row["wall_s_per_image"], "s") for row in rows]),
+    ]
+
+
+def screen_table(rows: list[Row], title: str) -> Table:
+    """The summary for a terminal: one column per row of the run, so that it fits a narrow screen."""
+    named = columns(rows)
+    table = Table(title=title, title_justify="left")
+    table.add_column("per image")
+    for cell in named[0][1]:
+        table.add_column(cell, justify="right")
+    for name, cells in named[1:]:
+        table.add_row(name, *cells)
+    return table
+
+
+def write_summary(folder: Path, rows: list[Row]) -> None:
+    """summary.csv: one line per row, plain numbers in SI units, empty where nothing was measured."""
+    flat = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    with (folder / "summary.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(flat)
+
+
+def write_report(folder: Path, rows: list[Row], config: dict[str, object], environment: dict[str, object]) -> None:
+    """report.md: the table, what its figures mean, and the pictures."""
+    named = columns(rows)
+    lines = [
+        f"# {config['model']} on {', '.join(cell for cell in named[0][1])}",
+        "",
+        f"{rows[0]['images']} test images of {rows[0]['data']}, T = {config['steps']} synchronous steps, "
+        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        "",
+        "| per image | " + " | ".join(named[0][1]) + " |",
+        "|---" * (len(rows) + 1) + "|",
+        *("| " + " | ".join([name, *cells]) + " |" for name, cells in named[1:]),
+        "",
+        "- Accuracy with its 95 % Wilson interval; `gaussian-S`: input noise of standard deviation S; `pgd-linf-E`: 20",
+        "  white-box steps in a ball of radius E, made on the float network and shown to every machine.",
+        "- Synops sent: synaptic operations that the messages on the wire caused. Dense / delta: how many times fewer",
+        "  they are if only changes are sent.",
+        "- Modelled energy and latency: nominal (low to high) of the profile below. Measured: by a counter or clock of",
+        "  this computer; a dash where there is none. Simulation: seconds of this computer, no figure of the chip.",
+        "",
+        "| | profile | energy, J | latency, s | where the nominal energy goes | note |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for profile, cost in row["costs"].items():
+            parts = ", ".join(f"{name} {_si(value, 'J')}" for name, value in cost["breakdown_j"].items())
+            energy, latency = _spread(cost["energy_j"], "J"), _spread(cost["latency_s"] or {}, "s")
+            lines.append(
+                f"| {row['backend']} {row['precision']} | {profile} | {energy} | {latency} | {parts} | {cost['note']} |"
+            )
+    lines += ["", "![Accuracy and synaptic operations against step](settling.png)", ""]
+    if (folder / "energy.png").exists():
+        lines += ["![Where the energy goes](energy.png)", ""]
+    (folder / "report.md").write_text("\n".join(lines))
+
+
+def _coding(row: Row) -> str:
+    """Which messages the machine put on the wire."""
+    if row["backend"] == "torch":
+        return "dense"
+    return "delta" if row["precision"] == "delta" else "zero_skip"
+
+
+def _flat(row: Row) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in row.items():
+        if name in ("costs", "by_step"):
+            continue
+        if isinstance(value, dict):
+            flat.update({f"{name}.{key}": part for key, part in value.items() if not isinstance(part, list)})
+        elif isinstance(value, list | tuple):
+            flat.update(zip((f"{name}.low", f"{name}.high"), value, strict=True))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _percent(share: float, interval: list[float]) -> str:
+    return f"{100 * share:.1f} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
+
+
+def _spread(values: dict[str, float | None], unit: str) -> str:
+    if values.get("nominal") is None:
+        return "-"
+    return f"{_si(values['nominal'], unit)} ({_si(values['low'], unit)} to {_si(values['high'], unit)})"
+
+
+def _si(value: float | None, unit: str) -> str:
+    """Three figures with an SI prefix."""
+    if value is None:
+        return "-"
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}".strip()
+    return f"{value:.3g} {unit}".strip()

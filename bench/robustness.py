@@ -1,0 +1,124 @@
+"""Disturbed test images: made once on the float network, then shown to every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+from torch import Tensor, nn
+
+from models.network import EPNetwork
+from models.relaxation import relax
+
+Images = NDArray[np.float32]
+
+GAUSSIAN_SIGMAS = (0.1, 0.2, 0.3)
+"""Standard deviation of the input noise, in units of the full scale; clipped to [0, 1]."""
+PGD_EPSILONS = (0.03, 0.1)
+"""Radius of the Linf ball around an image."""
+PGD_STEPS = 20
+PGD_TRAVEL = 2.5
+"""Steps of PGD_TRAVEL * epsilon / PGD_STEPS: together 2.5 radii, as in the seed study."""
+
+GAUSSIANS = tuple(f"gaussian-{sigma}" for sigma in GAUSSIAN_SIGMAS)
+ATTACKS = tuple(f"pgd-linf-{epsilon}" for epsilon in PGD_EPSILONS)
+DISTURBANCES = (*GAUSSIANS, *ATTACKS)
+
+
+class FreePhase(nn.Module):
+    """The free phase as a torch module, for attack libraries: images to logits, differentiable through every step.
+
+    It is the computation that predicts, with a fixed number of synchronous steps: fewer steps, or a number that adapts
+    to the image, would hide gradients and look like robustness.
+    """
+
+    def __init__(self, network: EPNetwork, steps: int) -> None:
+        super().__init__()
+        self.network, self.steps = network, steps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, classes)."""
+        settled = relax(self.network, images, steps=self.steps, schedule="synchronous")
+        return self.network.logits(settled.states[-1])
+
+
+def gaussian(images: Images, sigma: float, seed: int) -> Images:
+    """clip(x + sigma * n, 0, 1) with n standard normal from a generator of its own."""
+    noise = np.random.default_rng([seed, round(sigma * 1e6)]).standard_normal(images.shape, np.float32)
+    return np.clip(images + np.float32(sigma) * noise, 0.0, 1.0)
+
+
+def pgd_linf(
+    network: EPNetwork,
+    images: Images,
+    labels: NDArray[np.int64],
+    epsilon: float,
+    *,
+    steps: int,
+    batch_size: int,
+    device: str,
+) -> Images:
+    """Projected gradient descent in the Linf ball, white box, cross-entropy, no random start, within [0, 1]."""
+    # imported here: the library takes seconds to load, and only attacks need it
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
+    classifier = PyTorchClassifier(
+        FreePhase(network.map_parameters(lambda tensor: tensor.to(device)), steps),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=network.input_shape,
+        nb_classes=network.classes,
+        clip_values=(0.0, 1.0),
+        device_type="cpu" if device == "cpu" else "gpu",
+    )
+    attack = ProjectedGradientDescentPyTorch(
+        classifier,
+        norm=np.inf,
+        eps=epsilon,
+        eps_step=PGD_TRAVEL * epsilon / PGD_STEPS,
+        max_iter=PGD_STEPS,
+        num_random_init=0,
+        batch_size=batch_size,
+        verbose=False,
+    )
+    attacked = attack.generate(images, np.eye(network.classes, dtype=np.float32)[labels])
+    # the projection works in float32 and may overshoot the ball or the range by a rounding error
+    return np.clip(np.clip(attacked, images - epsilon, images + epsilon), 0.0, 1.0).astype(np.float32)
+
+
+def disturbed(
+    network: EPNetwork,
+    images: Images,
+    labels: NDArray[np.int64],
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    device: str,
+    folder: Path,
+    announce: Callable[[str], None],
+) -> Iterator[tuple[str, Images]]:
+    """Every disturbance by name; attacks are kept in the run folder, so that a resumed run shows the same images."""
+    for name, sigma in zip(GAUSSIANS, GAUSSIAN_SIGMAS, strict=True):
+        yield name, gaussian(images, sigma, seed)
+    for name, epsilon in zip(ATTACKS, PGD_EPSILONS, strict=True):
+        file = folder / f"{name}.safetensors"
+        if not file.exists():
+            announce(name)
+            made = pgd_linf(network, images, labels, epsilon, steps=steps, batch_size=batch_size, device=device)
+            part = file.with_suffix(".part")
+            part.write_bytes(save({"images": made}))
+            part.replace(file)
+        yield name, load_file(file)["images"]
+
+
+def accuracy_interval(correct: int, images: int) -> tuple[float, float]:
+    """95 % Wilson score interval of an accuracy: stays inside [0, 1] and is right for small counts too."""
+    z, share = 1.959963984540054, correct / images
+    centre = share + z * z / (2 * images)
+    half = z * np.sqrt(share * (1 - share) / images + z * z / (4 * images * images))
+    scale = 1 + z * z / images
+    return max(0.0, float((centre - half) / scale)), min(1.0, float((centre + half) / scale))

@@ -1,0 +1,212 @@
+"""`python -m bench.run --backend lava`: what would this network do on that hardware?
+
+Settles the test images of a data set on every chosen machine, clean and disturbed, and writes a run folder:
+config.json, env.json, rows.jsonl (one row per machine, appended as it is finished), summary.csv, report.md and figures.
+The last line of stdout is one JSON document, {"folder": ..., "rows": [...]}.
+
+A run that was killed goes on with `--resume`, and repeats no finished row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.backends import BACKENDS, Workload, jobs
+from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check
+from bench.environment import environment
+from bench.evaluate import evaluate
+from bench.figures import draw_energy, draw_settling
+from bench.report import screen_table, write_report, write_summary
+from bench.robustness import DISTURBANCES, disturbed
+from bench.rows import Row, append_row, read_rows
+from mapping.quantize import quantize
+from models.data import DATASETS, load_data
+from models.zoo import load_model, zoo_names
+
+CALIBRATION_IMAGES = 256
+RESULTS = Path("results")
+
+
+def main() -> None:
+    """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
+    config = tyro.cli(RunConfig, description=__doc__)
+    try:
+        check(config)
+        if config.list:
+            print(_listing())
+            return
+        folder = _run_folder(config)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    try:
+        rows = run(config, folder)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    console = Console()
+    console.print(screen_table(rows, f"{config.model}, {rows[0]['images']} images of {rows[0]['data']}"))
+    console.print(f"report and figures: {folder}")
+    print(json.dumps({"folder": str(folder), "rows": [_contract(row) for row in rows]}))
+
+
+def run(config: RunConfig, folder: Path) -> list[Row]:
+    """Make every row that the folder does not hold yet, then the report."""
+    network = load_model(config.model)
+    name = config.data or _trained_on(config.model)
+    dataset = load_data(name, config.data_dir)
+    limit = min(config.limit or len(dataset.test), QUICK_LIMIT if config.quick else len(dataset.test))
+    test = dataset.test.first(limit)
+    images, labels = test.floats().numpy(), test.labels.numpy()
+    todo = jobs(config.backend, config.precision)
+    integers = any(precision != "float" for _, precision in todo)
+    program = (
+        quantize(
+            network,
+            dataset.train.first(CALIBRATION_IMAGES).floats(),
+            state_bits=config.state_bits,
+            steps=config.steps,
+        )
+        if integers
+        else None
+    )
+    work = Workload(
+        network, program, config.steps, config.batch_size, config.tolerance, config.delta_threshold, config.device
+    )
+    _begin(config, folder)
+    file = folder / "rows.jsonl"
+    done = {(row["backend"], row["precision"]): row for row in read_rows(file)}
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        left = [job for job in todo if job not in done]
+        bar = progress.add_task("", total=len(left) * (2 + len(DISTURBANCES)) + len(DISTURBANCES))
+
+        def advance(what: str) -> None:
+            progress.update(bar, description=what, advance=1)
+
+        shown = {}
+        if left:
+            shown = dict(
+                disturbed(
+                    network,
+                    images,
+                    labels,
+                    steps=config.steps,
+                    batch_size=config.batch_size,
+                    seed=config.seed,
+                    device=config.device,
+                    folder=folder,
+                    announce=advance,
+                )
+            )
+        for backend, precision in left:
+            row = evaluate(backend, precision, work, images, labels, shown, advance)
+            row |= {"model": config.model, "data": name, "seed": config.seed}
+            append_row(file, row)
+            done[backend, precision] = row
+    rows = [done[job] for job in todo]
+    _write_all(folder, rows)
+    return rows
+
+
+def _run_folder(config: RunConfig) -> Path:
+    """Where the run goes: a folder that holds no run yet, or the one to go on with, made under the same options."""
+    fixed = _identity(config)
+    if config.resume:
+        folder = config.output or _newest()
+        if not (folder / "config.json").is_file():
+            raise ConfigError(f"--resume: {str(folder)!r} holds no run (config.json is missing)")
+        before = json.loads((folder / "config.json").read_text())
+        for name in sorted({*before, *fixed}):
+            if before.get(name) != fixed.get(name):
+                raise ConfigError(
+                    f"--resume: the run in {str(folder)!r} has {name} = {before.get(name)!r}, not {fixed.get(name)!r}"
+                )
+        return folder
+    folder = config.output or _fresh(RESULTS / f"{datetime.now():%Y%m%d-%H%M%S}-{Path(config.model).stem}")
+    if (folder / "rows.jsonl").exists() or (folder / "config.json").exists():
+        raise ConfigError(f"--output {str(folder)!r} already holds a run: use --resume or another folder")
+    return folder
+
+
+def _begin(config: RunConfig, folder: Path) -> None:
+    """Write down what is about to be run and where, once everything it needs has been loaded."""
+    if (folder / "config.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "env.json").write_text(json.dumps(environment(config.device), indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(_identity(config), indent=2) + "\n")
+
+
+def _identity(config: RunConfig) -> dict[str, object]:
+    return {**config.fixed_part(), "model_sha256": _fingerprint(config.model)}
+
+
+def _fresh(folder: Path) -> Path:
+    """The folder, or the first numbered one beside it that is not taken: two runs may start in one second."""
+    number, free = 2, folder
+    while free.exists():
+        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return free
+
+
+def _newest() -> Path:
+    runs = sorted(RESULTS.glob("*/config.json"), key=lambda file: file.stat().st_mtime)
+    if not runs:
+        raise ConfigError(f"--resume: there is no run in {str(RESULTS)!r}; name one with --output")
+    return runs[-1].parent
+
+
+def _fingerprint(model: str) -> str | None:
+    """sha256 of a model file; the zoo is part of the source and known by its commit."""
+    return None if model in zoo_names() else hashlib.sha256(Path(model).read_bytes()).hexdigest()
+
+
+def _trained_on(model: str) -> str:
+    """The data set of a model's manifest, which lies beside it."""
+    manifest = (
+        Path(__file__).parents[1] / "models" / "zoo" / f"{model}.json"
+        if model in zoo_names()
+        else Path(model).with_suffix(".json")
+    )
+    if not manifest.is_file():
+        raise ValueError(f"{model} has no manifest {str(manifest)!r} that names its data: give --data")
+    return str(json.loads(manifest.read_text())["data"])
+
+
+def _write_all(folder: Path, rows: list[Row]) -> None:
+    draw_settling(rows, folder / "settling.png")
+    draw_energy(rows, folder / "energy.png")
+    write_summary(folder, rows)
+    write_report(
+        folder, rows, json.loads((folder / "config.json").read_text()), json.loads((folder / "env.json").read_text())
+    )
+
+
+def _contract(row: Row) -> Row:
+    """The row as it stands on the last line: without the curves, which rows.jsonl holds."""
+    return {name: value for name, value in row.items() if name != "by_step"}
+
+
+def _listing() -> str:
+    lines = [f"backend {name}: precision {', '.join(backend.precisions)}" for name, backend in BACKENDS.items()]
+    lines += [f"model {', '.join(zoo_names())} or a FILE", f"data {', '.join(DATASETS)}"]
+    lines += [f"disturbances {', '.join(DISTURBANCES)}"]
+    document = {
+        "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
+        "models": list(zoo_names()),
+        "data": list(DATASETS),
+        "disturbances": list(DISTURBANCES),
+    }
+    return "\n".join([*lines, json.dumps(document)])
+
+
+if __name__ == "__main__":
+    main()

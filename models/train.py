@@ -1,0 +1,177 @@
+"""Train a network from scratch:  python -m models.train --data digits
+
+Writes the checkpoint FILE.safetensors and its manifest FILE.json. While it runs, FILE.safetensors.training holds the
+state of the last whole epoch: a run that was stopped goes on with --resume and gives the same weights bit for bit. The
+last line of output is the manifest as one JSON document. Exit code 2 for a bad option, 1 for a run that failed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.checkpoint import save_network
+from models.data import DATASETS, load_data
+from models.learning import Estimator
+from models.manifest import make_manifest, manifest_path, write_manifest
+from models.recipes import RECIPES, Recipe, recipe_for
+from models.training import DivergedError, train
+from models.training_state import EpochRecord
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a network from scratch by equilibrium propagation. What is not given comes from the data set's recipe."""
+
+    data: str = "digits"
+    """Data set: digits or mnist."""
+    data_dir: Path | None = None
+    """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
+    output: Path | None = None
+    """Checkpoint to write, ending in .safetensors; results/DATA.safetensors if not given."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    epochs: int | None = None
+    """Times every training image is seen."""
+    batch_size: int | None = None
+    """Images per gradient."""
+    beta: float | None = None
+    """Strength of the nudge."""
+    estimator: Estimator | None = None
+    """Which two phases the gradient compares."""
+    free_steps: int | None = None
+    """Odd-even sweeps of the free phase."""
+    nudged_steps: int | None = None
+    """Odd-even sweeps of each nudged phase."""
+    momentum: float | None = None
+    """Momentum of the gradient descent."""
+    weight_decay: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    learning_rates: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    shift: int | None = None
+    """Augmentation: shift images by up to this many pixels."""
+    device: str = "cpu"
+    """cpu, cuda, or a device of that kind such as cuda:1."""
+    resume: bool = False
+    """Continue a run that was stopped, with the same options."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint goes."""
+        return Path("results", f"{self.data}{SUFFIX}") if self.output is None else self.output
+
+    @property
+    def state(self) -> Path:
+        """Where the state of a running training is kept."""
+        return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = tyro.cli(Options, args=arguments, prog="python -m models.train")
+    try:
+        recipe = checked(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    command = shlex.join(["python", "-m", "models.train", *arguments])
+    try:
+        manifest = run(options, recipe, command)
+    except (ValueError, OSError, DivergedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        rest = f"{command} --resume" if options.state.exists() and not options.resume else "the same command"
+        print(f"\nstopped: continue after the last whole epoch with {rest}", file=sys.stderr)
+        return 130
+    print(json.dumps(manifest))
+    return 0
+
+
+def checked(options: Options) -> Recipe:
+    """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
+    if options.data not in DATASETS:
+        raise ValueError(f"--data is {options.data!r}, choose from {', '.join(RECIPES)}")
+    recipe = recipe_for(options.data)
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
+    if options.checkpoint.suffix != SUFFIX:
+        raise ValueError(f"--output is {str(options.checkpoint)!r}, expected a name that ends in {SUFFIX}")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}, expected a number from 0")
+    check_device(options.device)
+    if options.resume and not options.state.exists():
+        raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
+    if options.state.exists() and not options.resume:
+        raise ValueError(f"{options.state} is left of a run that was stopped: continue it with --resume, or delete it")
+    return apply(options, recipe)
+
+
+def apply(options: Options, recipe: Recipe) -> Recipe:
+    """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
+    phases = ("beta", "estimator", "free_steps", "nudged_steps")
+    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift")
+    return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **_given(options, plain))
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or that is not there."""
+    choices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if len(choices) > 1:
+        choices.insert(1, "cuda")
+    if name not in choices:
+        raise ValueError(f"--device is {name!r}, choose from {', '.join(choices)}")
+
+
+def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
+    """Load, train, write; returns the manifest."""
+    data = load_data(options.data, options.data_dir)
+    with _progress() as progress:
+        task = progress.add_task("training", total=recipe.epochs, found="")
+
+        def report(record: EpochRecord) -> None:
+            found = f"validation {record.validation_accuracy:.2%}, residual (95 %) {record.residual_p95:.1e}"
+            progress.update(task, completed=record.epoch, found=found)
+
+        trained = train(
+            data,
+            recipe,
+            seed=options.seed,
+            device=options.device,
+            state_path=options.state,
+            resume=options.resume,
+            report=report,
+        )
+    manifest = make_manifest(trained, data, recipe, seed=options.seed, device=options.device, command=command)
+    save_network(trained.network, options.checkpoint)
+    write_manifest(manifest_path(options.checkpoint), manifest)
+    options.state.unlink()
+    return manifest
+
+
+def _given(options: Options, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[found]}"), console=console, disable=not console.is_terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

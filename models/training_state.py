@@ -1,0 +1,105 @@
+"""What a run that was stopped needs to go on, bit for bit: one safetensors file, replaced after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from models.data import Dataset
+from models.recipes import Recipe
+from models.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
+
+KEY = "ep-hardware training"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch ended with."""
+
+    epoch: int
+    """From 1."""
+    train_accuracy: float
+    """Share of the training images classified right as they passed, by the free phase."""
+    validation_accuracy: float
+    """Share of the validation images classified right, under the deployed dynamics."""
+    validation_cost: float
+    """Their mean cost."""
+    residual_p95: float
+    """The residual that 95 % of them do not exceed at the step limit."""
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that the next epoch depends on, besides the configuration of the run."""
+
+    weights: Mapping[str, Tensor]
+    """By the names of `EPNetwork.named_parameters`."""
+    momenta: Mapping[str, Tensor | None]
+    """By the same names; all None without momentum."""
+    schedule: dict[str, Any]
+    """State of the learning-rate schedule."""
+    history: tuple[EpochRecord, ...]
+    """One record per epoch done."""
+    wall_s: float
+    """Seconds spent so far."""
+
+
+def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[str, Any]:
+    """The configuration of a run as JSON: two runs with equal ones give equal weights."""
+    layers = [{"kind": type(layer).__name__, **asdict(layer)} for layer in recipe.layers]
+    phases = asdict(recipe.phases)
+    rest = {name: value for name, value in asdict(recipe).items() if name not in ("layers", "phases")}
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rest.items()}
+    counts = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
+    return {
+        "data": data.name, "split": data.split, "images": counts, "seed": seed, "device": device,
+        **lists, **phases, "layers": layers,
+    }  # fmt: skip
+
+
+def save_state(path: Path, state: TrainingState, run: dict[str, Any]) -> None:
+    """Write the state of `run`, complete or not at all."""
+    tensors = {f"weight.{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"momentum.{name}": tensor for name, tensor in state.momenta.items() if tensor is not None}
+    document = {
+        "version": VERSION,
+        "run": run,
+        "schedule": state.schedule,
+        "history": [asdict(record) for record in state.history],
+        "wall_s": state.wall_s,
+    }
+    write_tensors(path, KEY, tensors, document)
+
+
+def load_state(path: Path, like: Mapping[str, Tensor], run: dict[str, Any]) -> TrainingState:
+    """Read what `save_state` wrote of the same `run`, with tensors of the shapes of `like`.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another run: the message names the first setting that differs.
+    """
+    tensors, document = read_tensors(path, KEY)
+    if document.get("version") != VERSION:
+        raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
+    try:
+        saved, schedule, wall_s = document["run"], dict(document["schedule"]), float(document["wall_s"])
+        history = tuple(EpochRecord(**record) for record in document["history"])
+        differing = [name for name in run if saved.get(name) != run[name]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: the description of the run is damaged at {error}") from error
+    for name in differing[:1]:
+        raise CheckpointError(
+            f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run[name]!r}: "
+            "resume with the same, or delete the file to start anew"
+        )
+    shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
+    if run["momentum"]:
+        shapes |= {f"momentum.{name}": tuple(tensor.shape) for name, tensor in like.items()}
+    check_tensors(path, tensors, shapes)
+    weights = {name: tensors[f"weight.{name}"] for name in like}
+    momenta = {name: tensors.get(f"momentum.{name}") for name in like}
+    return TrainingState(weights, momenta, schedule, history, wall_s)

@@ -1,0 +1,35 @@
+"""The zoo: trained networks that come with this program, each NAME.safetensors with a manifest NAME.json of its making.
+
+network = load_model("digits")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.checkpoint import load_network
+from models.network import EPNetwork
+
+FOLDER = Path(__file__).parent
+SUFFIX = ".safetensors"
+
+
+def zoo_names() -> tuple[str, ...]:
+    """The names `load_model` knows, in alphabetical order."""
+    return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
+
+
+def load_model(name_or_path: str) -> EPNetwork:
+    """The network of the zoo with that name, or the one in a .safetensors file of `models.train`.
+
+    Raises:
+        ValueError: neither a name of the zoo nor a path that ends in .safetensors; the message lists the names.
+        CheckpointError: the file is missing, damaged or foreign.
+    """
+    if name_or_path in zoo_names():
+        return load_network(FOLDER / f"{name_or_path}{SUFFIX}")
+    if not name_or_path.endswith(SUFFIX):
+        raise ValueError(
+            f"model {name_or_path!r} is neither in the zoo ({', '.join(zoo_names())}) nor a path to a {SUFFIX} file"
+        )
+    return load_network(Path(name_or_path))
