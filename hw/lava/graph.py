@@ -54,7 +54,7 @@ def build_graph(job: Job) -> Graph:
     places: list[Place] = []
 
     def common(kind: type[AbstractProcess], name: str) -> dict[str, Any]:
-        ports = (*_PORTS[kind.__name__],)
+        ports = (*PORTS[kind.__name__],)
         places.append(place(len(places), name, ports))
         return {"name": name, "steps": job.steps, "batch": job.batch, "place": places[-1]}
 
@@ -121,7 +121,7 @@ def build_graph(job: Job) -> Graph:
     )
 
 
-_PORTS = {
+PORTS = {
     "Source": ("images_in", "s_out", "report_out"),
     "Link": ("s_below", "s_above", "a_up", "a_down"),
     "Layer": ("a_in", "s_out", "at_rest_in", "moving_out", "state_out", "report_out", "trace_out"),

@@ -43,11 +43,10 @@ class RunError(Exception):
 class Host:
     """A started graph."""
 
-    def __init__(self, job: Job, connection: Connection) -> None:
-        self.job, self.connection = job, connection
-        self.graph: Graph = build_graph(job)
-        source = self.graph.source
-        source.create_runtime(run_cfg=self.graph.run_config, compile_config={"pypy_channel_size": CHANNEL_SLOTS})
+    def __init__(self, job: Job, graph: Graph, connection: Connection) -> None:
+        self.job, self.graph, self.connection = job, graph, connection
+        source = graph.source
+        source.create_runtime(run_cfg=graph.run_config, compile_config={"pypy_channel_size": CHANNEL_SLOTS})
         self.runtime = source.runtime
         executable = self.runtime._executable
         actors = self.runtime._messaging_infrastructure.actors
@@ -168,7 +167,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the machine, which then closes the connection
     host: Host | None = None
     try:
-        host = Host(connection.recv(), connection)
+        job = connection.recv()
+        host = Host(job, build_graph(job), connection)
         connection.send(("ready",))
         while True:
             connection.send(("settled", host.settle(connection.recv())))

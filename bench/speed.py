@@ -1,0 +1,138 @@
+"""`python -m bench.speed NAME`: how fast, measured here and now, all cases in one run.
+
+Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}}. A case is the
+fastest of several repetitions, interleaved so that a busy moment of the computer does not fall on one case alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from hw.lava.messages import Job
+from hw.machine import Machine
+from mapping.circuit import circuit_of
+from mapping.machines import to_digital, to_lava
+from mapping.quantize import quantize
+from models.data import load_data
+from models.network import EPNetwork
+from models.zoo import load_model
+
+REPEATS = 7
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of every case, and the ratios that are promised."""
+
+    seconds: dict[str, float]
+    unit: str
+    ratios: dict[str, float]
+
+
+def speed_lava(batch: int = 256, steps: int = 40, stock_images: int = 8) -> Speed:
+    """Settling digits on Lava beside torch on the same work, and beside stock Lava processes.
+
+    seconds: per image and step at this batch size; `stock_lava` one image at a time. Ratios over torch are of time per
+    image and step; `stock_lava_over_lava` of time per image, stock `Dense` processes over our float graph.
+    """
+    network, data = load_model("digits"), load_data("digits")
+    program = quantize(network, data.train.first(batch).floats(), steps=steps)
+    images = data.train.first(batch).floats().numpy()
+    with ExitStack() as stack:
+        machines: dict[str, Machine] = {
+            "torch": stack.enter_context(to_digital(network, steps=steps, batch_size=batch)),
+            "lava_float": stack.enter_context(to_lava(network, steps=steps, batch_size=batch)),
+            "lava_fixed": stack.enter_context(to_lava(program, steps=steps, batch_size=batch)),
+            "lava_delta": stack.enter_context(to_lava(program, steps=steps, batch_size=batch, delta_threshold=1)),
+        }
+        # several batches a call, as in use: a Lava run pays its start and its first, empty steps once
+        work = np.concatenate([images] * 2)
+        seconds = _fastest({name: partial(machine.settle, work) for name, machine in machines.items()})
+    per_step = {name: value / (len(work) * steps) for name, value in seconds.items()}
+    stock = _stock_lava(network, images[:stock_images], steps)
+    per_step["stock_lava"] = stock / steps
+    ratios = {f"{name}_over_torch": per_step[name] / per_step["torch"] for name in machines if name != "torch"}
+    ratios["stock_lava_over_lava"] = per_step["stock_lava"] / per_step["lava_float"]
+    return Speed(per_step, "per image and step", ratios)
+
+
+SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava}
+
+
+def main() -> None:
+    """Command line; exit code 2 for a name that is not measured here."""
+    if len(sys.argv) != 2 or sys.argv[1] not in SPEEDS:
+        given = " ".join(sys.argv[1:]) or "nothing"
+        print(f"error: {given!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
+        raise SystemExit(2)
+    name = sys.argv[1]
+    speed = SPEEDS[name]()
+    table = Table("case", f"seconds {speed.unit}", title=f"speed of {name}", title_justify="left")
+    for case, value in speed.seconds.items():
+        table.add_row(case, f"{value:.3g}")
+    for case, value in speed.ratios.items():
+        table.add_row(case, f"{value:.2f} x")
+    Console().print(table)
+    print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios}))
+
+
+def _fastest(cases: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Seconds of the fastest of `REPEATS` calls of every case, after one that warms up."""
+    for work in cases.values():
+        work()
+    seconds = dict.fromkeys(cases, float("inf"))
+    for _ in range(REPEATS):
+        for name, work in cases.items():
+            start = time.perf_counter()
+            work()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
+def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> float:
+    """Seconds per image of stock Lava processes; raises if they do not compute the same network."""
+    job = Job(circuit_of(network), steps, 1, None, None, trace=False, stall_s=60.0, process_models={})
+    with tempfile.TemporaryDirectory() as folder:
+        file, pixels = Path(folder, "job.pickle"), Path(folder, "images.npy")
+        file.write_bytes(pickle.dumps(job))
+        np.save(pixels, images)
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.stock_lava", str(file), str(pixels)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": _root()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode or not done.stdout.strip():
+        raise RuntimeError(f"stock Lava failed: {done.stderr[-2000:]}")
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    with to_digital(network, steps=steps) as digital:
+        expected = digital.settle(images).logits
+    worst = float(np.abs(np.array(result["logits"]) - expected).max())
+    if worst > 1e-3:
+        raise RuntimeError(f"stock Lava computes another network: logits differ by {worst:g}")
+    return float(result["seconds_per_image"])
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[1])
+
+
+if __name__ == "__main__":
+    main()
