@@ -20,10 +20,13 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
-import hw.lava.compat  # noqa: F401, I001 - before Lava
+import hw.lava.compat  # noqa: F401 - before Lava
+
+# isort: split
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
 
+# isort: split
 import numpy as np
 from numpy.typing import NDArray
 

@@ -148,9 +148,7 @@ def settle(
                 total = total + sent_down * 2 ** (point[index] - e[index + 1])
             state = np.clip(total >> point[index], 0, one) if integers else np.clip(total, 0, 1)
             fresh.append(np.where(resting[:, None], states[index + 1], state))
-        moved = np.max(
-            [np.abs(new - old).max(axis=1) for new, old in zip(fresh[1:], states[1:], strict=True)], axis=0
-        )
+        moved = np.max([np.abs(new - old).max(axis=1) for new, old in zip(fresh[1:], states[1:], strict=True)], axis=0)
         residual = np.where(resting, residual, moved / one)
         if tolerance is not None:
             arrived = ~resting & (residual <= tolerance)

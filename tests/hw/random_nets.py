@@ -94,3 +94,12 @@ def random_images(shape: tuple[int, ...], count: int, seed: int) -> NDArray[Any]
     """(count, *shape) in [0, 1], a third of the pixels black and some white."""
     images = np.random.default_rng(seed).uniform(-0.5, 1.1, (count, *shape))
     return np.clip(images, 0, 1).astype(np.float32)
+
+
+def mixed_network() -> EPNetwork:
+    """One network with everything that maps to integers: strides, paddings, a pool with a remainder, a dense link."""
+    generator = torch.Generator().manual_seed(8)
+    first = ConvLink(*_drawn((3, 2, 3, 2), generator), (2, 7, 6), stride=2, padding=1)
+    pooled = ConvLink(*_drawn((4, 3, 2, 2), generator), first.above, 1, 1, "average", 2)
+    dense = _dense(6, pooled.above, generator)
+    return EPNetwork((first, pooled, dense), _dense(3, (6,), generator))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from ep_examples import CLASSES, conv_network, random_images, random_labels
@@ -85,7 +87,7 @@ def test_rest_means_that_the_last_step_moved_no_more_than_the_tolerance() -> Non
             torch.testing.assert_close(state[index], then[index], **CLOSE)
         moved = [
             max(float((b[index] - a[index]).abs().max()) for a, b in zip(before, after, strict=True))
-            for before, after in zip(trace[: step - 1], trace[1:step], strict=True)
+            for before, after in pairwise(trace[:step])
         ]
         assert moved[-1] <= 1e-3 < min(moved[:-1], default=1.0)
 

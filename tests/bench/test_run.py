@@ -1,0 +1,164 @@
+"""The main job as a user calls it: contract of the last line, files, bad options, kill and resume."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import run as bench_run
+from bench.backends import BACKENDS, jobs
+from bench.robustness import DISTURBANCES
+
+SHORT = ["--limit", "12", "--steps", "6"]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
+    """`python -m bench.run OPTIONS` in this interpreter; the JSON document of its last line."""
+    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
+    bench_run.main()
+    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What a call that must be refused with exit code 2 says."""
+    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
+    monkeypatch.setattr(bench_run, "run", lambda *_: pytest.fail("a refused run was started"))
+    with pytest.raises(SystemExit) as stopped:
+        bench_run.main()
+    assert stopped.value.code == 2
+    captured = capsys.readouterr()
+    return captured.err + captured.out
+
+
+def test_lava_alone_brings_the_reference_and_every_precision(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "run"
+    document = call(monkeypatch, capsys, "--backend", "lava", *SHORT, "--output", str(folder))
+    assert document["folder"] == str(folder)
+    rows = document["rows"]
+    assert [(row["backend"], row["precision"]) for row in rows] == [
+        ("torch", "float"),
+        ("lava", "float"),
+        ("lava", "fixed"),
+        ("lava", "delta"),
+    ]
+    for row in rows:
+        assert (row["model"], row["data"], row["images"], row["steps"]) == ("digits", "digits", 12, 6)
+        low, high = row["accuracy_ci95"]
+        assert 0 <= low <= row["accuracy"] <= high <= 1
+        assert set(row["robust"]) == set(DISTURBANCES)
+        assert set(row["synops"]) == {"dense", "zero_skip", "delta"}
+        assert row["synops"]["dense"] >= row["synops"]["zero_skip"] > 0
+        assert set(row["energy_j"]) == {"low", "nominal", "high", "profile"}
+        assert row["wall_s_per_image"] > 0
+    torch_row, lava_float, fixed, delta = rows
+    assert torch_row["latency_s"]["measured"] > 0
+    assert lava_float["energy_j"]["nominal"] is None, "no chip computes in floating point"
+    assert fixed["energy_j"]["low"] <= fixed["energy_j"]["nominal"] <= fixed["energy_j"]["high"]
+    assert fixed["latency_s"]["measured"] is None, "a simulation's clock is not the chip's"
+    assert {name: fixed["robust"][name] for name in DISTURBANCES} == delta["robust"], "delta is exact at threshold 1"
+    assert fixed["synops"] == delta["synops"]
+    assert delta["energy_j"]["nominal"] < fixed["energy_j"]["nominal"]
+    # the same images through the same network in the same arithmetic
+    assert torch_row["accuracy"] == lava_float["accuracy"]
+    for name in ("config.json", "env.json", "rows.jsonl", "summary.csv", "report.md", "settling.png", "energy.png"):
+        assert (folder / name).stat().st_size > 0
+    with (folder / "summary.csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    assert [float(line["accuracy"]) for line in table] == [row["accuracy"] for row in rows]
+    assert "![" in (folder / "report.md").read_text()
+
+
+def test_killed_run_resumes_and_repeats_no_finished_row(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "run"
+    options = ["--backend", "torch", "--precision", "float", "fixed", *SHORT, "--output", str(folder)]
+    whole = call(monkeypatch, capsys, *options)["rows"]
+    file = folder / "rows.jsonl"
+    first, second = file.read_text().splitlines(keepends=True)
+    file.write_text(first + second[: len(second) // 2])  # killed while it wrote the second row
+    made = []
+    evaluate = bench_run.evaluate
+    monkeypatch.setattr(bench_run, "evaluate", lambda *given: made.append(given[:2]) or evaluate(*given))
+    again = call(monkeypatch, capsys, *options, "--resume")["rows"]
+    assert made == [("torch", "fixed")]
+    timed = ("wall_s_per_image", "latency_s", "energy_measured_j")
+    assert [{k: v for k, v in row.items() if k not in timed} for row in again] == [
+        {k: v for k, v in row.items() if k not in timed} for row in whole
+    ]
+    assert len(file.read_text().splitlines()) == 2
+    made.clear()
+    call(monkeypatch, capsys, *options, "--resume")
+    assert made == []
+
+
+def test_resume_refuses_other_options_and_folders_without_a_run(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "run"
+    call(monkeypatch, capsys, "--backend", "torch", *SHORT, "--output", str(folder))
+    said = refused(monkeypatch, capsys, "--backend", "torch", "--limit", "12", "--output", str(folder), "--resume")
+    assert "steps = 6, not 40" in said
+    said = refused(monkeypatch, capsys, "--backend", "torch", *SHORT, "--output", str(folder))
+    assert "already holds a run" in said
+    said = refused(monkeypatch, capsys, "--backend", "torch", "--output", str(tmp_path / "none"), "--resume")
+    assert "holds no run" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--backend", "loihi9"], ["--backend", "'loihi9'", "torch", "lava"]),
+        (["--backend", "lava", "--precision", "double"], ["--precision", "'double'", "float", "fixed", "delta"]),
+        (["--backend", "torch", "--precision", "delta"], ["--precision delta", "torch: float, fixed"]),
+        (["--model", "no-such-net"], ["--model", "'no-such-net'", "digits"]),
+        (["--data", "imagenet"], ["--data", "'imagenet'", "digits", "mnist", "cifar10", "cifar100"]),
+        (["--data-dir", "no/such/folder"], ["--data-dir", "no/such/folder"]),
+        (["--limit", "0"], ["--limit is 0", "at least 1"]),
+        (["--batch-size", "-3"], ["--batch-size is -3"]),
+        (["--steps", "0"], ["--steps is 0"]),
+        (["--steps", "many"], ["steps", "many"]),
+        (["--seed", "-1"], ["--seed is -1"]),
+        (["--tolerance", "-0.1"], ["--tolerance is -0.1"]),
+        (["--tolerance", "nan"], ["--tolerance is nan"]),
+        (["--state-bits", "9"], ["--state-bits is 9", "4, 5, 6, 7, 8"]),
+        (["--delta-threshold", "256"], ["--delta-threshold is 256", "255"]),
+        (["--device", "tpu"], ["--device 'tpu'", "cpu"]),
+        (["--frobnicate", "1"], ["frobnicate"]),
+    ],
+)
+def test_bad_options_exit_2_and_name_value_and_choices(monkeypatch, capsys, options, words):
+    said = refused(monkeypatch, capsys, *options)
+    for word in words:
+        assert word in said
+
+
+def test_damaged_checkpoint_is_refused_before_a_folder_is_made(monkeypatch, capsys, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes((Path(bench_run.__file__).parents[1] / "models/zoo/digits.safetensors").read_bytes()[:1000])
+    folder = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["bench.run", "--model", str(broken), "--data", "digits", "--output", str(folder)])
+    with pytest.raises(SystemExit) as stopped:
+        bench_run.main()
+    assert stopped.value.code == 1
+    assert "broken.safetensors" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_list_names_what_there_is(monkeypatch, capsys):
+    document = call(monkeypatch, capsys, "--list")
+    assert document["backends"] == {name: list(entry.precisions) for name, entry in BACKENDS.items()}
+    assert "digits" in document["models"]
+
+
+def test_tolerance_and_thresholds_reach_the_machines(monkeypatch, capsys, tmp_path):
+    settings = ["--limit", "12", "--steps", "40", "--tolerance", "0.05", "--output", str(tmp_path / "run")]
+    (row, fixed) = call(monkeypatch, capsys, "--backend", "torch", "--precision", "float", "fixed", *settings)["rows"]
+    assert row["steps"] < 40
+    assert fixed["steps"] < 40
+    assert row["residual"]["max"] <= 0.05
+
+
+def test_jobs_start_with_the_reference_and_repeat_nothing():
+    assert jobs(("torch",), ()) == (("torch", "float"),)
+    assert jobs(("lava", "torch"), ("fixed",)) == (("torch", "float"), ("lava", "fixed"), ("torch", "fixed"))

@@ -1,0 +1,67 @@
+"""The zoo: what ships is what its manifest says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import zoo
+from models.checkpoint import CheckpointError, save_network
+from models.data import load_data
+from models.evaluation import evaluate
+from models.manifest import parameter_count
+from models.recipes import recipe_for
+from models.training_state import describe_run
+from models.zoo import load_model, zoo_names
+
+
+def manifest_of(name: str) -> dict:
+    return json.loads((zoo.FOLDER / f"{name}.json").read_text())
+
+
+def test_every_network_of_the_zoo_has_a_manifest_that_fits() -> None:
+    assert "digits" in zoo_names()
+    for name in zoo_names():
+        network, manifest = load_model(name), manifest_of(name)
+        assert manifest["parameters"] == parameter_count(network)
+        assert manifest["command"] == f"python -m models.train --data {name} --output models/zoo/{name}.safetensors"
+
+
+def test_the_digits_network_was_made_by_the_recipe_of_today() -> None:
+    manifest = manifest_of("digits")
+    run = describe_run(load_data("digits"), recipe_for("digits"), seed=0, device="cpu")
+    assert {name: run.pop(name) for name in ("data", "split", "images", "seed", "device")}.items() <= manifest.items()
+    assert manifest["hyperparameters"] == run
+
+
+def test_the_digits_network_is_as_good_as_its_manifest_and_settles() -> None:
+    data, manifest = load_data("digits"), manifest_of("digits")
+    for split in ("validation", "test"):
+        found = evaluate(load_model("digits"), getattr(data, split), steps=40)
+        # one image on the edge may fall to the other side on another processor
+        assert abs(found.correct - manifest[split]["correct"]) <= 1
+        assert found.accuracy >= 0.98
+        assert float((found.residual <= 0.01).double().mean()) >= 0.97
+        assert found.residual_quantile(0.95) < 5e-3
+
+
+def test_a_path_is_loaded_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_network(load_model("digits"), path)
+    loaded = load_model(str(path)).named_parameters()
+    for name, tensor in load_model("digits").named_parameters().items():
+        assert torch.equal(loaded[name], tensor)
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_model(str(tmp_path / "other.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["digit", "models/zoo/digits", "net.pt", ""])
+def test_an_unknown_name_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"neither in the zoo \(.*digits.*\) nor a path to a .safetensors file"
+    ) as caught:
+        load_model(name)
+    assert repr(name) in str(caught.value)
