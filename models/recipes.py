@@ -51,7 +51,8 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    # A strong bottom link saturates its units and a weakly fed-back link 2 lets them rest: delta coding thrives on both.
+    # A strong bottom link saturates its units and a weakly fed-back link 2 lets them rest: delta coding thrives on
+    # both.
     "digits": Recipe(
         layers=(Conv(16, gain=0.4), Conv(32, pooling="average", pool_size=2, gain=0.4)),
         learning_rates=(0.08, 0.03, 0.3),

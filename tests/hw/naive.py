@@ -60,7 +60,7 @@ class NaiveLink:
     @property
     def matrix(self) -> Array:
         """(above, below) weights added up over the pooling windows."""
-        return self.windows @ self.sums
+        return self.sums if self.size == 1 else self.windows @ self.sums
 
     def up(self, below: Array) -> Array:
         """(B, below) to (B, above): sums over windows, or their maxima."""

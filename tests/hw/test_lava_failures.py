@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,7 +38,7 @@ def _circuit(units: int = 4, classes: int = 3) -> Circuit:
     shapes = ((1, 2, 3), (5,), (units,), (classes,))
     wires = [
         Wire("dense", (rng.normal(size=(*above, int(np.prod(below)))) / 5).astype(np.float32), below, above)
-        for below, above in zip(shapes, shapes[1:], strict=False)
+        for below, above in pairwise(shapes)
     ]
     biases = tuple(np.full(wire.above, 0.1, np.float32) for wire in wires[:2])
     tables = tuple(np.ones((int(np.prod(shape)), 6)) for shape in shapes[:3])
@@ -63,7 +64,7 @@ class Session:
 
     def __init__(self, mark: str) -> None:
         self.mark = f"EP_TEST_SESSION={mark}".encode()
-        self.before = set(os.listdir(SHARED))
+        self.before = _segments()
         self.segments: set[str] = set()
 
     def processes(self) -> list[int]:
@@ -90,7 +91,7 @@ class Session:
         everywhere = set()
         for folder in Path("/proc").glob("[0-9]*"):
             everywhere |= _mapped(int(folder.name))
-        orphans = set(os.listdir(SHARED)) - self.before - everywhere
+        orphans = _segments() - self.before - everywhere
         return processes + sorted(orphans | {name for name in self.segments if (SHARED / name).exists()})
 
     def assert_nothing_left(self) -> None:
@@ -99,6 +100,10 @@ class Session:
         while (left := self.left_over()) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not left
+
+
+def _segments() -> set[str]:
+    return {path.name for path in SHARED.iterdir()}
 
 
 def _mapped(process: int) -> set[str]:
@@ -117,6 +122,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     session = Session(mark)
     yield session
+    session.remember()
     for process in session.processes():
         os.kill(process, signal.SIGKILL)
     for name in session.segments:
