@@ -39,7 +39,7 @@ def draw_settling(rows: list[Row], file: Path) -> None:
         xlabel="step",
         ylabel="synaptic operations per image and step",
         ylim=(0, None),
-        title=f"What is sent, if sent are ({_name(counted)})",
+        title=f"Work of a step, by what is sent ({_name(counted)})",
     )
     right.legend(frameon=False)
     _save(figure, file)
@@ -62,12 +62,19 @@ def draw_energy(rows: list[Row], file: Path) -> bool:
         values = [1e6 * cost["breakdown_j"][part] for _, cost in bars]
         axes.bar(range(len(bars)), values, 0.6, bottom=bottom, color=colour, label=part)
         bottom = [below + value for below, value in zip(bottom, values, strict=True)]
-    low = [top - 1e6 * cost["energy_j"]["low"] for top, (_, cost) in zip(bottom, bars, strict=True)]
-    high = [1e6 * cost["energy_j"]["high"] - top for top, (_, cost) in zip(bottom, bars, strict=True)]
-    rounded = [[max(value, 0.0) for value in side] for side in (low, high)]
-    axes.errorbar(range(len(bars)), bottom, yerr=rounded, fmt="none", ecolor="#333333", capsize=4, linewidth=1)
+    for place, (top, (_, cost)) in enumerate(zip(bottom, bars, strict=True)):
+        low, high = (1e6 * cost["energy_j"][end] for end in ("low", "high"))
+        axes.annotate(
+            f"{top:.3g}\n({low:.3g} to {high:.3g})",
+            (place, top),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+        )
+    axes.margins(y=0.15)
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
-    axes.set(ylabel="modelled energy per image, µJ", title="Where the energy goes (bars: low to high)")
+    axes.set(ylabel="modelled energy per image, µJ", title="Where the energy goes: nominal (low to high)")
     axes.legend(frameon=False)
     _save(figure, file)
     return True

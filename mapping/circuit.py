@@ -21,7 +21,7 @@ def circuit_of(source: EPNetwork | Program) -> Circuit:
 
 def _of_network(network: EPNetwork) -> Circuit:
     links, readout = network.links, network.readout
-    cores = place((network.input_shape, *network.layers))
+    cores = place(links)
     return Circuit(
         wires=tuple(_float_wire(link) for link in links),
         biases=tuple(link.spread_bias().numpy().astype(np.float32) for link in links),
@@ -36,7 +36,7 @@ def _of_network(network: EPNetwork) -> Circuit:
 
 def _of_program(program: Program) -> Circuit:
     links = [link.operator(link.weight) for link in program.links]
-    cores = place((program.links[0].below, *(link.above for link in links)))
+    cores = place(links)
     exponents, readout = program.exponents, program.readout
     wires = []
     for index, link in enumerate(program.links):

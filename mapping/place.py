@@ -1,13 +1,15 @@
 """Placement: which core a unit sits on, and what one message of it then causes.
 
-A core holds at most 1024 units (Loihi 1, Davies et al. 2018). Layers fill cores one after another, each starting on a
-fresh core, in the order of the chain; four cores share a tile of the mesh, eight tiles a row (Loihi 1: 8 x 4 tiles).
-The input layer has cores too: something has to send its messages.
+A core holds at most 1024 units and 128 KiB of synaptic memory (Loihi 1, Davies et al. 2018): one byte per 8-bit weight
+of every synapse that ends in the core, since two units do not share a stored weight. Layers fill cores one after
+another, each starting on a fresh core, in the order of the chain; four cores share a tile of the mesh, eight tiles a
+row (Loihi 1: 8 x 4 tiles). The input layer has cores too: something has to send its messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, prod
 
 import numpy as np
@@ -15,19 +17,25 @@ import torch
 from numpy.typing import NDArray
 
 from hw.ledger import COLUMNS
-from models.links import ConvLink, DenseLink, Link, Shape
+from models.links import ConvLink, DenseLink, Link
 
 UNITS_PER_CORE = 1024
+SYNAPSES_PER_CORE = 128 * 1024
+CORES_AT_ONCE = 64
+"""Cores whose senders are found in one pass, to bound the memory of large networks."""
 CORES_PER_TILE = 4
 TILES_PER_ROW = 8
 
 
-def place(layers: Sequence[Shape]) -> tuple[NDArray[np.int64], ...]:
-    """Core of every unit of every layer, (units,) each."""
+def place(links: Sequence[Link]) -> tuple[NDArray[np.int64], ...]:
+    """Core of every unit of every layer 0..L, (units,) each."""
     first, cores = 0, []
-    for shape in layers:
-        units = prod(shape)
-        used = ceil(units / UNITS_PER_CORE)
+    for layer in range(len(links) + 1):
+        units = prod(links[layer].below if layer < len(links) else links[-1].above)
+        synapses = _fan_in(links[layer - 1]).sum() if layer else 0
+        if 0 < layer < len(links):
+            synapses += _fan_out(links[layer]).sum()
+        used = max(ceil(units / UNITS_PER_CORE), min(units, ceil(synapses / SYNAPSES_PER_CORE)))
         # an even split: no core of a layer is fuller than the others
         cores.append(first + np.arange(units) * used // units)
         first += used
@@ -45,20 +53,12 @@ def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[
     tables = []
     for layer, places in enumerate(cores):
         table = np.zeros((len(places), len(COLUMNS)))
-        reached = []
         if layer < len(links):
             table[:, COLUMNS.index("synops_up")] = _fan_out(links[layer])
-            reached.append((lambda mask, link=ones[layer]: _down(link, mask), cores[layer + 1]))
+            _send(table, places, cores[layer + 1], partial(_down, ones[layer]))
         if layer >= 2:
             table[:, COLUMNS.index("synops_down")] = _fan_in(links[layer - 1])
-            reached.append((lambda mask, link=ones[layer - 1]: _up(link, mask), cores[layer - 1]))
-        for sees, targets in reached:
-            for core in np.unique(targets):
-                sent = sees(targets == core) > 0.5
-                ew, ns = _distance(places, int(core))
-                table[:, COLUMNS.index("messages")] += sent
-                table[:, COLUMNS.index("hops_ew")] += sent * ew
-                table[:, COLUMNS.index("hops_ns")] += sent * ns
+            _send(table, places, cores[layer - 1], partial(_up, ones[layer - 1]))
         table[:, COLUMNS.index("spikes")] = 1
         tables.append(table)
     return tuple(tables)
@@ -67,6 +67,23 @@ def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[
 def cores_used(cores: Sequence[NDArray[np.int64]]) -> tuple[int, ...]:
     """Number of cores of every layer."""
     return tuple(len(np.unique(places)) for places in cores)
+
+
+def _send(
+    table: NDArray[np.float64],
+    places: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    senders: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
+) -> None:
+    """Add the messages and hops to every core that holds targets; `senders` tells who reaches a set of targets."""
+    found = np.unique(targets)
+    for chunk in np.array_split(found, ceil(len(found) / CORES_AT_ONCE)):
+        for core, joined in zip(chunk, senders(targets == chunk[:, None]), strict=True):
+            sent = joined > 0.5
+            ew, ns = _distance(places, int(core))
+            table[:, COLUMNS.index("messages")] += sent
+            table[:, COLUMNS.index("hops_ew")] += sent * ew
+            table[:, COLUMNS.index("hops_ns")] += sent * ns
 
 
 def _with_ones(link: Link) -> Link:
@@ -81,22 +98,24 @@ def _with_ones(link: Link) -> Link:
 
 def _fan_out(link: Link) -> NDArray[np.float64]:
     """(units below,) weights each unit below is multiplied with on the way up."""
-    return _down(_with_ones(link), np.ones(prod(link.above), bool))
+    return _down(_with_ones(link), np.ones((1, prod(link.above)), bool))[0]
 
 
 def _fan_in(link: Link) -> NDArray[np.float64]:
     """(units above,) weights each unit above is multiplied with on the way down."""
-    return _up(_with_ones(link), np.ones(prod(link.below), bool))
+    return _up(_with_ones(link), np.ones((1, prod(link.below)), bool))[0]
 
 
-def _down(link: Link, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    sums = link.down(torch.as_tensor(mask, dtype=torch.float64).view(1, *link.above))
-    return np.rint(sums.flatten().numpy())
+def _down(link: Link, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(sets, units below) how many units of each set (sets, units above) every unit below is joined to."""
+    sums = link.down(torch.as_tensor(masks, dtype=torch.float64).view(-1, *link.above))
+    return np.rint(sums.flatten(1).numpy())
 
 
-def _up(link: Link, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    sums = link.up(torch.as_tensor(mask, dtype=torch.float64).view(1, *link.below))[0]
-    return np.rint(sums.flatten().numpy())
+def _up(link: Link, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(sets, units above) how many units of each set (sets, units below) every unit above is joined to."""
+    sums = link.up(torch.as_tensor(masks, dtype=torch.float64).view(-1, *link.below))[0]
+    return np.rint(sums.flatten(1).numpy())
 
 
 def _distance(places: NDArray[np.int64], core: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -92,6 +92,8 @@ class Program:
     def __post_init__(self) -> None:
         if self.state_bits not in STATE_BITS:
             raise ProgramError(f"state_bits is {self.state_bits!r}, choices are {', '.join(map(str, STATE_BITS))}")
+        if not self.links:
+            raise ProgramError("a program needs at least one link")
         for name, link in self.named_links().items():
             _check_link(name, link)
         for index, (lower, upper) in enumerate(zip(self.links, self.links[1:], strict=False), start=1):
@@ -99,6 +101,11 @@ class Program:
                 raise ProgramError(
                     f"layer {index} is {lower.above} for the link below, {upper.below} for the one above"
                 )
+        top = self.links[-1].above
+        if self.readout is not None and self.readout.below != top:
+            raise ProgramError(f"the readout reads {self.readout.below}, the last layer is {top}")
+        if self.readout is None and len(top) != 1:
+            raise ProgramError(f"without a readout the last layer must be flat, one unit per class: it is {top}")
         for name, bound in self.accumulator_bounds().items():
             if bound.max() > ACCUMULATOR_MAX:
                 unit = tuple(int(i) for i in np.unravel_index(int(bound.argmax()), bound.shape))
@@ -156,7 +163,7 @@ class Program:
             links = {name: _restored(name, fields, tensors) for name, fields in content["links"].items()}
             readout = links.pop("readout", None)
             return Program(tuple(links.values()), readout, content["state_bits"])
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ProgramError(f"{path}: the description of the program is damaged at {error}") from error
         except ValueError as error:
             raise ProgramError(f"{path}: {error}") from error
@@ -201,6 +208,13 @@ def _reach(link: ProgramLink, direction: Literal["up", "down"], one: int) -> NDA
 
 
 def _check_link(name: str, link: ProgramLink) -> None:
+    if link.kind not in ("conv", "dense"):
+        raise ProgramError(f"{name} is of kind {link.kind!r}, kinds are conv, dense")
+    for field in ("exponent", "stride", "padding", "pool_size"):
+        if type(getattr(link, field)) is not int:
+            raise ProgramError(f"{name} has {field} {getattr(link, field)!r}, which is no integer")
+    if link.kind == "dense" and (link.stride, link.padding, link.pooling, link.pool_size) != (1, 0, "none", 1):
+        raise ProgramError(f"{name} is dense and has a stride, padding or pooling: only conv links have those")
     if link.pooling == "max":
         raise ProgramError(f"{name} pools by max: integer machines hold 'none' and 'average' only")
     if link.weight.dtype != np.int8 or link.bias.dtype != np.int32:

@@ -103,3 +103,12 @@ def mixed_network() -> EPNetwork:
     pooled = ConvLink(*_drawn((4, 3, 2, 2), generator), first.above, 1, 1, "average", 2)
     dense = _dense(6, pooled.above, generator)
     return EPNetwork((first, pooled, dense), _dense(3, (6,), generator))
+
+
+def restless_winners() -> EPNetwork:
+    """The layer above a max pool is saturated from the first step on, while the winners below still change."""
+    generator = torch.Generator().manual_seed(1)
+    first = ConvLink(*_drawn((3, 1, 3, 3), generator), (1, 6, 6), padding=1)
+    weight, bias = _drawn((4, 3, 3, 3), generator)
+    pooled = ConvLink(2 * weight, bias + 5, first.above, 1, 1, "max", 2)
+    return EPNetwork((first, pooled), _dense(3, pooled.above, generator))

@@ -235,12 +235,16 @@ from pathlib import Path
 from hw.lava.machine import Lava
 circuit, images = pickle.loads(Path(sys.argv[1]).read_bytes())
 """
-LOOP = """
-with Lava(circuit, steps=20) as machine:
-    machine.settle(images)
+SETTLING = """
+machine = Lava(circuit, steps=1000, process_models={"Layer": "faulty_models:Slow"})  # 100 s
+import threading
+def tell():
+    while len(os.listdir(os.environ["SLOW"])) < 2:
+        time.sleep(0.05)
     print("ready", flush=True)
-    while True:
-        machine.settle(images)
+threading.Thread(target=tell, daemon=True).start()
+with machine:
+    machine.settle(images)
 """
 STARTING = """
 print("ready", flush=True)
@@ -267,13 +271,21 @@ machine.settle(images)
 print("ready", flush=True)
 input()
 """
+HUNG = """
+import signal
+machine = Lava(circuit, steps=20)
+machine.settle(images)
+os.kill(machine._host.process.pid, signal.SIGSTOP)
+print("ready", flush=True)
+input()
+machine.close()
+"""
 HOST_KILLED = """
-machine = Lava(circuit, steps=3000)
+machine = Lava(circuit, steps=1000, process_models={"Layer": "faulty_models:Slow"})
 import threading
 def kill():
-    while machine._host is None:
+    while len(os.listdir(os.environ["SLOW"])) < 2:
         time.sleep(0.05)
-    time.sleep(0.5)
     print("ready", flush=True)
     os.kill(machine._host.process.pid, 9)
 threading.Thread(target=kill).start()
@@ -289,9 +301,14 @@ def _start(program: str, tmp_path: Path) -> subprocess.Popen[str]:
     data, script = tmp_path / "circuit.pickle", tmp_path / "program.py"
     data.write_bytes(pickle.dumps((_circuit(), IMAGES)))
     script.write_text(PROLOGUE + program)
+    (tmp_path / "slow").mkdir()
     process = subprocess.Popen(
         [sys.executable, str(script), str(data)],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)]),
+            "SLOW": str(tmp_path / "slow"),
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -311,7 +328,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_ctrl_c_while_settling_leaves_nothing(session: Session, tmp_path: Path) -> None:
-    process = _start(LOOP, tmp_path)
+    process = _start(SETTLING, tmp_path)
     assert session.remember() > 6
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_S)
@@ -331,7 +348,7 @@ def test_ctrl_c_while_starting_leaves_nothing(session: Session, tmp_path: Path) 
 
 def test_an_impatient_user_leaves_nothing(session: Session, tmp_path: Path) -> None:
     """Ctrl-C again and again, also while the machine is closing."""
-    process = _start(LOOP, tmp_path)
+    process = _start(SETTLING, tmp_path)
     session.remember()
     for _ in range(20):
         if process.poll() is None:
@@ -341,7 +358,7 @@ def test_an_impatient_user_leaves_nothing(session: Session, tmp_path: Path) -> N
     session.assert_nothing_left()
 
 
-@pytest.mark.parametrize("program", [LOOP, IDLE], ids=["settling", "idle"])
+@pytest.mark.parametrize("program", [SETTLING, IDLE], ids=["settling", "idle"])
 def test_a_killed_interpreter_leaves_nothing(session: Session, tmp_path: Path, program: str) -> None:
     process = _start(program, tmp_path)
     assert session.remember() > 6
@@ -356,6 +373,16 @@ def test_an_interpreter_killed_while_starting_leaves_nothing(session: Session, t
     _wait_for(lambda: session.remember() > 4)
     process.kill()
     process.communicate(timeout=PATIENCE_S)
+    session.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_a_host_that_hangs_is_ended_too(session: Session, tmp_path: Path) -> None:
+    """Closing does not wait for ever for a host that is stopped, and leaves none of its memory."""
+    process = _start(HUNG, tmp_path)
+    session.remember()
+    process.communicate(input="\n", timeout=2 * PATIENCE_S)
+    assert process.returncode == 0
     session.assert_nothing_left()
 
 

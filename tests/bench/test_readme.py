@@ -1,0 +1,42 @@
+"""What the README shows is what the committed results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.report import columns
+from bench.rows import read_rows
+from bench.run import main
+from models.zoo import load_model
+
+ROOT = Path(main.__code__.co_filename).parents[1]
+RESULTS = ROOT / "bench" / "results" / "digits"
+
+
+def test_table_in_the_readme_is_that_of_the_results_file():
+    named = columns(read_rows(RESULTS / "rows.jsonl"))
+    readme = (ROOT / "README.md").read_text()
+    assert "| per image | " + " | ".join(named[0][1]) + " |" in readme
+    for name, cells in named[1:]:
+        assert "| " + " | ".join([name, *cells]) + " |" in readme
+
+
+def test_results_belong_to_the_network_that_is_shipped():
+    rows = read_rows(RESULTS / "rows.jsonl")
+    manifest = json.loads((ROOT / "models" / "zoo" / "digits.json").read_text())
+    assert rows[0]["images"] == manifest["test"]["count"]
+    assert round(rows[0]["accuracy"] * rows[0]["images"]) == manifest["test"]["correct"]
+    units = sum(int(tensor.numel()) for tensor in load_model("digits").named_parameters().values())
+    assert units == manifest["parameters"]
+
+
+def test_figures_that_are_promised_hold_in_the_results():
+    torch_float, lava_float, fixed, delta = read_rows(RESULTS / "rows.jsonl")
+    assert torch_float["accuracy"] >= 0.98
+    assert lava_float["accuracy"] == torch_float["accuracy"]
+    assert abs(fixed["accuracy"] - torch_float["accuracy"]) <= 0.005
+    assert fixed["accuracy"] == delta["accuracy"]
+    assert fixed["robust"] == delta["robust"]
+    assert delta["steps"] == 40
+    assert delta["synops"]["dense"] >= 20 * delta["synops"]["delta"]
