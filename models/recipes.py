@@ -55,10 +55,10 @@ RECIPES: Mapping[str, Recipe] = {
     # Decay on link 2 keeps the feedback weak, so that the network comes to rest soon: delta coding thrives on both.
     "digits": Recipe(
         layers=(Conv(32, kernel=5, padding=2, gain=0.4), Conv(32, pooling="average", pool_size=2, gain=0.4)),
-        learning_rates=(0.06, 0.03, 0.3),
-        weight_decay=(1e-4, 8e-3, 3e-4),
-        epochs=45,
-        batch_size=32,
+        learning_rates=(0.08, 0.03, 0.3),
+        weight_decay=(1e-4, 1e-2, 3e-4),
+        epochs=40,
+        batch_size=16,
         phases=Phases(free_steps=20, nudged_steps=10, beta=0.2),
         shift=1,
         shift_chance=0.6,
