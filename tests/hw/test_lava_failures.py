@@ -189,6 +189,7 @@ def test_a_process_that_is_killed_is_named(session: Session, monkeypatch: pytest
     session.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_made_says_so(session: Session) -> None:
     with _faulty("Stillborn") as machine, pytest.raises(LavaError, match="the layer was never born"):
         machine.settle(IMAGES)
@@ -358,7 +359,9 @@ def test_an_impatient_user_leaves_nothing(session: Session, tmp_path: Path) -> N
     session.assert_nothing_left()
 
 
-@pytest.mark.parametrize("program", [SETTLING, IDLE], ids=["settling", "idle"])
+@pytest.mark.parametrize(
+    "program", [pytest.param(SETTLING, id="settling"), pytest.param(IDLE, id="idle", marks=pytest.mark.slow)]
+)
 def test_a_killed_interpreter_leaves_nothing(session: Session, tmp_path: Path, program: str) -> None:
     process = _start(program, tmp_path)
     assert session.remember() > 6

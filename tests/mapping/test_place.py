@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import counts
 from naive import traffic as naive_traffic
 from random_nets import networks
 from torch.utils.flop_counter import FlopCounterMode
@@ -93,7 +96,10 @@ def test_traffic_is_that_of_naive_loops(network: EPNetwork, seed: int) -> None:
     rng = np.random.default_rng(seed)
     shapes = (network.input_shape, *network.layers)
     cores = [40 * layer + rng.integers(0, 70, int(np.prod(shape))) for layer, shape in enumerate(shapes)]
-    for ours, naive in zip(traffic(network.links, cores), naive_traffic(network.links, cores), strict=True):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mapping.place.CORES_AT_ONCE", 5)  # how many are looked at together changes nothing
+        tables = traffic(network.links, cores)
+    for ours, naive in zip(tables, naive_traffic(network.links, cores), strict=True):
         np.testing.assert_array_equal(ours, naive)
 
 
@@ -112,8 +118,7 @@ def test_traffic_of_layers_that_span_cores_is_that_of_naive_loops() -> None:
 def test_layers_fill_fresh_cores_evenly_and_in_order(sizes: list[int]) -> None:
     """Cores hold 1024 units and 131,072 bytes of synapses: those from below, and from above where there is feedback."""
     links = [
-        DenseLink(torch.zeros(above, below), torch.zeros(above), (below,))
-        for below, above in zip(sizes, sizes[1:], strict=False)
+        DenseLink(torch.zeros(above, below), torch.zeros(above), (below,)) for below, above in itertools.pairwise(sizes)
     ]
     cores = place(links)
     first = 0
@@ -128,6 +133,22 @@ def test_layers_fill_fresh_cores_evenly_and_in_order(sizes: list[int]) -> None:
         assert (np.diff(places) >= 0).all()
         first += used
     assert sum(cores_used(cores)) == first
+
+
+@given(networks(pooling=("none", "average", "max"), largest=6))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_every_synapse_that_ends_in_a_layer_takes_its_place(network: EPNetwork) -> None:
+    """On small cores of 9 units and 100 synapses, counted by loops: no weight is shared, pooled sums are all there."""
+    joins = [counts(link).sum() for link in network.links]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mapping.place.UNITS_PER_CORE", 9)
+        patch.setattr("mapping.place.SYNAPSES_PER_CORE", 100)
+        used = cores_used(place(network.links))
+    for layer, shape in enumerate((network.input_shape, *network.layers)):
+        units = int(np.prod(shape))
+        from_below = joins[layer - 1] if layer else 0
+        from_above = joins[layer] if 0 < layer < len(joins) else 0
+        assert used[layer] == max(-(-units // 9), min(units, -(-(from_below + from_above) // 100)))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
