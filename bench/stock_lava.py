@@ -22,12 +22,9 @@ from typing import Any
 
 import hw.lava.compat  # noqa: F401 - before Lava
 
-# isort: split
+import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
-
-# isort: split
-import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Wire

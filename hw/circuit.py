@@ -35,6 +35,25 @@ class Wire:
     down_shift: int = 0
     """The same for what it sends down."""
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one pass in one direction as a clocked processor does it, padding included.
+
+        A sum over pooling windows is folded into the kernel: an edge grows by stride * (pool_size - 1).
+        """
+        if self.kind == "dense":
+            return self.weight.size
+        above, below, *kernel = self.weight.shape
+        if self.pooling == "max":
+            places = [
+                (size + 2 * self.padding - edge) // self.stride + 1
+                for size, edge in zip(self.below[1:], kernel, strict=True)
+            ]
+        else:
+            places = list(self.above[1:])
+            kernel = [edge + self.stride * (self.pool_size - 1) for edge in kernel]
+        return int(above * below * np.prod(kernel) * np.prod(places))
+
 
 @dataclass(frozen=True)
 class FloatNeuron:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from hw.circuit import Circuit, FixedNeuron
 from hw.ledger import COLUMNS, Ledger
@@ -181,21 +180,9 @@ class Digital:
         )
 
     def _macs(self) -> tuple[int, int]:
-        """Multiply-accumulates per image: of the input drive, once, and of every step, as the operators do them."""
-
-        def counted(work: Callable[[], object]) -> int:
-            with FlopCounterMode(display=False) as counter:
-                work()
-            return int(counter.get_total_flops()) // 2
-
-        def step() -> None:
-            for index, operator in enumerate(self.operators[1:], start=1):
-                _, switch = operator.up(blank[index])
-                operator.down(blank[index + 1], switch)
-
-        dtype = self.arithmetic.dtype
-        blank = [torch.zeros((1, *shape), dtype=dtype, device=self.device) for shape in self.circuit.layers]
-        return counted(lambda: self.operators[0].up(blank[0])), counted(step)
+        """Multiply-accumulates per image: of the input drive, once, and of every step, up and down all other wires."""
+        first, *others = (wire.macs for wire in self.circuit.wires)
+        return first, 2 * sum(others)
 
     def _up(self, index: int, below: Tensor) -> tuple[Tensor, Tensor | None]:
         sums, switch = self.operators[index].up(below)

@@ -8,12 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.circuit import FixedNeuron
 from hw.lava.board import Place, place
 from hw.lava.messages import Job
@@ -108,7 +109,7 @@ def build_graph(job: Job) -> Graph:
         raise ValueError(f"process model for unknown process {unknown[0]!r}; processes are {', '.join(kinds)}")
     own = {kinds[name]: _imported(path) for name, path in job.process_models.items()}
     processes = (source, *links, *layers, readout, *(() if rest is None else (rest,)))
-    _check_shared_memory(processes, state_bytes=4)
+    _check_shared_memory(processes)
     return Graph(
         source,
         links,
@@ -146,18 +147,18 @@ def _feeds(processes: tuple[AbstractProcess, ...]) -> dict[tuple[str, str], tupl
     return feeds
 
 
-def _check_shared_memory(processes: tuple[AbstractProcess, ...], state_bytes: int) -> None:
+def _check_shared_memory(processes: tuple[AbstractProcess, ...]) -> None:
     """Refuse a graph whose channels do not fit: Lava would die of a bus error in the middle of the run."""
     folder = Path("/dev/shm")
     if not folder.exists():
         return
-    values = 0
+    words = 0  # of four bytes; what goes to the host in one piece per batch is float64
     for process in processes:
         for port in (*process.out_ports, *process.in_ports):
             ends = len(port.get_dst_ports()) if isinstance(port, OutPort) else 0
             ends += getattr(port, "external_pipe_flag", False)
-            values += ends * int(np.prod(port.shape)) * (2 if port.name == "report_out" else 1)
-    need = values * state_bytes * CHANNEL_SLOTS
+            words += ends * int(np.prod(port.shape)) * (2 if port.name in ("report_out", "scores_out") else 1)
+    need = words * 4 * CHANNEL_SLOTS
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if need > free:

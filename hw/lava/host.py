@@ -14,14 +14,16 @@ import time
 import traceback
 from collections import deque
 from contextlib import suppress
+from multiprocessing import Process
 from multiprocessing.connection import Connection
 from typing import Any
+
+import hw.lava.compat  # noqa: F401 - before Lava
 
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from numpy.typing import NDArray
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.board import snapshot
 from hw.lava.graph import CHANNEL_SLOTS, Graph, build_graph, pipe
 from hw.lava.messages import Batch, Job
@@ -46,7 +48,13 @@ class Host:
     def __init__(self, job: Job, graph: Graph, connection: Connection) -> None:
         self.job, self.graph, self.connection = job, graph, connection
         source = graph.source
-        source.create_runtime(run_cfg=graph.run_config, compile_config={"pypy_channel_size": CHANNEL_SLOTS})
+        try:
+            source.create_runtime(run_cfg=graph.run_config, compile_config={"pypy_channel_size": CHANNEL_SLOTS})
+        except Exception as error:
+            trace = getattr(error, "trace", None)  # Lava hangs it on what a process model raised while it was made
+            if trace is None:
+                raise
+            raise RunError("model", f"a process model could not be made: {error!r}\n{trace}") from error
         self.runtime = source.runtime
         executable = self.runtime._executable
         actors = self.runtime._messaging_infrastructure.actors
@@ -107,9 +115,13 @@ class Host:
 
     def kill(self) -> None:
         """End every process of the graph now, even one that is stopped or blocked."""
-        for actor in self.runtime._messaging_infrastructure.actors:
+        actors = self.runtime._messaging_infrastructure.actors
+        for actor in actors:
             with suppress(Exception):
                 actor.kill()
+        for actor in actors:
+            with suppress(Exception):
+                Process.join(actor, timeout=1.0)  # reaped at once, so that nobody has to wait for it to vanish
         with suppress(Exception):
             self.runtime._messaging_infrastructure._smm.shutdown()
 
@@ -164,6 +176,8 @@ class _Watch:
 def main() -> None:
     """Serve one machine until it hangs up."""
     connection = Connection(int(sys.argv[1]))
+    # what Lava forks must not hold our end open: if we are killed, the machine has to see that we are gone
+    os.register_at_fork(after_in_child=connection.close)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the machine, which then closes the connection
     host: Host | None = None
     try:

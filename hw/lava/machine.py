@@ -242,19 +242,22 @@ def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes
     connection.close()
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
-    # SIGTERM spares only the resource tracker, which then removes the shared memory of the others and ends by itself
-    for number, patience_s in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
+    # SIGTERM spares only the resource tracker, which then removes the shared memory of the others and ends by itself; a
+    # stopped process gets it once it is continued
+    for numbers, patience_s in (((signal.SIGTERM, signal.SIGCONT), 3.0), ((signal.SIGKILL,), 5.0)):
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-            _await_group(process.pid, patience_s)
+            for number in numbers:
+                os.killpg(process.pid, number)
+            _await_group(process, patience_s)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
     log.close()
 
 
-def _await_group(group: int, patience_s: float) -> None:
-    """Return early, with ProcessLookupError, when nothing of the group is left."""
+def _await_group(host: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Return early, with ProcessLookupError, when nothing of the host's session is left."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        os.killpg(group, 0)
+        host.poll()  # reaps it, or it would be left as a zombie of ours
+        os.killpg(host.pid, 0)
         time.sleep(0.02)

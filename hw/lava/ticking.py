@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 import numpy as np
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.board import Place
 
 

@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.processes.layer import Layer, PyLayerFloat
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -16,7 +18,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.circuit import Wire
 from hw.lava.kernels import build_kernel
 from hw.lava.ticking import Ticking

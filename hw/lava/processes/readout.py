@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -14,7 +16,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.ticking import Ticking
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import hw.lava.compat  # noqa: F401 - before Lava
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -13,7 +15,6 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-import hw.lava.compat  # noqa: F401 - before Lava
 from hw.lava.ticking import Ticking
 
 
