@@ -41,8 +41,26 @@ class FreePhase(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, classes)."""
-        settled = relax(self.network, images, steps=self.steps, schedule="synchronous")
+        sweeps = equal_sweeps(self.network, self.steps)
+        settled = (
+            relax(self.network, images, steps=self.steps, schedule="synchronous")
+            if sweeps is None
+            else relax(self.network, images, steps=sweeps, schedule="odd_even")
+        )
         return self.network.logits(settled.states[-1])
+
+
+def equal_sweeps(network: EPNetwork, steps: int) -> int | None:
+    """Odd-even sweeps that leave the last layer exactly where so many synchronous steps leave it, at half the work.
+
+    The synchronous dynamics from zero are two interleaved chains. After k sweeps the even layers are those of step 2k,
+    the odd ones those of step 2k - 1; None if the last layer is not met at this step, or where winners of max pooling
+    couple the chains.
+    """
+    odd = len(network.links) % 2
+    if any(getattr(link, "pooling", "none") == "max" for link in network.links) or steps % 2 != odd:
+        return None
+    return (steps + odd) // 2
 
 
 def gaussian(images: Images, sigma: float, seed: int) -> Images:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.stats import binomtest, kstest
 
-from bench.robustness import PGD_STEPS, PGD_TRAVEL, FreePhase, accuracy_interval, gaussian, pgd_linf
+from bench.robustness import PGD_STEPS, PGD_TRAVEL, FreePhase, accuracy_interval, equal_sweeps, gaussian, pgd_linf
 from mapping.machines import to_digital
 from models.data import load_data
+from models.relaxation import relax
 from models.zoo import load_model
 
 STEPS = 15
@@ -63,12 +64,26 @@ def test_attack_stays_in_its_ball_raises_the_loss_and_breaks_the_network_when_la
     assert scores[-1] <= 0.1, "an attack that may change everything must reach chance"
 
 
-def test_attacked_module_is_the_machine_that_predicts(digits):
-    network, images, _ = digits
+@pytest.mark.parametrize("steps", [1, 2, 15, 16])
+def test_attacked_module_is_the_machine_that_predicts(digits, steps):
+    """Also where the attack takes the short way of odd-even sweeps, and in every gradient."""
+    network, images, labels = digits
     with torch.no_grad():
-        attacked = FreePhase(network, STEPS)(torch.tensor(images)).numpy()
-    with to_digital(network, steps=STEPS) as machine:
+        attacked = FreePhase(network, steps)(torch.tensor(images)).numpy()
+    with to_digital(network, steps=steps) as machine:
         np.testing.assert_allclose(attacked, machine.settle(images).logits, atol=1e-4)
+
+    def slope(logits_of):
+        x = torch.tensor(images, requires_grad=True)
+        return torch.autograd.grad(torch.nn.functional.cross_entropy(logits_of(x), torch.tensor(labels)), x)[0]
+
+    every_step = slope(lambda x: network.logits(relax(network, x, steps=steps, schedule="synchronous").states[-1]))
+    torch.testing.assert_close(slope(FreePhase(network, steps)), every_step, atol=1e-7, rtol=1e-3)
+
+
+def test_odd_even_short_cut_is_taken_only_where_it_is_exact(digits):
+    assert equal_sweeps(digits[0], 40) == 20
+    assert equal_sweeps(digits[0], 39) is None
 
 
 def test_gaussian_noise_has_its_law_and_its_seed():

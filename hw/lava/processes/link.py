@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hw.lava.compat  # noqa: F401 - before Lava
@@ -48,6 +49,7 @@ class _Link(Ticking):
         super().__init__(proc_params)
         wire, batch = proc_params["wire"], proc_params["batch_size"]
         self.kernel = build_kernel(wire, wire.weight, batch)
+        self.side = ThreadPoolExecutor(max_workers=1)
         self.held: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
         self.sums = {"a_up": np.zeros((*wire.above, batch)), "a_down": np.zeros((*wire.below, batch))}
 
@@ -57,14 +59,20 @@ class _Link(Ticking):
             if self.connected(port):
                 self.send(port, self.sums[port])
         below = self.receive("s_below")
-        switches = wire.pooling == "max"
+        if not (self.connected("s_above") and self.connected("a_down")):
+            self.sums["a_up"] = self.passed("s_below", below, self.kernel.up, wire.up_shift)
+            return
+        above = self.receive("s_above")
+        if wire.pooling == "max":
+            # the winners of `up` steer `down`, and they move with the states below even where those above rest
+            self.sums["a_up"] = self.passed("s_below", below, self.kernel.up, wire.up_shift)
+            self.held.pop("s_above", None)
+            self.sums["a_down"] = self.passed("s_above", above, self.kernel.down, wire.down_shift)
+            return
+        # both directions at once: BLAS lets go of the interpreter, and the layers wait for the later of the two
+        down = self.side.submit(self.passed, "s_above", above, self.kernel.down, wire.down_shift)
         self.sums["a_up"] = self.passed("s_below", below, self.kernel.up, wire.up_shift)
-        if self.connected("s_above"):
-            above = self.receive("s_above")
-            if self.connected("a_down"):
-                if switches:  # the winners move with the states below, even where those above rest
-                    self.held.pop("s_above", None)
-                self.sums["a_down"] = self.passed("s_above", above, self.kernel.down, wire.down_shift)
+        self.sums["a_down"] = down.result()
 
     def passed(
         self, port: str, states: NDArray[Any], operator: Callable[[NDArray[Any]], NDArray[Any]], shift: int
