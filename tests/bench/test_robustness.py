@@ -64,7 +64,7 @@ def test_attack_stays_in_its_ball_raises_the_loss_and_breaks_the_network_when_la
     assert scores[-1] <= 0.1, "an attack that may change everything must reach chance"
 
 
-@pytest.mark.parametrize("steps", [1, 2, 15, 16])
+@pytest.mark.parametrize("steps", [2, 15, 16])
 def test_attacked_module_is_the_machine_that_predicts(digits, steps):
     """Also where the attack takes the short way of odd-even sweeps, and in every gradient."""
     network, images, labels = digits
