@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from bench.backends import BACKENDS, Workload
 from bench.robustness import Images, accuracy_interval
 from bench.rows import Row
-from hw.cost.cost import Cost
 from hw.cost.meters import measure_energy, open_meters
 from hw.ledger import COLUMNS, Coding, Ledger
 from hw.machine import Machine, Settled
@@ -70,7 +69,7 @@ def evaluate(
             "profile": main.profile if main and main.latency_s else None,
         },
         "wall_s_per_image": wall_s,
-        "costs": {name: _cost(cost) for name, cost in costs.items()},
+        "costs": {name: asdict(cost) for name, cost in costs.items()},
         "by_step": _by_step(settled, labels),
     }
 
@@ -102,10 +101,6 @@ def _synops(ledger: Ledger) -> dict[str, float]:
 
 def _range(values: object) -> dict[str, float | None]:
     return {name: getattr(values, name, None) for name in ("low", "nominal", "high")}
-
-
-def _cost(cost: Cost) -> dict[str, object]:
-    return asdict(cost)
 
 
 def _by_step(settled: Settled, labels: NDArray[np.int64]) -> dict[str, list[float]]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from hw.lava.machine import ROOT
 from hw.lava.messages import Job
 from hw.machine import Machine
 from mapping.circuit import circuit_of
@@ -114,7 +115,7 @@ def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> 
         np.save(pixels, images)
         done = subprocess.run(
             [sys.executable, "-m", "bench.stock_lava", str(file), str(pixels)],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": _root()},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
@@ -128,10 +129,6 @@ def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> 
     if worst > 1e-3:
         raise RuntimeError(f"stock Lava computes another network: logits differ by {worst:g}")
     return float(result["seconds_per_image"])
-
-
-def _root() -> str:
-    return str(Path(__file__).parents[1])
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def stock_graph(job: Job) -> Graph:
         return {"name": name, "steps": job.steps, "batch": 1, "place": place(next(names), name, PORTS[kind.__name__])}
 
     tables = [np.ascontiguousarray(table.T, np.float32) for table in circuit.traffic]
-    source = Source(shape=circuit.input_shape, traffic=tables[0], batch_size=1, **common(Source, "source"))
+    source = Source(shape=circuit.input_shape, traffic=tables[0], **common(Source, "source"))
     layers = tuple(
         Layer(
             shape=wire.above,

@@ -65,7 +65,7 @@ def build_graph(job: Job) -> Graph:
     ]
     neuron = circuit.neuron
     fixed = isinstance(neuron, FixedNeuron)
-    source = Source(shape=circuit.input_shape, traffic=tables[0], batch_size=job.batch, **common(Source, "source"))
+    source = Source(shape=circuit.input_shape, traffic=tables[0], **common(Source, "source"))
     links = tuple(Link(wire=wire, **common(Link, f"link{index}")) for index, wire in enumerate(circuit.wires, start=1))
     layers = tuple(
         Layer(

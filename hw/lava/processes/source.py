@@ -24,7 +24,7 @@ class Source(AbstractProcess):
     """s_0 = x, held for the T steps of a batch. Images come in, and counted events go out, by external pipe."""
 
     def __init__(self, *, shape: tuple[int, ...], batch: int, **params: Any) -> None:
-        super().__init__(**params)
+        super().__init__(batch_size=batch, **params)
         self.images_in = InPort((*shape, batch))
         self.images_in.flag_external_pipe(buffer_size=2)
         self.s_out = OutPort((*shape, batch))
@@ -38,12 +38,8 @@ class _Source(Ticking):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.images: NDArray[Any] = np.zeros(0)
-        self.report = np.zeros(self.report_shape(proc_params))
-
-    @staticmethod
-    def report_shape(proc_params: Any) -> tuple[int, ...]:
-        """(nonzero and changed, T, columns, B)."""
-        return (2, proc_params["steps"], len(COLUMNS), proc_params["batch_size"])
+        # (nonzero and changed, T, columns, B), as the port
+        self.report = np.zeros((2, self.steps, len(COLUMNS), proc_params["batch_size"]))
 
     def advance(self, tick: int) -> None:
         if tick == 0:
