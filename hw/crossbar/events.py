@@ -1,0 +1,82 @@
+"""What the tiles of a crossbar machine did, counted while they did it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+DIRECTIONS = ("up", "down")
+
+
+@dataclass(frozen=True)
+class TileEvents:
+    """Events of one settle by link and direction, summed over its images. Arrays are (K links, 2), up then down.
+
+    The links are those of the network from the bottom, and the readout as the last one if there is one. One *read* is
+    one tile (a differential pair counts as one) integrating one voltage per row for `read_s`: a product with a bit-serial
+    input takes as many reads as there are input slices, a link on several tiles as many as there are tiles.
+    """
+
+    links: tuple[str, ...]
+    """(K,) names: link1, link2, ..., readout."""
+    tiles: tuple[int, ...]
+    """(K,) tiles that hold each link."""
+    rows: tuple[int, ...]
+    """(K,) rows of the largest tile of each link."""
+    columns: tuple[int, ...]
+    """(K,) columns of the largest tile of each link."""
+    dac_bits: int | None
+    """Resolution of a row driver; None is an ideal one."""
+    adc_bits: int | None
+    """Resolution of a column converter; None is an ideal one."""
+    read_s: float
+    """Seconds of one read."""
+    reads: Array
+    """Reads of one tile."""
+    dac: Array
+    """Row voltages set, one per row in use and read."""
+    adc: Array
+    """Conversions, one per column in use and read."""
+    clipped: Array
+    """Conversions that ended at an end of the converter's range."""
+    array_j: Array
+    """Joules dissipated by the devices: sum of V**2 G t over every device and read."""
+    holds: Array
+    """Analog values sampled and held: one per column and read where the neurons are analog."""
+    shift_adds: Array
+    """Digital additions of partial sums and bit slices."""
+    bits: Array
+    """Bits of operands fetched and of results put away in buffers."""
+    slots: float
+    """Reads one after the other on the busiest tile of every step, summed over steps and images: what takes time."""
+
+    def __add__(self, other: TileEvents) -> TileEvents:
+        """The events of two settles on one machine."""
+        same = ("links", "tiles", "rows", "columns", "dac_bits", "adc_bits", "read_s")
+        for name in same:
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(f"events of different machines: {name} differ")
+        summed = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in fields(self)
+            if field.name not in same
+        }
+        return replace(self, **summed)
+
+
+@dataclass(frozen=True)
+class ProgrammingEvents:
+    """What it took to write a die once."""
+
+    devices: int
+    """Devices written."""
+    pulses: float | None
+    """Write pulses, all devices together; None where the source has no figure."""
+    verify_reads: float | None
+    """Reads between the pulses."""
+    energy_j: float | None
+    """Joules of the write pulses, V**2 (G_before + G_after) / 2 t; None where no voltage or width is published."""
