@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hw.crossbar.events import TileEvents
 
 Coding = Literal["dense", "zero_skip", "delta"]
 """What is put on the wire: every state, every state that is not zero, or every state that changed."""
@@ -48,6 +52,8 @@ class Ledger:
     """Synaptic operations of the readout outside the dynamics, evaluated once per image."""
     macs: int | None = None
     """Multiply-accumulates a clocked processor executed (a cached input drive counts once); None on other machines."""
+    tiles: TileEvents | None = None
+    """What the tiles of a crossbar machine did; None on other machines."""
     bytes_moved: int | None = None
     """Bytes of operands and results that a clocked processor touched, each once per operation; None elsewhere."""
 
@@ -98,6 +104,8 @@ def merge(ledgers: list[Ledger]) -> Ledger:
         if differing:
             raise ValueError(f"ledgers of different machines: {', '.join(differing)} differ")
 
+    tiles = [ledger.tiles for ledger in ledgers if ledger.tiles is not None]
+
     def total(name: str) -> int | None:
         values = [getattr(ledger, name) for ledger in ledgers]
         return None if None in values else sum(values)
@@ -114,5 +122,6 @@ def merge(ledgers: list[Ledger]) -> Ledger:
         coding=first.coding,
         readout_synops=sum(ledger.readout_synops for ledger in ledgers),
         macs=total("macs"),
+        tiles=reduce(add, tiles) if tiles else None,
         bytes_moved=total("bytes_moved"),
     )

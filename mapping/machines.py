@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from hw.crossbar.design import Design
+from hw.crossbar.device import Device
+from hw.crossbar.die import Die, program
+from hw.crossbar.machine import Crossbar
 from hw.digital.machine import Digital
 from hw.lava.machine import Lava
 from mapping.circuit import circuit_of
@@ -57,6 +61,32 @@ def to_lava(
         stall_s=stall_s,
         process_models=process_models,
         progress=progress,
+    )
+
+
+def to_crossbar(
+    source: EPNetwork | Program,
+    device: Device,
+    design: Design,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    tolerance: float | None = None,
+    die_seed: int = 0,
+    noise_seed: int = 0,
+    programming: Callable[..., Die] = program,
+) -> Crossbar:
+    """Analog tiles, programmed: a network with its weights as conductances, a program with its integers."""
+    return Crossbar(
+        circuit_of(source),
+        design,
+        device,
+        steps=steps,
+        batch_size=batch_size,
+        tolerance=tolerance,
+        die_seed=die_seed,
+        noise_seed=noise_seed,
+        programming=programming,
     )
 
 

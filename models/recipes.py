@@ -31,6 +31,11 @@ class Recipe:
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
 
+    weight_noise: tuple[float, ...] = ()
+    """Noise-aware training: c_0, c_1, ... of the programming noise of `models.weight_noise`; none by default."""
+    weight_limit: float | None = None
+    """Clip each weight tensor at so many of its standard deviations after every update; None clips nothing."""
+
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decay"):
             values: tuple[float, ...] = getattr(self, name)
@@ -44,6 +49,13 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 1), ("steps", 1), ("shift", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+        if not all(abs(value) < float("inf") for value in self.weight_noise):
+            raise ValueError(f"weight_noise is {self.weight_noise}, expected finite coefficients")
+        shares = [index / 100 for index in range(101)]
+        if any(sum(c * share**power for power, c in enumerate(self.weight_noise)) < 0 for share in shares):
+            raise ValueError(f"weight_noise is {self.weight_noise}: a standard deviation below 0 for some weights")
+        if self.weight_limit is not None and not 1 <= self.weight_limit < float("inf"):
+            raise ValueError(f"weight_limit is {self.weight_limit}, expected at least 1 standard deviation")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}, expected 0 up to but not 1")
         if not 0 <= self.shift_chance <= 1:

@@ -63,6 +63,10 @@ class Options:
     """One value per layer and one for the readout."""
     shift: int | None = None
     """Augmentation: shift images by up to this many pixels."""
+    weight_noise: tuple[float, ...] | None = None
+    """Noise-aware training: standard deviation of the weights over the largest, as polynomial in |w| / max |w|."""
+    weight_limit: float | None = None
+    """Clip weights at so many standard deviations of their tensor after every update."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
     resume: bool = False
@@ -124,7 +128,7 @@ def checked(options: Options) -> Recipe:
 def apply(options: Options, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
-    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift")
+    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift", "weight_noise", "weight_limit")
     return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **_given(options, plain))
 
 

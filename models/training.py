@@ -26,6 +26,7 @@ from models.network import EPNetwork, build_network
 from models.recipes import Recipe
 from models.relaxation import States
 from models.training_state import EpochRecord, TrainingState, describe_run, load_state, save_state
+from models.weight_noise import limit_weights, programmed
 
 
 class DivergedError(ArithmeticError):
@@ -155,13 +156,16 @@ def _run_epoch(
     for step, indices in enumerate(order.split(recipe.batch_size), start=1):
         batch, labels = images.batch(indices)
         batch = shifted(batch, recipe.shift, recipe.shift_chance, generator)
-        gradient, free = ep_gradient(network, batch, labels, recipe.phases, generator)
+        taught = programmed(network, recipe.weight_noise, generator) if recipe.weight_noise else network
+        gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
         check_gradient(gradient, epoch, step)
         check_states(free, epoch, step)
         hits += int((network.logits(free[-1]).argmax(dim=1) == labels).sum())
         for name, tensor in parameters.items():
             tensor.grad = gradient[name]
         optimizer.step()
+        if recipe.weight_limit is not None:
+            limit_weights(parameters, recipe.weight_limit)
     return hits
 
 

@@ -50,16 +50,21 @@ class Retention(Protocol):
 
 @dataclass(frozen=True)
 class Flicker:
-    """Slow 1/f noise: sigma(t) = G(t) * relative(G_target) * sqrt(ln((t + t_read) / (2 t_read))), zero before t_read."""
+    """Slow 1/f noise: sigma(t) = G(t) relative(G_target) sqrt(ln((t + t_read) / (2 t_read))), zero before t_read.
+
+    t counts from the last write pulse, which was `start_s` before time 0.
+    """
 
     relative: Curve
     """Relative amplitude Q, by target conductance."""
     read_s: float
     """Seconds of one read, t_read."""
+    start_s: float = 0.0
+    """Seconds from the last write pulse to time 0, at which the spread of programming was measured."""
 
     def sigma_s(self, target_s: Array, now_s: Array, seconds: float) -> Array:
         """Standard deviation in siemens, `seconds` after programming, of devices that stand at `now_s`."""
-        decades = np.log(max((seconds + self.read_s) / (2 * self.read_s), 1.0))
+        decades = np.log(max((seconds + self.start_s + self.read_s) / (2 * self.read_s), 1.0))
         return np.asarray(now_s * self.relative(target_s) * np.sqrt(decades))
 
 
@@ -111,6 +116,15 @@ class PulseResponse(Protocol):
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Array]:
         """What distinguishes one device from the next."""
+        ...
+
+    def scaled(self, factor: float) -> PulseResponse:
+        """The same mean response with every spread times `factor`."""
+        ...
+
+    def visible(self, g_s: Array, rng: np.random.Generator) -> Array:
+        """What a read sees of devices whose last pulse left them at `g_s`: write noise comes on top, and pulses go on
+        from `g_s`."""
         ...
 
     def pulse(self, g_s: Array, up: NDArray[np.bool_], drawn: dict[str, Array], rng: np.random.Generator) -> Array:
@@ -184,8 +198,8 @@ class Device:
         wrong = ~((g_s >= self.g_min_s - slack) & (g_s <= self.g_max_s + slack))  # NaN is wrong too
         if wrong.any():
             raise ValueError(
-                f"conductance {np.asarray(g_s)[wrong].flat[0]} S cannot be programmed: {self.name} holds "
-                f"{self.g_min_s} S to {self.g_max_s} S"
+                f"conductance {np.asarray(g_s)[wrong].flat[0]:g} S cannot be programmed: {self.name} holds "
+                f"{self.g_min_s:g} S to {self.g_max_s:g} S"
             )
 
     def check_time(self, seconds: float) -> None:
@@ -214,6 +228,7 @@ class Device:
             flicker=None
             if self.flicker is None
             else replace(self.flicker, relative=Scaled(self.flicker.relative, factor)),
+            pulses=None if self.pulses is None else self.pulses.scaled(factor),
             telegraph=None
             if self.telegraph is None
             else replace(self.telegraph, relative=factor * self.telegraph.relative),

@@ -17,8 +17,9 @@ class TileEvents:
     """Events of one settle by link and direction, summed over its images. Arrays are (K links, 2), up then down.
 
     The links are those of the network from the bottom, and the readout as the last one if there is one. One *read* is
-    one tile (a differential pair counts as one) integrating one voltage per row for `read_s`: a product with a bit-serial
-    input takes as many reads as there are input slices, a link on several tiles as many as there are tiles.
+    one tile integrating one voltage per row (or column, on the way down) for `read_s`: a product with a bit-serial
+    input takes as many reads as there are input slices, a link on several tiles as many as there are tiles. A column is
+    what is converted at once: the two columns of a differential pair count as one.
     """
 
     links: tuple[str, ...]
@@ -80,3 +81,14 @@ class ProgrammingEvents:
     """Reads between the pulses."""
     energy_j: float | None
     """Joules of the write pulses, V**2 (G_before + G_after) / 2 t; None where no voltage or width is published."""
+
+    def __add__(self, other: ProgrammingEvents) -> ProgrammingEvents:
+        """What it took to write two dies; a figure that one of them lacks is None."""
+
+        def total(name: str) -> float | None:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            return None if ours is None or theirs is None else ours + theirs
+
+        return ProgrammingEvents(
+            self.devices + other.devices, total("pulses"), total("verify_reads"), total("energy_j")
+        )

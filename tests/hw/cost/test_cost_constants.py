@@ -26,12 +26,24 @@ def test_constant_has_source_and_si_unit(constant: Constant) -> None:
 @pytest.mark.parametrize("group", TABLE)
 def test_unit_fits_name_and_size(group: str) -> None:
     # A figure left in pJ, ns or GB/s would be off by orders of magnitude.
-    sizes = {"J": (0.0, 1e-8), "s": (1e-10, 1e-5), "W": (0.01, 1000), "op/s": (1e12, 1e16), "B/s": (1e11, 1e13)}
+    sizes = {
+        "J": (0.0, 1e-7),
+        "s": (1e-12, 1e-5),
+        "W": (0.01, 1000),
+        "V": (0.1, 5),
+        "F": (1e-19, 1e-12),
+        "F/m": (1e-11, 1e-9),
+        "op/s": (1e12, 1e16),
+        "op/J": (1e11, 1e15),
+        "B/s": (1e11, 1e13),
+    }
     for name, constant in TABLE[group].items():
         if name.endswith("_energy"):
             assert constant.unit == "J", name
         if name.endswith("_time"):
             assert constant.unit == "s", name
+        if name.endswith("_capacitance"):
+            assert constant.unit in ("F", "F/m"), name
         low, high = sizes.get(constant.unit, (1, 1000))
         assert low <= constant.value <= high, name
 

@@ -1,0 +1,112 @@
+"""Converters between codes and voltages or currents.
+
+A converter of b bits has 2**b - 1 levels, symmetric about zero. A DAC maps [-1, 1] onto `2**b - 1` steps on either
+side of zero (the states of a network use one side, and all b bits of it); an ADC maps [-range, range] onto
+2**(b - 1) - 1 steps on either side, and what lies outside ends at the last code and is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ADC_BITS = (2, 24)
+DAC_BITS = (1, 16)
+SAMPLES = 4096
+"""Values a range meter keeps of each batch of conversions."""
+
+
+def check_bits(name: str, bits: int | None, limits: tuple[int, int]) -> None:
+    """Refuse a resolution that no converter has."""
+    if bits is not None and not limits[0] <= bits <= limits[1]:
+        raise ValueError(f"{name} is {bits}, choices are {limits[0]} to {limits[1]}, or None for an ideal converter")
+
+
+def drive(x: Tensor, bits: int | None) -> Tensor:
+    """Inputs in [-1, 1] as a DAC of this resolution sets them; None sets them exactly.
+
+    Raises ValueError for an input outside the range: the voltage does not exist.
+    """
+    low, high = torch.aminmax(x)
+    if not (low >= -1 and high <= 1):  # false for NaN too
+        raise ValueError(f"inputs from {float(low):g} to {float(high):g}: the DAC drives -1 to 1")
+    if bits is None:
+        return x
+    top = 2**bits - 1
+    return (x * top).round_().div_(top)
+
+
+class Adc(Protocol):
+    """What stands at the end of every column: currents, in units of weight times input, become codes."""
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The sums (B, ...) as they are read, possibly in place, and (B,) how many ended at an end of the range."""
+        ...
+
+
+@dataclass(frozen=True)
+class IdealAdc:
+    """Infinite resolution and range, also the analog wire to an analog neuron."""
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, None]:
+        """The sums as they are."""
+        return sums, None
+
+
+@dataclass(frozen=True)
+class RoundingAdc:
+    """Rounds to the nearest of 2**bits - 1 levels in [-range, range]."""
+
+    bits: int
+    full_scale: float
+    """The range, in units of weight times input."""
+
+    def __post_init__(self) -> None:
+        check_bits("adc_bits", self.bits, ADC_BITS)
+        if not 0 < self.full_scale < float("inf"):
+            raise ValueError(
+                f"ADC range is {self.full_scale}, expected a finite number above 0: calibrate it or give one"
+            )
+
+    @property
+    def step(self) -> float:
+        """One least significant bit."""
+        return self.full_scale / (2 ** (self.bits - 1) - 1)
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """step * clip(round(sums / step))."""
+        top = 2 ** (self.bits - 1) - 1
+        codes = sums.div_(self.step).round_()
+        clipped = (codes.abs() > top).flatten(1).sum(dim=1)
+        return codes.clamp_(-top, top).mul_(self.step), clipped
+
+
+class MissingAdc:
+    """A converter whose range nobody has set."""
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002 - none can be converted
+        """Refuses."""
+        raise ValueError("the ADC has no range: calibrate the machine, or give a full scale")
+
+
+class RangeMeter:
+    """An ideal converter that remembers a sample of the magnitudes it saw, to set a range by."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, None]:
+        """The sums as they are."""
+        flat = sums.detach().flatten()
+        self.seen.append(flat[:: max(1, len(flat) // SAMPLES)].abs().cpu())
+        return sums, None
+
+    def percentile(self, percent: float) -> float:
+        """The magnitude below which `percent` % of what was seen lies; 0 if nothing was seen."""
+        if not self.seen:
+            return 0.0
+        return float(np.percentile(torch.cat(self.seen).double().numpy(), percent))

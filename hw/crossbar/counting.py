@@ -1,0 +1,133 @@
+"""From what the links logged to events: what one product takes is the same every time, how often it ran is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.crossbar.design import Design
+from hw.crossbar.device import Array, Device
+from hw.crossbar.events import DIRECTIONS, TileEvents
+from hw.crossbar.link import CrossbarLink
+
+IDEAL_BITS = 32
+"""Bits of a number that an ideal converter takes or gives: a float of the simulation."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """What one link did in a settle, up and down, summed over its images: (2,) each."""
+
+    ran: Array
+    array_j: Array
+    clipped: Array
+
+
+def count_products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last: bool) -> Products:
+    """Add up a link's log over the images that were still running, which rest after `steps` (B,).
+
+    `once`: the link is read once per image, whatever the steps; `last`: of its products only the last was wanted.
+    """
+    ran, array_j, clipped = np.zeros(2), np.zeros(2), np.zeros(2)
+    for side, direction in enumerate(DIRECTIONS):
+        reads = [read for name, read in link.log if name == direction]
+        for step, read in enumerate(reads[-1:] if last else reads):
+            running = np.ones(len(steps), bool) if once else step < steps
+            ran[side] += running.sum()
+            array_j[side] += read.array_j.double().numpy()[running].sum()
+            clipped[side] += read.clipped.numpy()[running].sum()
+    return Products(ran, array_j, clipped)
+
+
+def tile_events(
+    names: tuple[str, ...],
+    links: Sequence[CrossbarLink],
+    design: Design,
+    device: Device,
+    done: Sequence[Products],
+    steps: NDArray[np.int64],
+    chain: int,
+    converted: tuple[int, int] | None,
+) -> TileEvents:
+    """The events of a settle.
+
+    Args:
+        done: of every link.
+        chain: links inside the dynamics; one more is the readout.
+        converted: with analog neurons and no readout, the link below the output and the states converted at the end.
+    """
+    kinds = [_conversions(index, design, chain) for index in range(len(links))]
+    counts = [_per_link(link, products, *kind) for link, products, kind in zip(links, done, kinds, strict=True)]
+    adc = np.array([count.adc for count in counts])
+    if converted is not None:
+        adc[converted[0], 0] += converted[1]
+    largest = [max(link.matrix.tiles, key=lambda tile: tile.shape[0] * tile.shape[1]).shape for link in links]
+    slots = [link.matrix.input_slices * np.array([link.positions_up, link.positions_down]) for link in links]
+    each_step = max((int(slot.sum()) for slot in slots[1:chain]), default=0)
+    readout = int(slots[chain][0]) if len(links) > chain else 0
+    return TileEvents(
+        links=names,
+        tiles=tuple(len(link.matrix.tiles) for link in links),
+        rows=tuple(shape[1] for shape in largest),
+        columns=tuple(shape[0] for shape in largest),
+        dac_bits=design.slice_bits or design.input_bits,
+        adc_bits=design.adc_bits,
+        read_s=device.read_s,
+        reads=np.array([count.reads for count in counts]),
+        dac=np.array([count.dac for count in counts]),
+        adc=adc,
+        clipped=np.array([products.clipped for products in done]),
+        array_j=np.array([products.array_j for products in done]),
+        holds=np.array([count.holds for count in counts]),
+        shift_adds=np.array([count.shift_adds for count in counts]),
+        bits=np.array([count.bits for count in counts]),
+        slots=float(len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step),
+    )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Of one link, up and down: (2,) each."""
+
+    reads: Array
+    dac: Array
+    adc: Array
+    holds: Array
+    shift_adds: Array
+    bits: Array
+
+
+def _conversions(index: int, design: Design, chain: int) -> tuple[bool, bool]:
+    """Whether link `index` has DACs and ADCs: between analog neurons there are none."""
+    digital = design.neurons == "digital"
+    return digital or index == 0, digital or index == chain
+
+
+def _per_link(link: CrossbarLink, products: Products, has_dac: bool, has_adc: bool) -> _Counts:
+    matrix, wire, design = link.matrix, link.wire, link.matrix.design
+    inputs, outputs = (sum(tile.shape[axis] for tile in matrix.tiles) for axis in (1, 0))
+    positions = np.array([link.positions_up, link.positions_down], float)
+    vectors = products.ran * positions * matrix.input_slices
+    driven, sensed = vectors * (inputs, outputs), vectors * (outputs, inputs)
+    wanted = products.ran * positions * matrix.shape  # numbers asked for: outputs up, inputs down
+    adds = np.zeros(2)
+    if has_adc:
+        adds += sensed - wanted
+        if wire.kind == "conv":
+            window = wire.pool_size**2 if wire.pooling == "sum" else 1
+            # up, a pool adds up its window; down, every result is added where windows overlap
+            adds += wanted * ((window - 1) / window, window)
+    operands = products.ran * positions * (inputs, outputs)
+    return _Counts(
+        reads=vectors * len(matrix.tiles),
+        dac=driven * has_dac,
+        adc=sensed * has_adc,
+        holds=sensed * (not has_adc),
+        shift_adds=adds,
+        # an operand is fetched once for all its slices, a result put away once all its parts are added up
+        bits=operands * has_dac * (design.input_bits or IDEAL_BITS)
+        + wanted * has_adc * (design.adc_bits or IDEAL_BITS),
+    )

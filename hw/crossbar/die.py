@@ -1,0 +1,111 @@
+"""A die: one array of devices as it came out of programming, reproducible by the seed it was programmed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.crossbar.device import Array, Device
+from hw.crossbar.events import ProgrammingEvents
+
+BOLTZMANN_EV_PER_K = 8.617333262e-5
+"""k in eV / K, CODATA 2018: exact by the definition of the SI."""
+
+
+@dataclass(frozen=True)
+class Die:
+    """Devices at one time after programming. All arrays have one shape, any shape.
+
+    Made by `program` or `write_verify.WriteVerify`; `at` gives the same devices at another time.
+    """
+
+    device: Device
+    target_s: Array
+    """What was to be programmed."""
+    programmed_s: Array
+    """What was reached."""
+    drawn: Array | None
+    """What distinguishes one device's retention from the next; None for a device without retention."""
+    stuck_s: Array
+    """Conductance a stuck device stays at; NaN where the device works."""
+    events: ProgrammingEvents
+    """What it took to write them."""
+    seconds: float = 0.0
+    """Time since programming."""
+    kelvin: float | None = None
+    """Temperature; None is the one at which the device was published."""
+
+    def at(self, seconds: float, kelvin: float | None = None) -> Die:
+        """The same devices `seconds` after programming, at a temperature.
+
+        Raises ValueError for a time or a temperature at which the source of the device says nothing.
+        """
+        self.device.check_time(seconds)
+        if kelvin is not None and self.device.temperature is None:
+            raise ValueError(f"temperature is {kelvin} K: {self.device.name} is published at one temperature only")
+        if kelvin is not None and not 0 < kelvin < 1000:
+            raise ValueError(f"temperature is {kelvin} K, expected 0 to 1000 K")
+        return replace(self, seconds=seconds, kelvin=kelvin)
+
+    def conductance_s(self) -> Array:
+        """Conductance now, without slow and fresh noise: drifted, never negative; stuck devices stuck."""
+        device = self.device
+        if device.retention is None or self.drawn is None:
+            now = self.programmed_s
+        else:
+            now = device.retention.conductance(self.target_s, self.programmed_s, self.drawn, self.seconds)
+        now = np.where(np.isnan(self.stuck_s), np.maximum(now, 0.0), self.stuck_s)
+        if device.temperature is not None and self.kelvin is not None:
+            thermal = device.temperature
+            inverse = 1 / self.kelvin - 1 / thermal.reference_k
+            now = now * np.exp(-thermal.activation_ev / BOLTZMANN_EV_PER_K * inverse)
+        return now
+
+    def settling_s(self, rng: np.random.Generator) -> Array:
+        """Conductance during one settle: now, with slow noise drawn from `rng`."""
+        device, now = self.device, self.conductance_s()
+        noisy = now
+        if device.flicker is not None:
+            sigma = device.flicker.sigma_s(self.target_s, now, self.seconds)
+            noisy = noisy + sigma * rng.standard_normal(now.shape)
+        if device.telegraph is not None:
+            trapped = rng.random(now.shape) < device.telegraph.share
+            sign = np.where(rng.random(now.shape) < 0.5, -0.5, 0.5)
+            noisy = noisy + trapped * sign * device.telegraph.relative * now
+        return np.where(np.isnan(self.stuck_s), np.maximum(noisy, 0.0), self.stuck_s)
+
+
+def program(target_s: Array, device: Device, rng: np.random.Generator) -> Die:
+    """Program devices in one go, with the published spread: G = max(0, target + sigma(target) N).
+
+    Raises ValueError for a target outside the range of the device.
+    """
+    device.check_conductance(target_s)
+    reached = target_s + device.programming(target_s) * rng.standard_normal(target_s.shape)
+    events = ProgrammingEvents(target_s.size, None, None, None)
+    stuck_s = stuck_devices(target_s.shape, device, rng)
+    return written(target_s, np.maximum(reached, 0.0), stuck_s, device, rng, events)
+
+
+def stuck_devices(shape: tuple[int, ...], device: Device, rng: np.random.Generator) -> Array:
+    """Conductance of the devices that stay where they are whatever is written; NaN for those that work."""
+    fate = rng.random(shape)
+    stuck_s: NDArray[np.float64] = np.full(shape, np.nan)
+    stuck_s[fate < device.stuck_on] = device.g_max_s
+    stuck_s[fate >= 1 - device.stuck_off] = device.g_min_s
+    return stuck_s
+
+
+def written(
+    target_s: Array,
+    programmed_s: Array,
+    stuck_s: Array,
+    device: Device,
+    rng: np.random.Generator,
+    events: ProgrammingEvents,
+) -> Die:
+    """A die whose devices some procedure brought to `programmed_s`, except for those that are stuck."""
+    drawn = None if device.retention is None else device.retention.draw(target_s, rng)
+    return Die(device, target_s, programmed_s, drawn, stuck_s, events)

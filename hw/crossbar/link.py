@@ -1,0 +1,134 @@
+"""A link of the network on tiles: products up and down the same devices, pooling and overlap-add digital.
+
+Up, every position of a convolution is one read, and the pool takes sums or maxima of converted values. Down, all
+positions under one window of a sum pool carry the same state, so that one read serves the window; under a max pool only
+the winner of each channel carries it, and every position is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hw.circuit import Wire
+from hw.crossbar.design import Design
+from hw.crossbar.device import Array, Device
+from hw.crossbar.die import Die, program
+from hw.crossbar.layout import ConvLayout, DenseLayout
+from hw.crossbar.matrix import Read, TiledMatrix
+
+
+class CrossbarLink:
+    """One wire of a circuit, programmed when made; states are codes 0..one and so are the sums it returns.
+
+    `log` holds what every product did, as ("up" or "down", Read); whoever runs the link empties it.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        one: int,
+        design: Design,
+        device: Device,
+        *,
+        largest: float | None = None,
+        seed: tuple[int, ...],
+        noise_seed: tuple[int, ...],
+        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Args as of `TiledMatrix`; `one` is the code of state 1.0."""
+        self.wire, self.one = wire, one
+        self.layout = DenseLayout() if wire.kind == "dense" else _conv_layout(wire)
+        self.matrix = TiledMatrix(
+            np.asarray(wire.weight, np.float64).reshape(len(wire.weight), -1),
+            design,
+            device,
+            layout=self.layout,
+            largest=largest,
+            seed=seed,
+            noise_seed=noise_seed,
+            programming=programming,
+            dtype=dtype,
+        )
+        self.log: list[tuple[str, Read]] = []
+
+    @property
+    def positions_up(self) -> int:
+        """Vectors driven up for one image."""
+        return 1 if isinstance(self.layout, DenseLayout) else self.layout.used[0] * self.layout.used[1]
+
+    @property
+    def positions_down(self) -> int:
+        """Vectors driven down for one image."""
+        return self.positions_up // self.wire.pool_size**2 if self.wire.pooling == "sum" else self.positions_up
+
+    def up(self, below: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Sums (B, *above) of codes below, and the switch of a max pool."""
+        x = below if self.one == 1 else below / self.one
+        sums, read = self.matrix.up(x.flatten(1) if self.wire.kind == "dense" else x)
+        self.log.append(("up", read))
+        if self.one != 1:
+            sums = sums * self.one
+        size = self.wire.pool_size
+        if self.wire.pooling == "max":
+            pooled, switch = F.max_pool2d(sums, size, return_indices=True)
+            return pooled, switch
+        if self.wire.pooling == "sum":
+            return F.avg_pool2d(sums, size, divisor_override=1), None
+        return sums, None
+
+    def down(self, above: Tensor, switch: Tensor | None = None) -> Tensor:
+        """Sums (B, *below) of codes above; a max pool needs the switch of the last `up`."""
+        wire, layout = self.wire, self.layout
+        x = above if self.one == 1 else above / self.one
+        if isinstance(layout, ConvLayout):
+            if wire.pooling == "max":
+                assert switch is not None, "a max pool is undone at its switch"
+                x = F.max_unpool2d(x, switch, [wire.pool_size] * 2, output_size=list(layout.used))
+            x = x.flatten(2)
+        sums, read = self.matrix.down(x)
+        self.log.append(("down", read))
+        if self.one != 1:
+            sums = sums * self.one
+        if not isinstance(layout, ConvLayout):
+            return sums.unflatten(1, wire.below)
+        return self._overlap_add(sums, layout, above)
+
+    def _overlap_add(self, sums: Tensor, layout: ConvLayout, above: Tensor) -> Tensor:
+        """What came out of the rows at every position (B, C kh kw, positions), added up where windows overlap."""
+        channels, stride, kernel = self.wire.below[0], layout.stride, layout.kernel
+        if self.wire.pooling == "sum":
+            # the window's positions read alike: add the patch to itself, shifted to each of them, before it is placed
+            size = self.wire.pool_size
+            reach = stride * (size - 1)
+            edges = (kernel[0] + reach, kernel[1] + reach)
+            patch = sums.unflatten(1, (channels, *kernel))
+            wide = sums.new_zeros((len(sums), channels, *edges, sums.shape[-1]))
+            for row in range(0, reach + 1, stride):
+                for column in range(0, reach + 1, stride):
+                    wide[:, :, row : row + kernel[0], column : column + kernel[1]] += patch
+            sums, kernel, stride = wide.flatten(1, 3), edges, stride * size
+        rows, columns = above.shape[2:] if self.wire.pooling == "sum" else layout.used
+        # onto a canvas that just holds the windows, which is then cut and filled up to the layer below
+        canvas = ((rows - 1) * stride + kernel[0], (columns - 1) * stride + kernel[1])
+        placed = F.fold(sums, canvas, kernel, stride=stride)
+        bottom, right = (
+            length + layout.padding - reached for length, reached in zip(self.wire.below[1:], canvas, strict=True)
+        )
+        return F.pad(placed, (-layout.padding, right, -layout.padding, bottom))
+
+
+def _conv_layout(wire: Wire) -> ConvLayout:
+    channels, height, width = wire.below
+    edges = wire.weight.shape[2:]
+    summed = [
+        (length + 2 * wire.padding - edge) // wire.stride + 1
+        for length, edge in zip((height, width), edges, strict=True)
+    ]
+    used = tuple(length // wire.pool_size * wire.pool_size for length in summed)
+    return ConvLayout((channels, height, width), (edges[0], edges[1]), wire.stride, wire.padding, (used[0], used[1]))

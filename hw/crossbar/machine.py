@@ -1,0 +1,196 @@
+"""The crossbar machine: a digital processor whose products are read off tiles of noisy devices.
+
+Every link sits on tiles of its own, which serve both directions. The synchronous dynamics are those of the digital
+machine: step t reads the states of step t - 1. With digital neurons every product is converted; with analog neurons
+nothing is but the images that come in and the answer that goes out. The input never changes: the first link is read
+once per image and its drive held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hw.circuit import Circuit, FloatNeuron
+from hw.crossbar.converters import RangeMeter, RoundingAdc
+from hw.crossbar.counting import count_products, tile_events
+from hw.crossbar.design import Design
+from hw.crossbar.device import Array, Device
+from hw.crossbar.die import Die, program
+from hw.crossbar.events import ProgrammingEvents, TileEvents
+from hw.crossbar.link import CrossbarLink
+from hw.digital.machine import Digital
+from hw.machine import Settled, concatenate
+
+
+class Crossbar:
+    """Settles a circuit on tiles, programmed when made.
+
+    Noise comes from three places: `die_seed` fixes everything that programming does, `noise_seed` the slow noise, drawn
+    anew for every batch (which is one settle), and the fresh noise of every read. One pair of seeds and one sequence of
+    calls give one answer.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        design: Design,
+        device: Device,
+        *,
+        steps: int,
+        batch_size: int = 256,
+        tolerance: float | None = None,
+        die_seed: int = 0,
+        noise_seed: int = 0,
+        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
+    ) -> None:
+        self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
+        self.slow = np.random.default_rng([noise_seed, 0])
+        wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
+        # integers of up to 24 bits must come out exact, which float32 cannot promise
+        dtype = torch.float32 if isinstance(circuit.neuron, FloatNeuron) else torch.float64
+        self.links = [
+            CrossbarLink(
+                wire,
+                circuit.neuron.one,
+                _around(design, index, len(circuit.wires)),
+                device,
+                # integer weights keep their grid: the range of a device stands for the largest integer there can be
+                largest=None
+                if isinstance(circuit.neuron, FloatNeuron)
+                else float(2 ** (8 * wire.weight.itemsize - 1) - 1),
+                seed=(die_seed, index),
+                noise_seed=(noise_seed, 1, index),
+                programming=programming,
+                dtype=dtype,
+            )
+            for index, wire in enumerate(wires)
+        ]
+        chain = self.links[: len(circuit.wires)]
+        readout = None if circuit.readout is None else self.links[-1]
+        self.processor = Digital(circuit, chain, readout, steps=steps, batch_size=batch_size, tolerance=tolerance)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """link1, link2, ..., readout."""
+        chain = [f"link{index}" for index in range(1, len(self.circuit.wires) + 1)]
+        return tuple(chain) if self.circuit.readout is None else (*chain, "readout")
+
+    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
+        """Run the free phase on images (B, C, H, W) in [0, 1]."""
+        parts = [images[first : first + self.batch_size] for first in range(0, max(len(images), 1), self.batch_size)]
+        return concatenate([self._settle_batch(part, trace) for part in parts])
+
+    def age(self, seconds: float, kelvin: float | None = None) -> None:
+        """Read the die `seconds` after programming from now on, at a temperature."""
+        for link in self.links:
+            link.matrix.age(seconds, kelvin)
+
+    def compensate_drift(self) -> dict[str, float]:
+        """Global drift compensation: scale every link's digital results by what its total conductance lost."""
+        for link in self.links:
+            link.matrix.gain = link.matrix.drift_gain()
+        return {name: link.matrix.gain for name, link in zip(self.names, self.links, strict=True)}
+
+    def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
+        """Set every converter's range to a percentile of what it sees while calibration images settle."""
+        watched = [(tile, RangeMeter(), RangeMeter()) for link in self.links for tile in link.matrix.tiles]
+        for tile, up, down in watched:
+            tile.adc_up, tile.adc_down = up, down
+        self.settle(images)
+        for tile, up, down in watched:
+            tile.range_from(up, down, percent)
+
+    def worst_ranges(self) -> None:
+        """Give every converter the range that no input could leave, were the devices perfect."""
+        for link in self.links:
+            for tile in link.matrix.tiles:
+                tile.set_ranges(tile.worst_up, tile.worst_down)
+
+    def integer_ranges(self) -> None:
+        """Give every converter of a program the step of one integer, so that nothing is rounded.
+
+        Raises ValueError for a circuit of floats and where a converter has too few bits for the integers it may meet.
+        """
+        if isinstance(self.circuit.neuron, FloatNeuron) or self.design.input_bits is None:
+            raise ValueError("only a program read through DACs has integers that a converter could match")
+        step = 1 / (2 ** (self.design.slice_bits or self.design.input_bits) - 1)
+        for name, link in zip(self.names, self.links, strict=True):
+            for tile in link.matrix.tiles:
+                bits = link.matrix.design.adc_bits
+                if bits is None:
+                    continue
+                needed = int(np.ceil(np.log2(max(tile.worst_up, tile.worst_down) / step + 1))) + 1
+                if bits < needed:
+                    raise ValueError(f"adc_bits is {bits}: the integers of {name} need {needed}")
+                tile.set_ranges(*[step * (2 ** (bits - 1) - 1)] * 2)
+
+    def programming(self) -> ProgrammingEvents:
+        """What it took to write all tiles once."""
+        return reduce(add, (tile.die.events for link in self.links for tile in link.matrix.tiles))
+
+    def mismatch(self) -> dict[str, float]:
+        """||W_down^T - W_up|| / ||W_up|| of every link that is read both ways (Frobenius norms).
+
+        Above zero, the dynamics have no energy function any more.
+        """
+        both = list(zip(self.names, self.links, strict=True))[1 : len(self.circuit.wires)]
+        return {name: link.matrix.mismatch() for name, link in both}
+
+    def kappa(self) -> dict[str, float]:
+        """Largest load of the wires of any tile of every link; see `hw.crossbar.wires`."""
+        return {
+            name: max(tile.kappa() for tile in link.matrix.tiles)
+            for name, link in zip(self.names, self.links, strict=True)
+        }
+
+    def __enter__(self) -> Crossbar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """A simulated crossbar holds nothing that needs freeing."""
+
+    def _settle_batch(self, images: NDArray[np.floating], trace: bool) -> Settled:
+        for link in self.links:
+            link.matrix.begin(self.slow)
+            link.log.clear()
+        settled = self.processor.settle(images, trace=trace)
+        if self.design.neurons == "analog" and self.circuit.readout is None and self.design.adc_bits is not None:
+            adc = RoundingAdc(self.design.adc_bits, 1.0)
+            logits = adc.convert(torch.as_tensor(settled.logits))[0].numpy()
+            settled = replace(settled, logits=logits)
+        events = self._events(settled.steps)
+        return replace(settled, ledger=replace(settled.ledger, macs=None, bytes_moved=None, tiles=events))
+
+    def _events(self, steps: NDArray[np.int64]) -> TileEvents:
+        """Everything the links logged in one settle; images at rest are no longer read and not counted."""
+        chain, count = len(self.circuit.wires), len(steps)
+        done = [
+            count_products(link, steps, once=index in (0, chain), last=index == chain)
+            for index, link in enumerate(self.links)
+        ]
+        converted = None
+        if self.design.neurons == "analog" and self.circuit.readout is None:
+            converted = chain - 1, count * self.circuit.classes
+        return tile_events(self.names, self.links, self.design, self.device, done, steps, chain, converted)
+
+
+def _around(design: Design, index: int, chain: int) -> Design:
+    """The converters around link `index` of a chain: between analog neurons there are none."""
+    if design.neurons == "digital":
+        return design
+    return replace(
+        design,
+        input_bits=design.input_bits if index == 0 else None,
+        slice_bits=design.slice_bits if index == 0 else None,
+        adc_bits=design.adc_bits if index == chain else None,
+    )

@@ -1,0 +1,289 @@
+"""A tile: one array of devices with its drivers and converters, read in both directions.
+
+    tile = Tile(weight, largest, design, device, seed=0)      # weight (outputs, inputs)
+    tile.calibrate(x)                                         # sets the ranges of the converters
+    y, z = tile @ x, tile.T @ y                               # the same devices, up and down
+
+One read of inputs x in [-1, 1], as voltages x * read_v, gives in units of weight times input
+
+    y = adc( W x + sqrt(V x**2) * n + o ),     n ~ N(0, 1) drawn for every output and every read,
+
+where W is what the devices and wires make of the weights, gains of drivers and converters in it, and V the variance of
+the fresh noise of its entries. That is exactly the law of a matrix whose entries are redrawn for every vector. With a
+nonlinear I-V curve, W2 x**2 + W3 x**3 is added, of the nonlinear parts of the cell currents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.crossbar.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
+from hw.crossbar.design import Design
+from hw.crossbar.device import Array, Device
+from hw.crossbar.die import Die, program
+from hw.crossbar.nonlinear import solve
+from hw.crossbar.wires import asymmetry, effective_down, effective_up, kappa
+
+Product = Callable[[Tensor, Tensor], Tensor]
+"""Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...)."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of a tile during one settle, in units of weight times input."""
+
+    weight: Tensor
+    """(outputs, inputs)."""
+    powers: tuple[Tensor, ...]
+    """(outputs, inputs) of x**2 and x**3 where cells are nonlinear, else none."""
+    variance: Tensor | None
+    """(outputs, inputs) of the fresh noise of every entry; None where there is none."""
+    common: Tensor | None
+    """(1, inputs) of the reference that all outputs share."""
+    offset: Tensor | None
+    """(outputs,)."""
+    conductance_s: Tensor
+    """(inputs,) conductance that the voltage of an input sees."""
+
+    def read(self, product: Product, x: Tensor, squared: Tensor, generator: torch.Generator) -> Tensor:
+        """What reaches the converters, (B, outputs, ...); `squared` is x**2."""
+        sums = product(x, self.weight)
+        for matrix, power in zip(self.powers, (squared, squared * x), strict=False):
+            sums += product(power, matrix)
+        if self.variance is not None:
+            # a convolution library may round a sum of squares to just below zero
+            sigma = product(squared, self.variance).clamp_(min=0).sqrt_()
+            sums.addcmul_(sigma, torch.empty_like(sums).normal_(generator=generator))
+        if self.common is not None:
+            sigma = product(squared, self.common).clamp_(min=0).sqrt_()
+            sums.sub_(sigma.mul_(torch.empty_like(sigma).normal_(generator=generator)))
+        if self.offset is not None:
+            sums += self.offset.view(1, -1, *[1] * (sums.ndim - 2))
+        return sums
+
+
+class Tile:
+    """A matrix (outputs, inputs) on one array of devices, programmed when made.
+
+    Attributes that change: `die` (the devices, at some time after programming), `up` and `down` (what they compute
+    during this settle), `adc_up` and `adc_down`.
+    """
+
+    def __init__(
+        self,
+        weight: Array,
+        largest: float,
+        design: Design,
+        device: Device,
+        *,
+        seed: tuple[int, ...] = (0,),
+        noise_seed: tuple[int, ...] = (0,),
+        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Program a die.
+
+        Args:
+            weight: (outputs, inputs).
+            largest: the weight that the whole range of a device stands for; no |weight| may be above it.
+            design: size, encoding, converters and wires.
+            device: what sits at the crossings.
+            seed: of this die: programming, device variation, converters.
+            noise_seed: of the fresh noise.
+            programming: `die.program`, which draws from the published spread, or a procedure that writes pulses.
+            dtype: in which products are computed.
+        """
+        rows, columns = design.codec.capacity(design.rows, design.columns)
+        outputs, inputs = weight.shape
+        if inputs > rows or outputs > columns:
+            raise ValueError(
+                f"weights {weight.shape} need {inputs} rows and {outputs} columns, a tile holds {rows} x {columns}"
+            )
+        if not np.abs(weight).max(initial=0.0) <= largest * (1 + 1e-12):
+            raise ValueError(
+                f"the largest weight is {np.abs(weight).max():g}, the range of a device stands for {largest:g}"
+            )
+        self.shape, self.design, self.device, self.dtype = (outputs, inputs), design, device, dtype
+        self.scale = design.codec.scale(largest, device)
+        self.worst_up, self.worst_down = (
+            float(np.abs(weight).sum(axis=axis).max(initial=0.0)) or largest for axis in (1, 0)
+        )
+        rng = np.random.default_rng(seed)
+        targets = design.codec.targets(np.asarray(weight, np.float64).T, largest, device)
+        self.die = programming(targets, device, rng)
+        self.programmed_total_s = float(self.die.conductance_s().sum())
+        gains = {"dac": design.dac_gain_sigma, "adc": design.adc_gain_sigma}
+        self.gains = {
+            (part, side): 1 + sigma * rng.standard_normal(count)
+            for part, sigma in gains.items()
+            for side, count in (("rows", inputs), ("columns", outputs))
+        }
+        self.offsets = {
+            "up": design.adc_offset_sigma * self.worst_up * rng.standard_normal(outputs),
+            "down": design.adc_offset_sigma * self.worst_down * rng.standard_normal(inputs),
+        }
+        self.adc_up: Adc
+        self.adc_down: Adc
+        self.adc_up = self.adc_down = IdealAdc() if design.adc_bits is None else MissingAdc()
+        self.generator = generator_of(noise_seed)
+        self.age(0.0)
+
+    def age(self, seconds: float, kelvin: float | None = None) -> None:
+        """Read the die `seconds` after programming from now on."""
+        self.die = self.die.at(seconds, kelvin)
+        g_s = self.die.conductance_s()
+        wires = self.design.wires if kelvin is None else self.design.wires.at_kelvin(kelvin)
+        self.folds = tuple(_WireFold.of(g_s, effective(g_s, wires)) for effective in (effective_up, effective_down))
+        self._fold(g_s)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Draw the slow noise of the settle that begins.
+
+        Wires keep the shares they take of the die without slow noise: a percent of noise changes a voltage drop, itself
+        a few percent, by a percent.
+        """
+        self._fold(self.die.settling_s(rng))
+
+    def _fold(self, g_s: Array) -> None:
+        up, down = self.folds
+        self.up, self.down = self._direction(g_s, up, "up"), self._direction(g_s, down, "down")
+
+    def set_ranges(self, up: float, down: float) -> None:
+        """Give both converters a range, in units of weight times input; ideal converters need none."""
+        if self.design.adc_bits is not None:
+            self.adc_up = RoundingAdc(self.design.adc_bits, up)
+            self.adc_down = RoundingAdc(self.design.adc_bits, down)
+
+    def calibrate(self, x: Tensor, percent: float = 99.9) -> None:
+        """Set the ranges by what x (inputs, N), and the answers to it cut to [0, 1], cause."""
+        meters = RangeMeter(), RangeMeter()
+        self.adc_up, self.adc_down = meters
+        _ = self.T @ (self @ x).clamp(0, 1)
+        self.range_from(*meters, percent)
+
+    def range_from(self, up: RangeMeter, down: RangeMeter, percent: float) -> None:
+        """Set the ranges to a percentile of what meters saw in the place of the converters.
+
+        A tile that was never driven, or that holds nothing, has nothing to resolve: it gets its worst case.
+        """
+        self.adc_up = self.adc_down = IdealAdc()
+        self.set_ranges(up.percentile(percent) or self.worst_up, down.percentile(percent) or self.worst_down)
+
+    def mismatch(self) -> float:
+        """||W_down^T - W_up|| / ||W_up|| of what the two directions compute (Frobenius)."""
+        return asymmetry(self.up.weight.double().numpy(), self.down.weight.double().numpy().T)
+
+    def kappa(self) -> float:
+        """Load of the wires; see `hw.crossbar.wires.kappa`."""
+        return kappa(self.die.conductance_s(), self.design.wires)
+
+    @property
+    def T(self) -> Transposed:  # noqa: N802 - as numpy
+        """The transposed read of the same devices."""
+        return Transposed(self)
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        """W x through drivers, devices, wires and converters: x (inputs,) or (inputs, N), in [-1, 1]."""
+        return _through(self, x, self.up, self.adc_up, self.shape[1])
+
+    def solve(self, x: Tensor) -> Tensor:
+        """W x (outputs, N) by the nodal solution of wires and nonlinear cells, without noise and converters.
+
+        x (inputs, N). Exact and slow: what the folded matrices of a read are held against.
+        """
+        volts = np.zeros((x.shape[1], self.die.target_s.shape[0]))
+        volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven
+        currents = solve(self.die.conductance_s(), volts, self.device.nonlinearity, self.design.wires)
+        return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
+
+    def _direction(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Direction:
+        """One direction of these conductances behind wires."""
+        codec, device = self.design.codec, self.device
+        side, other = ("rows", "columns") if name == "up" else ("columns", "rows")
+        decode = codec.up if name == "up" else codec.down
+        share, effective_s = fold.share, g_s * fold.share + fold.detour_s
+        # the wires take the same share of the noise of a cell as of its current
+        variance = (share * device.fresh(g_s)) ** 2
+        signed = decode(effective_s, variance, self.scale)
+        drivers, converters = self.gains["dac", side][:, None], self.gains["adc", other][None, :]
+
+        def tensor(values: Array) -> Tensor:
+            return torch.as_tensor(np.ascontiguousarray(values.T), dtype=self.dtype)
+
+        powers: list[Tensor] = []
+        if device.nonlinearity is not None:
+            # a cell behind wires sees its share of the voltage
+            second = device.nonlinearity.second(g_s) * share**2 * device.read_v
+            third = device.nonlinearity.third(g_s) * share**3 * device.read_v**2
+            squares = (
+                decode(second, variance, self.scale).weight if name == "up" else codec.down_squares(second, self.scale)
+            )
+            cubes = decode(third, variance, self.scale).weight
+            powers = [tensor(matrix * drivers * converters) for matrix in (squares, cubes)]
+        common = None if signed.common is None else signed.common[:, None] * drivers**2
+        total = codec.row_total if name == "up" else codec.column_total
+        offset = self.offsets[name]
+        return Direction(
+            weight=tensor(signed.weight * drivers * converters),
+            powers=tuple(powers),
+            variance=tensor(signed.variance * (drivers * converters) ** 2) if variance.any() else None,
+            common=tensor(common) if common is not None and common.any() else None,
+            offset=torch.as_tensor(offset, dtype=self.dtype) if offset.any() else None,
+            conductance_s=torch.as_tensor(total(effective_s), dtype=self.dtype),
+        )
+
+
+@dataclass(frozen=True)
+class _WireFold:
+    """What wires do to a die: the share of its own current each cell keeps, and what dead cells pass on from others."""
+
+    share: Array
+    detour_s: Array
+
+    @staticmethod
+    def of(g_s: Array, effective_s: Array) -> _WireFold:
+        """From the conductances of the cells and those that the wired array has."""
+        alive = g_s > 0
+        share = np.divide(effective_s, g_s, out=np.ones_like(g_s), where=alive)
+        return _WireFold(share, np.where(alive, 0.0, effective_s))
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """`tile.T`."""
+
+    tile: Tile
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        """W^T x: x (outputs,) or (outputs, N), in [-1, 1]."""
+        return _through(self.tile, x, self.tile.down, self.tile.adc_down, self.tile.shape[0])
+
+    def solve(self, x: Tensor) -> Tensor:
+        """W^T x (inputs, N) as `Tile.solve`; x (outputs, N)."""
+        tile, codec = self.tile, self.tile.design.codec
+        volts = codec.drive_columns(x.T.double().numpy() * tile.device.read_v)
+        g_s, curve = tile.die.conductance_s(), tile.device.nonlinearity
+        currents = codec.row_differences(solve(g_s, volts, curve, tile.design.wires, "down"))
+        return torch.as_tensor(currents.T * (tile.scale / tile.device.read_v))
+
+
+def generator_of(seed: tuple[int, ...]) -> torch.Generator:
+    """A torch generator of fresh noise, from the numbers that name its place."""
+    (state,) = np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def _through(tile: Tile, x: Tensor, direction: Direction, adc: Adc, expected: int) -> Tensor:
+    if x.ndim not in (1, 2) or len(x) != expected:
+        raise ValueError(f"inputs {tuple(x.shape)} do not fit: expected ({expected},) or ({expected}, N)")
+    columns = x if x.ndim == 2 else x[:, None]
+    driven = drive(columns.T.to(tile.dtype), tile.design.input_bits)
+    sums = direction.read(torch.nn.functional.linear, driven, driven * driven, tile.generator)
+    read = adc.convert(sums)[0].T
+    return read if x.ndim == 2 else read[:, 0]

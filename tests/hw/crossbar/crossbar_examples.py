@@ -1,0 +1,27 @@
+"""Devices and drivers that the tests of tiles and machines share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hw.crossbar.curves import Constant, Polynomial
+from hw.crossbar.design import Design
+from hw.crossbar.device import Device
+from hw.crossbar.presets import preset
+from hw.crossbar.retention import PowerLawDrift
+
+IDEAL = preset("ideal")
+EXACT = Design(input_bits=None, adc_bits=None)
+"""Perfect converters."""
+
+
+def noisy_reads(relative: float = 0.05) -> Device:
+    """Perfect but for fresh noise, larger on larger conductances."""
+    return replace(
+        IDEAL, fresh=Polynomial((0.2, 1.0), reference_s=IDEAL.g_max_s, unit=relative * IDEAL.g_max_s), g_min_s=1e-7
+    )
+
+
+def uniform_drift(nu: float) -> Device:
+    """Perfect but for a drift that is the same for every device: G (1 + t / 10 s)**-nu."""
+    return replace(IDEAL, retention=PowerLawDrift(nu_mean=Constant(nu), nu_sigma=Constant(0.0), t0_s=10.0))

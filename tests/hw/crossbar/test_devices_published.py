@@ -1,0 +1,371 @@
+"""Every preset against its paper: a million devices at ten conductances have the published mean and spread.
+
+The formulas stand here a second time, in microsiemens and with the numbers of the sources, on purpose: nothing is
+called from the curves under test. All statistics are taken before the die cuts conductances off at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, inf, log, log10, sqrt
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from hw.crossbar.presets import PRESETS, preset
+from hw.crossbar.retention import Broadening, PowerLawDrift
+
+SAMPLES = 1_000_000
+SECOND, HOUR, DAY, MONTH = 1.0, 3600.0, 86400.0, 30 * 86400.0
+Law = Callable[[float], float]
+
+
+def _none(_: float) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """Laws by target conductance in microsiemens; times in seconds."""
+
+    range_us: tuple[float, float]
+    programming: Law
+    fresh: Law = _none
+    drift: tuple[Law, Law, float] | None = None
+    """Mean and spread of nu, t0."""
+    flicker: tuple[Law, float, float] | None = None
+    """Q, t_read, seconds from the last write pulse to time 0."""
+    moments: dict[float, Callable[[float], tuple[float, float]]] | None = None
+    """Mean and spread by time, for laws that are no power of time."""
+    longest: float = 0.0
+
+
+def _clamp(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def _ln(x: float) -> float:
+    return log(x) if x > 0 else -inf
+
+
+def _hermes_nu(x: float) -> float:
+    return _clamp(-0.0387 * _ln(x) - 0.0182, 0.0720, 0.13) if x < 0.0945 else -0.0436 * x**2 - 0.0126 * x + 0.0736
+
+
+def _hermes_1_nu_sigma(x: float) -> float:
+    return _clamp(-0.0120 * _ln(x) - 0.0023, 0.0124, 0.04) if x < 0.3039 else -0.0165 * x**2 + 0.0116 * x + 0.0104
+
+
+def _hermes_2_nu_sigma(x: float) -> float:
+    return _clamp(-0.0117 * _ln(x) - 0.0057, 0.0091, 0.04) if x < 0.3055 else -0.0118 * x**2 + 0.0093 * x + 0.0073
+
+
+def _hermes_1_q(x: float) -> float:
+    if x < 0.1591:
+        return _clamp(-0.0078 * _ln(x) + 0.0038, 0.0179, 0.04)
+    return 0.0664 * x**3 - 0.1352 * x**2 + 0.0768 * x + 0.0088
+
+
+def _hermes_2_q(x: float) -> float:
+    if x < 0.16:
+        return _clamp(-0.0117 * _ln(x) - 0.0069, 0.015, 0.04)
+    return 0.0069 * x**3 - 0.0280 * x**2 + 0.0211 * x + 0.0123
+
+
+def _hermes_fresh(g: float) -> float:
+    u = log10(133)
+    slope = 2.1926e-4 * u**4 - 1.87352e-3 * u**3 + 6.55714e-3 * u**2 - 1.46159e-2 * u + 2.578764e-2
+    offset = (1.11906e-9 * u**4 - 9.08577e-9 * u**3 + 3.07015e-8 * u**2 - 6.77079e-8 * u + 1.17763e-7) * 1e6
+    return slope * g + offset
+
+
+def _wan_1s(g: float) -> float:
+    x = g / 40
+    return 0.348 + 16.030 * x - 43.853 * x**2 + 45.393 * x**3 - 16.815 * x**4
+
+
+def _wan_1d(g: float) -> float:
+    x = g / 40
+    return 0.701 + 22.086 * x - 50.773 * x**2 + 47.095 * x**3 - 16.458 * x**4
+
+
+def _wan_2d(g: float) -> float:
+    x = g / 40
+    return 0.782 + 20.274 * x - 43.507 * x**2 + 37.062 * x**3 - 11.934 * x**4
+
+
+def _wan_1h(g: float) -> float:
+    share = log(3600) / log(86400)  # linear in ln t between 1 s and 1 day
+    return _wan_1s(g) + share * (_wan_1d(g) - _wan_1s(g))
+
+
+def _cmo(seconds: float, programming: Law) -> Callable[[float], tuple[float, float]]:
+    def moments(g: float) -> tuple[float, float]:
+        spread = 0.04201137 * log(seconds) + 0.41183342
+        return g - 0.08900206 * log(seconds), sqrt(programming(g) ** 2 + spread**2)
+
+    return moments
+
+
+def _cmo_hfox(programming: Law) -> Published:
+    return Published(
+        range_us=(9, 88.19),
+        programming=programming,
+        flicker=(lambda g: 0.0277316483 * log10(g) / g, 1e-6, 0.0),
+        moments={t: _cmo(t, programming) for t in (SECOND, HOUR, DAY, MONTH)},
+        longest=10 * 365.25 * DAY,
+    )
+
+
+SONOS_DAYS = (
+    (19.88665, 176.3115, ()),
+    (25.59102, 186.85544, (6.83650e-01, 6.51250e-03, -4.03163e-04, 3.37944e-06, -1.87435e-08, 5.88902e-11,
+                           -1.07685e-13, 1.17751e-16, -7.60016e-20, 2.67255e-23, -3.94954e-27)),
+    (28.72753, 193.56834, (6.60925e-01, 8.60627e-03, -1.72936e-04, 7.44096e-07, -5.94866e-09, 2.36734e-11,
+                           -4.83740e-14, 5.56072e-17, -3.65397e-20, 1.28405e-23, -1.87450e-27)),
+    (31.04318, 198.90332, (1.15821e00, 1.96116e-02, -4.70807e-04, 3.67510e-06, -2.08786e-08, 6.59752e-11,
+                           -1.19499e-13, 1.28435e-16, -8.11574e-20, 2.78802e-23, -4.02057e-27)),
+    (33.76214, 204.77023, (8.72216e-01, 1.70926e-02, -2.23370e-04, 1.57526e-06, -1.32779e-08, 5.08256e-11,
+                           -1.01251e-13, 1.14633e-16, -7.46124e-20, 2.60559e-23, -3.78724e-27)),
+    (34.57909, 207.34309, (1.15294e00, 1.03149e-02, -6.05199e-05, 1.76086e-08, -6.46690e-09, 3.39044e-11,
+                           -7.53872e-14, 8.98185e-17, -6.00346e-20, 2.12615e-23, -3.11099e-27)),
+)  # fmt: skip
+
+
+def _sonos(day: int) -> Callable[[float], tuple[float, float]]:
+    def moments(g: float) -> tuple[float, float]:
+        amplitude, scale, shift = SONOS_DAYS[day]
+        current = g / 0.01  # nA at 0.1 V
+        current += sum(c * current**k for k, c in enumerate(shift))
+        return current * 0.01, amplitude * (1 - exp(-current / scale)) * 0.01
+
+    return moments
+
+
+def _sonos_hour(g: float) -> tuple[float, float]:
+    (mean_0, sigma_0), (mean_1, sigma_1) = _sonos(0)(g), _sonos(1)(g)
+    return mean_0 + (mean_1 - mean_0) / 24, sigma_0 + (sigma_1 - sigma_0) / 24
+
+
+PUBLISHED = {
+    "ideal": Published(range_us=(0, 25), programming=_none, drift=(_none, _none, 1.0), longest=inf),
+    "pcm-nandakumar-2019": Published(
+        range_us=(0, 25),
+        programming=lambda g: 0.26348 + 1.9650 * (g / 25) - 1.1731 * (g / 25) ** 2,
+        fresh=lambda g: 0.0175 * 25 * sqrt(g / 25),
+        drift=(
+            lambda g: _clamp(-0.0155 * _ln(g / 25) + 0.0244, 0.049, 0.1),
+            lambda g: _clamp(-0.0125 * _ln(g / 25) - 0.0059, 0.008, 0.045),
+            20.0,
+        ),
+        flicker=(lambda g: min(0.0088 / (g / 25) ** 0.65, 0.2) if g else 0.2, 250e-9, 20.0),
+        longest=inf,
+    ),
+    "pcm-joshi-2020": Published(
+        range_us=(0.25, 25), programming=lambda g: 0.28638599 + 0.07585724 * g - 0.00178767 * g**2
+    ),
+    "pcm-hermes-2023-1": Published(
+        range_us=(0, 10.35),
+        programming=lambda g: (
+            0.15781817 + 2.32443916 * (g / 10.35) - 2.16310839 * (g / 10.35) ** 2 + 0.68841818 * (g / 10.35) ** 3
+        ),
+        fresh=_hermes_fresh,
+        drift=(lambda g: _hermes_nu(g / 10.35), lambda g: _hermes_1_nu_sigma(g / 10.35), 200.0),
+        flicker=(lambda g: _hermes_1_q(g / 10.35), 512e-9, 200.0),
+        longest=inf,
+    ),
+    "pcm-hermes-2023-2": Published(
+        range_us=(0, 20.7),
+        programming=lambda g: (
+            0.16603222 + 4.71806468 * (g / 20.7) - 8.48101252 * (g / 20.7) ** 2 + 4.68961419 * (g / 20.7) ** 3
+        ),
+        fresh=lambda g: sqrt(2 * _hermes_fresh(g / 2) ** 2),
+        drift=(lambda g: _hermes_nu(g / 20.7), lambda g: _hermes_2_nu_sigma(g / 20.7), 300.0),
+        flicker=(lambda g: _hermes_2_q(g / 20.7), 512e-9, 300.0),
+        longest=inf,
+    ),
+    "reram-wan-2022-aihwkit": Published(
+        range_us=(1, 40),
+        programming=_wan_1s,
+        fresh=lambda _: 0.4,
+        moments={
+            SECOND: lambda g: (g, _wan_1s(g)),
+            HOUR: lambda g: (g, _wan_1h(g)),
+            DAY: lambda g: (g, _wan_1d(g)),
+            2 * DAY: lambda g: (g, _wan_2d(g)),
+        },
+        longest=2 * DAY,
+    ),
+    "reram-wan-2022-crosssim": Published(
+        range_us=(1, 39.26),
+        programming=lambda g: 1.536e-4 * g**3 - 1.167e-2 * g**2 + 2.374e-1 * g + 1.053,
+        fresh=lambda _: 0.3926,
+    ),
+    "reram-milo-2021": Published(range_us=(50, 225), programming=lambda g: -0.009107 * g + 4.782321),
+    "reram-cmo-hfox-0.2": _cmo_hfox(lambda g: 0.00106879 * g + 0.00081107),
+    "reram-cmo-hfox-2": _cmo_hfox(lambda g: 0.01129027418 * g + 0.0112185391),
+    # weights -1 to 1 on 10 to 100 uS: write noise 0.5841 steps of 0.4622
+    "reram-hfo2-gong-2022": Published(range_us=(10, 100), programming=lambda _: 0.5841 * 0.4622 * 45),
+    "sonos-2022": Published(
+        range_us=(0, 14),
+        programming=lambda g: _sonos(0)(g)[1],
+        fresh=lambda g: 12.58037 * (1 - exp(-g / 0.01 / 215.36557)) * 0.01,
+        moments={0.0: _sonos(0), HOUR: _sonos_hour, **{day * DAY: _sonos(day) for day in range(1, 6)}},
+        longest=5 * DAY,
+    ),
+    # a weight of 2 is 18 uS
+    "li-ecram-2018": Published(range_us=(2, 20), programming=lambda _: 0.002 * 9 * sqrt(1 / 12 + 0.3**2)),
+    "mo-ecram-2019": Published(range_us=(2, 20), programming=lambda _: 2.8214e-4 * 9 * sqrt(1 / 12 + 2.0**2)),
+}
+
+
+@pytest.fixture(scope="module")
+def normals() -> NDArray[np.float64]:
+    return np.random.default_rng(11).standard_normal(SAMPLES)
+
+
+def _grid(published: Published) -> NDArray[np.float64]:
+    return np.linspace(*published.range_us, 10)
+
+
+def _agree(samples: NDArray[np.float64], mean_us: float, sigma_us: float) -> None:
+    """Mean and spread of samples in siemens; the mean of a million is only known to sigma / 1000."""
+    assert samples.std() * 1e6 == pytest.approx(sigma_us, rel=0.02, abs=1e-12)
+    assert samples.mean() * 1e6 == pytest.approx(mean_us, rel=1e-9, abs=5 * sigma_us / sqrt(SAMPLES) + 1e-12)
+
+
+def _thermal(decay: float, mean: float, sigma: float) -> float:
+    """E[exp(-decay |N(mean, sigma)|)]."""
+    if sigma == 0:
+        return exp(-decay * abs(mean))
+    half = decay**2 * sigma**2 / 2
+    near = exp(half - decay * mean) * ndtr(mean / sigma - decay * sigma)
+    return float(near + exp(half + decay * mean) * ndtr(-mean / sigma - decay * sigma))
+
+
+def test_the_table_covers_every_preset() -> None:
+    assert set(PUBLISHED) == set(PRESETS)
+    for name, device in PRESETS.items():
+        assert device.name == name
+        assert device.source
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_range_and_longest_time(name: str) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    assert (device.g_min_s * 1e6, device.g_max_s * 1e6) == pytest.approx(published.range_us)
+    assert (0.0 if device.retention is None else device.retention.longest_s) == published.longest
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_laws_are_the_published_ones_to_the_last_digit(name: str) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    grid = _grid(published)
+    target = grid * 1e-6
+
+    def same(values: NDArray[np.float64], law: Law, unit: float = 1e-6) -> None:
+        np.testing.assert_allclose(values, [law(g) * unit for g in grid], rtol=1e-6, atol=1e-18)
+
+    same(device.programming(target), published.programming)
+    same(device.fresh(target), published.fresh)
+    if published.drift is not None:
+        assert isinstance(device.retention, PowerLawDrift)
+        same(device.retention.nu_mean(target), published.drift[0], 1.0)
+        same(device.retention.nu_sigma(target), published.drift[1], 1.0)
+        assert device.retention.t0_s == published.drift[2]
+    if published.flicker is not None:
+        assert device.flicker is not None
+        same(device.flicker.relative(target), published.flicker[0], 1.0)
+    if isinstance(device.retention, Broadening):
+        assert published.moments is not None
+        for seconds, moments in published.moments.items():
+            mean, sigma = device.retention.moments(target, seconds)
+            same(mean, lambda g, moments=moments: moments(g)[0])  # type: ignore[misc]
+            same(sigma, lambda g, moments=moments: moments(g)[1])  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_spread_of_programming_and_of_a_read(name: str, normals: NDArray[np.float64]) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    target = _grid(published) * 1e-6
+    programming, fresh = device.programming(target), device.fresh(target)
+    for i, g in enumerate(_grid(published)):
+        _agree(target[i] + programming[i] * normals, g, published.programming(g))
+        _agree(fresh[i] * normals, 0.0, published.fresh(g))
+
+
+@pytest.mark.parametrize("name", [name for name, published in PUBLISHED.items() if published.drift])
+def test_power_law_drift(name: str, normals: NDArray[np.float64]) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    assert published.drift is not None
+    assert device.retention is not None
+    mean_nu, sigma_nu, t0 = published.drift
+    rng = np.random.default_rng(12)
+    for g in _grid(published):
+        target = np.full(SAMPLES, g * 1e-6)
+        programmed = target + device.programming(target) * normals
+        nu = device.retention.draw(target, rng)
+        mu, s, sigma = mean_nu(g), sigma_nu(g), published.programming(g)
+        folded = s * sqrt(2 / np.pi) * exp(-((mu / s) ** 2) / 2) + mu * (1 - 2 * ndtr(-mu / s)) if s else mu
+        assert nu.mean() == pytest.approx(folded, rel=0.02)
+        assert nu.std() == pytest.approx(sqrt(max(mu**2 + s**2 - folded**2, 0)), rel=0.02)
+        for seconds in (SECOND, HOUR, DAY, MONTH):
+            decay = log((seconds + t0) / t0)
+            once, twice = _thermal(decay, mu, s), _thermal(2 * decay, mu, s)
+            now = device.retention.conductance(target, programmed, nu, seconds)
+            _agree(now, g * once, sqrt(max((g**2 + sigma**2) * twice - (g * once) ** 2, 0)))
+
+
+@pytest.mark.parametrize("name", [name for name, published in PUBLISHED.items() if published.moments])
+def test_mean_and_spread_by_time(name: str, normals: NDArray[np.float64]) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    assert published.moments is not None
+    assert device.retention is not None
+    rng = np.random.default_rng(13)
+    for g in _grid(published):
+        target = np.full(SAMPLES, g * 1e-6)
+        programmed = target + device.programming(target) * normals
+        drawn = device.retention.draw(target, rng)
+        for seconds, moments in published.moments.items():
+            _agree(device.retention.conductance(target, programmed, drawn, seconds), *moments(g))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_flicker(name: str, normals: NDArray[np.float64]) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    if published.flicker is None:
+        assert device.flicker is None
+        return
+    assert device.flicker is not None
+    relative, read, start = published.flicker
+    target = _grid(published) * 1e-6
+    for seconds in (SECOND, HOUR, DAY, MONTH):
+        # some of the conductance is lost: the amplitude follows, the share does not
+        sigma = device.flicker.sigma_s(target, 0.8 * target, seconds)
+        grown = sqrt(log((seconds + start + read) / (2 * read)))
+        for i, g in enumerate(_grid(published)):
+            _agree(sigma[i] * normals, 0.0, 0.8 * g * relative(g) * grown)
+
+
+def test_current_and_voltage_of_milo() -> None:
+    law = preset("reram-milo-2021").nonlinearity
+    assert law is not None
+    g = np.array([50e-6, 62.5e-6, 76.2e-6, 93.9e-6, 110e-6, 225e-6])
+    second = np.polyval([0.0001388, 0.001541, 0.005711, 0.007063], np.log10(g))
+    third = np.polyval([8.8710e-05, 6.7919e-04, 1.2968e-03], np.log10(g))
+    np.testing.assert_allclose(law.second(g), second, rtol=1e-9)
+    np.testing.assert_allclose(law.third(g), third, rtol=1e-9)
+    assert law.largest_v == 0.5
+
+
+def test_hfo2_and_ecram_are_made_of_the_published_steps() -> None:
+    gong, lithium, oxide = (preset(name).pulses for name in ("reram-hfo2-gong-2022", "li-ecram-2018", "mo-ecram-2019"))
+    # (g_max - g_min) / step: 4, 1000 and 7000 steps
+    assert 90e-6 / gong.step_s == pytest.approx(2 / 0.4622)  # type: ignore[union-attr]
+    assert 18e-6 / lithium.step_s == pytest.approx(1000)  # type: ignore[union-attr]
+    assert 18e-6 / oxide.step_s == pytest.approx(2 / 2.8214e-4)  # type: ignore[union-attr]
+    assert (lithium.zero_s - 2e-6) / 18e-6 == pytest.approx(0.8276 / 2)  # type: ignore[union-attr]
+    assert (oxide.zero_s - 2e-6) / 18e-6 == pytest.approx(0.8286 / 2)  # type: ignore[union-attr]

@@ -1,0 +1,267 @@
+"""Tiles: what one read computes, and the law of its noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp, kstest
+
+from hw.crossbar.design import Design
+from hw.crossbar.matrix import TiledMatrix
+from hw.crossbar.presets import preset
+from hw.crossbar.tile import Tile
+from hw.crossbar.wires import Wires
+
+PCM = preset("pcm-nandakumar-2019")
+
+
+def drawn(outputs, inputs, seed=0, count=6):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, (outputs, inputs)), torch.as_tensor(rng.uniform(0, 1, (inputs, count)))
+
+
+@given(
+    outputs=st.integers(1, 9),
+    inputs=st.integers(1, 13),
+    encoding=st.sampled_from(["pair", "offset"]),
+    rows=st.integers(2, 7),
+    columns=st.integers(2, 7),
+    weight_bits=st.sampled_from([None, 4, 8]),
+    cell_bits=st.integers(1, 4),
+    slice_bits=st.sampled_from([None, 1, 3]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_perfect_tiles_compute_the_product(
+    outputs, inputs, encoding, rows, columns, weight_bits, cell_bits, slice_bits, seed
+):
+    """Whatever is cut, sliced and encoded: the digital result is that of the quantized weights and inputs, exactly."""
+    weight, x = drawn(outputs, inputs, seed)
+    design = Design(rows, columns, encoding, weight_bits, cell_bits, input_bits=8, slice_bits=slice_bits, adc_bits=None)
+    matrix = TiledMatrix(weight, design, replace(IDEAL, g_min_s=1e-6), dtype=torch.float64)
+    expected = weight
+    if weight_bits is not None:
+        top = 2 ** (weight_bits - 1) - 1
+        unit = np.abs(weight).max() / top
+        expected = np.rint(weight / unit) * unit
+    driven = np.rint(x.numpy() * 255) / 255
+    np.testing.assert_allclose((matrix @ x).numpy(), expected @ driven, atol=1e-9)
+    above = torch.as_tensor(np.random.default_rng(seed).uniform(0, 1, (6, outputs)))
+    back = np.rint(above.numpy() * 255) / 255 @ expected
+    np.testing.assert_allclose(matrix.down(above)[0].numpy(), back, atol=1e-9)
+
+
+def test_one_die_serves_both_directions():
+    weight, _ = drawn(20, 30)
+    tile = Tile(weight, 1.0, replace(EXACT, wires=Wires(2.0, 2.0)), PCM, dtype=torch.float64)
+    tile.begin(np.random.default_rng(1))
+    np.testing.assert_allclose(tile.down.weight.numpy(), tile.up.weight.T.numpy(), rtol=0, atol=1e-15)
+    assert tile.mismatch() < 1e-12
+    opposite = Tile(weight, 1.0, replace(EXACT, wires=Wires(2.0, 2.0, terminals="opposite")), PCM, dtype=torch.float64)
+    assert opposite.mismatch() > 1e-4
+
+
+@pytest.mark.parametrize("encoding", ["pair", "offset"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_fresh_noise_is_the_law_of_a_matrix_redrawn_for_every_vector(encoding, direction):
+    outputs, inputs, count = 3, 5, 40_000
+    device = noisy_reads()
+    weight, _ = drawn(outputs, inputs)
+    tile = Tile(weight, 1.0, replace(EXACT, encoding=encoding), device, dtype=torch.float64, noise_seed=(7,))
+    x = np.random.default_rng(3).uniform(0, 1, inputs if direction == "up" else outputs)
+    many = torch.as_tensor(x)[:, None].expand(-1, count)
+    read = (tile @ many if direction == "up" else tile.T @ many).numpy()
+    # the same physics device by device: every vector meets conductances of its own
+    rng, g = np.random.default_rng(11), tile.die.conductance_s()
+    redrawn = g + device.fresh(g) * rng.standard_normal((count, *g.shape))
+    unit = tile.scale
+    if encoding == "pair":
+        signed = unit * (redrawn[:, :, ::2] - redrawn[:, :, 1::2])
+    elif direction == "up":
+        signed = unit * (redrawn[:, :-1, :-1] - redrawn[:, :-1, -1:])
+    else:
+        signed = unit * (redrawn[:, :-1, :-1] - redrawn[:, -1:, :-1])
+    slow = np.einsum("nij,i->jn" if direction == "up" else "nij,j->in", signed, x)
+    for ours, theirs in zip(read, slow, strict=True):
+        assert ks_2samp(ours, theirs).pvalue > 0.01
+    covariance, expected = np.cov(read), np.cov(slow)
+    np.testing.assert_allclose(covariance, expected, atol=0.03 * expected.diagonal().max())
+    if encoding == "offset":  # what all outputs share is there, and as large as the formula says
+        reference = tile.die.conductance_s()[:-1, -1] if direction == "up" else tile.die.conductance_s()[-1, :-1]
+        shared = unit**2 * (device.fresh(reference) ** 2 * x**2).sum()
+        off = covariance[~np.eye(len(covariance), dtype=bool)]
+        np.testing.assert_allclose(off, shared, rtol=0.06)
+
+
+def test_two_reads_are_independent_and_a_seed_repeats_them():
+    weight, x = drawn(4, 6, count=20_000)
+    one, two = (Tile(weight, 1.0, EXACT, noisy_reads(), noise_seed=(5,), dtype=torch.float64) for _ in range(2))
+    first, second, again = one @ x, one @ x, two @ x
+    np.testing.assert_array_equal(first.numpy(), again.numpy())
+    clean = torch.as_tensor(weight) @ x
+    for a, b in zip((first - clean).numpy(), (second - clean).numpy(), strict=True):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+
+
+def test_reads_of_the_default_device_follow_its_law():
+    """Nandakumar PCM: sigma = 0.0175 g_max sqrt(g / g_max) of each device of a pair, one row at full voltage."""
+    tile = Tile(np.array([[0.4]]), 1.0, EXACT, PCM.noisy(0.0), dtype=torch.float64)
+    tile.up = Tile(np.array([[0.4]]), 1.0, EXACT, replace(PCM.noisy(0.0), fresh=PCM.fresh), dtype=torch.float64).up
+    read = (tile @ torch.ones(1, 100_000, dtype=torch.float64))[0].numpy()
+    # G+ = 0.4 g_max and G- = 0, in weights of g_max
+    assert kstest((read - 0.4) / (0.0175 * np.sqrt(0.4)), "norm").pvalue > 0.01
+
+
+def test_converters_round_and_saturate():
+    weight, x = drawn(5, 8)
+    tile = Tile(weight, 1.0, Design(adc_bits=5, input_bits=None), IDEAL, dtype=torch.float64)
+    tile.set_ranges(1.5, 1.5)
+    step = 1.5 / 15
+    expected = np.clip(np.rint(weight @ x.numpy() / step), -15, 15) * step
+    np.testing.assert_allclose((tile @ x).numpy(), expected, atol=1e-12)
+    big = torch.ones(8, 1, dtype=torch.float64)
+    matrix = TiledMatrix(np.ones((5, 8)), Design(adc_bits=5, input_bits=None), IDEAL, dtype=torch.float64)
+    matrix.tiles[0].set_ranges(1.5, 1.5)
+    sums, read = matrix.up(big.T)
+    assert (sums == 1.5).all()
+    assert read.clipped.tolist() == [5]
+
+
+def test_ranges_come_from_a_percentile_of_what_calibration_sees():
+    weight, x = drawn(40, 30, count=100)
+    tile = Tile(weight, 1.0, Design(adc_bits=8, input_bits=None), IDEAL, dtype=torch.float64)
+    tile.calibrate(x, percent=90.0)
+    up = np.abs(weight @ x.numpy())
+    assert tile.adc_up.full_scale == pytest.approx(np.percentile(up, 90.0))
+    down = np.abs(weight.T @ np.clip(weight @ x.numpy(), 0, 1))
+    assert tile.adc_down.full_scale == pytest.approx(np.percentile(down, 90.0))
+
+
+def test_gains_and_offsets_of_converters_stay_with_the_die():
+    weight, x = drawn(6, 9)
+    design = replace(EXACT, dac_gain_sigma=0.05, adc_gain_sigma=0.02, adc_offset_sigma=0.01)
+    tile = Tile(weight, 1.0, design, IDEAL, seed=(2,), dtype=torch.float64)
+    rows, columns = tile.gains["dac", "rows"], tile.gains["adc", "columns"]
+    expected = columns[:, None] * (weight @ (rows[:, None] * x.numpy())) + tile.offsets["up"][:, None]
+    np.testing.assert_allclose((tile @ x).numpy(), expected, rtol=1e-12)
+    wide = Tile(np.ones((100, 400)), 1.0, replace(design, rows=400), IDEAL, dtype=torch.float64)
+    assert wide.gains["dac", "rows"].std() == pytest.approx(0.05, rel=0.15)
+    assert wide.offsets["up"].std() == pytest.approx(0.01 * 400, rel=0.3)
+
+
+def test_bit_serial_inputs_are_converted_slice_by_slice():
+    weight, x = drawn(4, 10)
+    design = Design(input_bits=4, slice_bits=1, adc_bits=4)
+    matrix = TiledMatrix(weight, design, IDEAL, dtype=torch.float64)
+    matrix.tiles[0].set_ranges(2.0, 2.0)
+    step, codes = 2.0 / 7, np.rint(x.numpy() * 15).astype(int)
+    expected = sum(
+        2**bit / 15 * np.clip(np.rint(weight @ ((codes >> bit) & 1) / step), -7, 7) * step for bit in range(4)
+    )
+    np.testing.assert_allclose((matrix @ x).numpy(), expected, atol=1e-12)
+
+
+def test_heat_is_v_squared_g_t_over_all_devices():
+    weight, x = drawn(6, 9, count=3)
+    device = replace(IDEAL, g_min_s=2e-6, read_v=0.3, read_s=1e-7)
+    design = Design(rows=5, columns=8, input_bits=4, slice_bits=2, adc_bits=None)
+    matrix = TiledMatrix(weight, design, device, dtype=torch.float64)
+    _, read = matrix.up(x.T)
+    codes = np.rint(x.numpy() * 15).astype(int)
+    expected = np.zeros(3)
+    for placed in matrix.placed:
+        g = placed.tile.die.conductance_s()
+        for part in (codes & 3, codes >> 2):
+            volts = 0.3 * part[placed.inputs] / 3
+            expected += (volts**2 * g.sum(axis=1)[:, None]).sum(axis=0) * 1e-7
+    np.testing.assert_allclose(read.array_j.numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("terminals", ["same", "opposite"])
+@pytest.mark.parametrize("encoding", ["pair", "offset"])
+def test_folded_wires_are_the_nodal_solution(encoding, terminals):
+    weight, x = drawn(8, 12)
+    design = replace(EXACT, encoding=encoding, wires=Wires(3.0, 2.0, terminals, method="exact"))
+    tile = Tile(weight, 1.0, design, IDEAL, dtype=torch.float64)
+    np.testing.assert_allclose((tile @ x).numpy(), tile.solve(x).numpy(), atol=1e-9)
+    np.testing.assert_allclose((tile.T @ x[:8]).numpy(), tile.T.solve(x[:8]).numpy(), atol=1e-9)
+
+
+@pytest.mark.parametrize("encoding", ["pair", "offset"])
+def test_nonlinear_cells_follow_their_curve_and_the_nodal_solution(encoding):
+    device = replace(preset("reram-milo-2021"), read_v=0.4).noisy(0.0)
+    weight, x = drawn(6, 10)
+    design = replace(EXACT, encoding=encoding)
+    tile = Tile(weight, 1.0, design, device, dtype=torch.float64)
+    g = tile.die.conductance_s()
+    log = np.log10(g)
+    second = np.polyval([1.388e-4, 1.541e-3, 5.711e-3, 7.063e-3], log)  # Milo 2021 as fitted by CrossSim
+    third = np.polyval([8.871e-5, 6.7919e-4, 1.2968e-3], log)
+    volts = 0.4 * np.pad(x.numpy().T, ((0, 0), (0, len(g) - 10)))[:, :, None]
+    currents = (g * volts + second * volts**2 + third * volts**3).sum(axis=1)
+    signed = currents[:, ::2] - currents[:, 1::2] if encoding == "pair" else currents[:, :-1] - currents[:, -1:]
+    np.testing.assert_allclose((tile @ x).numpy(), signed.T * tile.scale / 0.4, atol=1e-12)
+    # both directions, against cells solved one by one
+    np.testing.assert_allclose((tile @ x).numpy(), tile.solve(x).numpy(), atol=1e-9)
+    np.testing.assert_allclose((tile.T @ x[:6]).numpy(), tile.T.solve(x[:6]).numpy(), atol=1e-9)
+    # behind wires, the fold lets every cell see its share of the voltage: close to the fixed point, not equal to it
+    wired = Tile(weight, 1.0, replace(design, wires=Wires(2.0, 2.0)), device, dtype=torch.float64)
+    for side, values in ((wired, x), (wired.T, x[:6])):
+        solved = side.solve(values)
+        assert float((side @ values - solved).norm() / solved.norm()) < 0.005
+    assert float((tile @ x - wired.solve(x)).norm() / wired.solve(x).norm()) > 0.005
+
+
+def test_drift_is_compensated_exactly_where_all_devices_drift_alike():
+    weight, x = drawn(7, 11)
+    matrix = TiledMatrix(weight, EXACT, uniform_drift(0.05), dtype=torch.float64)
+    matrix.age(990.0)
+    np.testing.assert_allclose((matrix @ x).numpy(), weight @ x.numpy() * 100**-0.05, rtol=1e-9)
+    matrix.gain = matrix.drift_gain()
+    assert matrix.gain == pytest.approx(100**0.05)
+    np.testing.assert_allclose((matrix @ x).numpy(), weight @ x.numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": 1}, "256 x 1 devices holds no weight as pair: 1 x 2 are needed"),
+        ({"columns": 1, "rows": 1, "encoding": "offset"}, "1 x 1 devices holds no weight as offset: 2 x 2"),
+        ({"encoding": "ternary"}, "encoding 'ternary' is unknown, choices are pair, offset"),
+        ({"adc_bits": 1}, "adc_bits is 1, choices are 2 to 24"),
+        ({"input_bits": 17}, "input_bits is 17, choices are 1 to 16"),
+        ({"slice_bits": 9}, "slice_bits is 9, must be 1 to input_bits, which is 8"),
+        ({"weight_bits": 1}, "weight_bits is 1"),
+        ({"cell_bits": 0}, "cell_bits is 0"),
+        ({"neurons": "spiking"}, "neurons 'spiking' are unknown, choices are digital, analog"),
+        ({"dac_gain_sigma": -0.1}, "dac_gain_sigma is -0.1"),
+    ],
+)
+def test_a_design_that_cannot_be_built_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Design(**change)
+
+
+def test_bad_reads_are_refused():
+    weight, x = drawn(4, 6)
+    tile = Tile(weight, 1.0, Design(), IDEAL)
+    with pytest.raises(ValueError, match="ADC has no range"):
+        _ = tile @ x
+    with pytest.raises(ValueError, match="ADC range is 0"):
+        tile.set_ranges(0.0, 1.0)
+    tile.calibrate(x)
+    for bad in (x + 1, x * torch.nan):
+        with pytest.raises(ValueError, match="the DAC drives -1 to 1"):
+            _ = tile @ bad
+    with pytest.raises(ValueError, match=r"inputs \(5, 6\) do not fit: expected \(6,\) or \(6, N\)"):
+        _ = tile @ x[:5]
+    with pytest.raises(ValueError, match=r"the largest weight is .*, the range of a device stands for 0.5"):
+        Tile(weight, 0.5, Design(), IDEAL)
+    with pytest.raises(ValueError, match="need 6 rows and 4 columns, a tile holds 3 x 2"):
+        Tile(weight, 1.0, Design(rows=3, columns=4), IDEAL)
