@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.crossbar import CrossbarWork, Point, crossbar_costs, describe, dies
 from hw.cost.cost import Cost
 from hw.cost.loihi import loihi2_cost, loihi_cost
 from hw.cost.profiles import PROFILES
@@ -15,6 +16,21 @@ from hw.machine import Machine
 from mapping.machines import to_digital, to_lava
 from mapping.program import Program
 from models.network import EPNetwork
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of a run."""
+
+    backend: str
+    precision: str
+    point: Point | None = None
+    """Of a crossbar sweep; None on other machines."""
+
+    @property
+    def key(self) -> str:
+        """What identifies the row in a run folder."""
+        return " ".join([self.backend, self.precision, "" if self.point is None else self.point.key]).strip()
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,7 @@ class Workload:
     tolerance: float | None
     delta_threshold: int
     device: str
+    crossbar: CrossbarWork
 
     def source(self, precision: str) -> EPNetwork | Program:
         """What a machine of this precision loads."""
@@ -42,16 +59,20 @@ class Backend:
     """How to get a machine, and what its work costs."""
 
     precisions: tuple[str, ...]
-    open: Callable[[Workload, str], Machine]
-    costs: Callable[[Ledger, str, Workload, float], Mapping[str, Cost]]
-    """(ledger, precision, workload, measured seconds per image) to modelled costs by profile, the main one first."""
+    open: Callable[[Workload, Job], Iterator[Machine]]
+    """One machine, or one after the other the dies over which the answers are averaged."""
+    costs: Callable[[Ledger, Job, Workload, float], tuple[Mapping[str, Cost], Mapping[str, str]]]
+    """(ledger, job, workload, measured seconds per image) to modelled costs by profile, the main one first, and why
+    further profiles have none."""
     clocked: bool
     """Whether the wall time of the machine is its own: a processor, not a simulation of hardware."""
+    describe: Callable[[Any], Mapping[str, Any]] | None = None
+    """What a machine says about itself, beside its answers."""
 
 
-def _open_torch(work: Workload, precision: str) -> Machine:
-    return to_digital(
-        work.source(precision),
+def _open_torch(work: Workload, job: Job) -> Iterator[Machine]:
+    yield to_digital(
+        work.source(job.precision),
         steps=work.steps,
         batch_size=work.batch_size,
         tolerance=work.tolerance,
@@ -59,46 +80,69 @@ def _open_torch(work: Workload, precision: str) -> Machine:
     )
 
 
-def _torch_costs(ledger: Ledger, precision: str, work: Workload, wall_s: float) -> Mapping[str, Cost]:
+Costs = tuple[Mapping[str, Cost], Mapping[str, str]]
+
+
+def _torch_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:
     if work.device == "cpu":
-        # the table holds energies of float32: integers carried in float64 have no published figure here
-        return {"horowitz2014-45nm": cpu_cost(ledger)} if precision == "float" else {}
+        if job.precision != "float":
+            return {}, {"horowitz2014-45nm": "no published energy of integers carried in float64"}
+        return {"horowitz2014-45nm": cpu_cost(ledger)}, {}
     import torch
 
-    cost = gpu_cost(ledger, torch.cuda.get_device_name(work.device), wall_s)
-    return {} if cost is None else {cost.profile: cost}
+    name = torch.cuda.get_device_name(work.device)
+    cost = gpu_cost(ledger, name, wall_s)
+    return ({}, {"roofline": f"no published figures of {name}"}) if cost is None else ({cost.profile: cost}, {})
 
 
-def _open_lava(work: Workload, precision: str) -> Machine:
-    return to_lava(
-        work.source(precision),
+def _open_lava(work: Workload, job: Job) -> Iterator[Machine]:
+    yield to_lava(
+        work.source(job.precision),
         steps=work.steps,
         batch_size=work.batch_size,
         tolerance=work.tolerance,
-        delta_threshold=work.delta_threshold if precision == "delta" else None,
+        delta_threshold=work.delta_threshold if job.precision == "delta" else None,
     )
 
 
-def _lava_costs(ledger: Ledger, precision: str, work: Workload, wall_s: float) -> Mapping[str, Cost]:  # noqa: ARG001
-    if precision == "float":
-        return {}  # no neuromorphic chip computes in floating point: there is nothing to model
+def _lava_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
+    if job.precision == "float":
+        return {}, dict.fromkeys((*PROFILES, "loihi2"), "no neuromorphic chip computes in floating point")
     costs = {name: loihi_cost(ledger, profile) for name, profile in PROFILES.items()}
-    return {**costs, "loihi2": loihi2_cost(ledger)}
+    return {**costs, "loihi2": loihi2_cost(ledger)}, {}
+
+
+def _open_dies(work: Workload, job: Job) -> Iterator[Machine]:
+    assert job.point is not None, "a crossbar row belongs to a point"
+    return dies(
+        work.network,
+        job.point,
+        work.crossbar,
+        steps=work.steps,
+        batch_size=work.batch_size,
+        tolerance=work.tolerance,
+    )
+
+
+def _crossbar_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
+    return crossbar_costs(ledger, work.crossbar.options)
 
 
 BACKENDS: dict[str, Backend] = {
     "torch": Backend(("float", "fixed"), _open_torch, _torch_costs, clocked=True),
     "lava": Backend(("float", "fixed", "delta"), _open_lava, _lava_costs, clocked=False),
+    "crossbar": Backend(("analog",), _open_dies, _crossbar_costs, clocked=False, describe=describe),
 }
 
 
-def jobs(backends: tuple[str, ...], precisions: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """(backend, precision) of every row of a run, the torch float reference first."""
-    rows: dict[tuple[str, str], Any] = {("torch", "float"): None}
+def jobs(backends: tuple[str, ...], precisions: tuple[str, ...], grid: tuple[Point, ...]) -> tuple[Job, ...]:
+    """Every row of a run, the torch float reference first; the points of the grid are rows of the crossbar."""
+    rows = [Job("torch", "float")]
     for backend in backends:
         # alone, the reference is float; the machine under study runs in everything it has
-        wanted = precisions or (("float",) if backend == "torch" else BACKENDS[backend].precisions)
+        offered = BACKENDS[backend].precisions
+        wanted = precisions or (("float",) if backend == "torch" else offered)
         for precision in wanted:
-            if precision in BACKENDS[backend].precisions:
-                rows[backend, precision] = None
-    return tuple(rows)
+            if precision in offered:
+                rows += [Job(backend, precision, point) for point in (grid if backend == "crossbar" else (None,))]
+    return tuple(dict.fromkeys(rows))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from bench.backends import BACKENDS
+from bench.crossbar import CrossbarOptions, check_options
 from models.data import DATASETS
 from models.zoo import zoo_names
 
 QUICK_LIMIT = 32
+NOISE_AWARE = "-noise-aware"
+"""What the zoo appends to the name of a network that was trained with programming noise."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class RunConfig:
     """Settle a trained EP-CNN on one or more machines and report accuracy, robustness, energy and latency."""
 
     backend: tuple[str, ...] = ("torch",)
-    """Machines to run on: torch, lava. Lava always has the torch float reference beside it."""
+    """Machines to run on: torch, lava, crossbar. All have the torch float reference beside them."""
     model: str = "digits"
     """A network of the zoo, or a checkpoint FILE written by `python -m models.train`."""
     data: str | None = None
@@ -32,11 +35,12 @@ class RunConfig:
     batch_size: int = 256
     """Images that settle together."""
     seed: int = 0
-    """Seed of the input noise."""
+    """Seed of the input noise, and of the dies of a crossbar."""
     device: str = "cpu"
     """Where torch computes: cpu, cuda or cuda:N."""
     precision: tuple[str, ...] = ()
-    """Number formats: float, fixed (integers), delta (integers, only changes are sent). Default: all a machine has."""
+    """Number formats: float, fixed (integers), delta (integers, only changes are sent), analog (crossbar). Default: all
+    a machine has."""
     steps: int = 40
     """Step limit T of the synchronous dynamics."""
     tolerance: float | None = None
@@ -45,6 +49,7 @@ class RunConfig:
     """Bits of a state in fixed and delta: 4 to 8."""
     delta_threshold: int = 1
     """Smallest change that delta sends, in codes; 1 is exact."""
+    crossbar: Annotated[CrossbarOptions, tyro.conf.arg(name="")] = field(default_factory=CrossbarOptions)
     output: Path | None = None
     """Run folder. Default: results/DATE-MODEL."""
     resume: bool = False
@@ -56,11 +61,13 @@ class RunConfig:
 
     def fixed_part(self) -> dict[str, object]:
         """What must not change when a run is resumed."""
-        moving = ("output", "resume", "list")
+        moving = ("output", "resume", "list", "crossbar")
+        values = {name: value for name, value in vars(self).items() if name not in moving}
+        if "crossbar" in self.backend:
+            values |= vars(self.crossbar)
         return {
             name: [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-            for name, value in vars(self).items()
-            if name not in moving
+            for name, value in values.items()
         }
 
 
@@ -100,6 +107,25 @@ def check(config: RunConfig) -> None:
     if config.tolerance is not None and not 0 <= config.tolerance < 1:
         raise ConfigError(f"--tolerance is {config.tolerance}, must be in [0, 1): states lie in [0, 1]")
     _check_device(config.device)
+    if "crossbar" in config.backend:
+        try:
+            check_options(config.crossbar)
+        except (ValueError, OSError) as error:
+            raise ConfigError(str(error)) from error
+        if config.crossbar.noise_aware and f"{config.model}{NOISE_AWARE}" not in zoo_names():
+            raise ConfigError(
+                f"--noise-aware: the zoo holds no {config.model}{NOISE_AWARE}; train one with "
+                "`python -m models.train --weight-noise`, and give it as --model with --no-noise-aware"
+            )
+
+
+def model_of(config: RunConfig) -> str:
+    """The network that runs: on a crossbar, its twin that was trained with programming noise, if it is to be used."""
+    twin = f"{config.model}{NOISE_AWARE}"
+    wanted = config.crossbar.noise_aware
+    if "crossbar" not in config.backend or wanted is False or twin not in zoo_names():
+        return config.model
+    return twin
 
 
 def _choose(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -10,54 +10,68 @@ from statistics import median
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
-from bench.backends import BACKENDS, Workload
+from bench.backends import BACKENDS, Job, Workload
+from bench.crossbar import tile_counts
 from bench.robustness import Images, accuracy_interval
 from bench.rows import Row
 from hw.cost.meters import measure_energy, open_meters
 from hw.ledger import COLUMNS, Coding, Ledger
-from hw.machine import Machine, Settled
+from hw.machine import Machine, Settled, concatenate
 
 CODINGS: tuple[Coding, ...] = ("dense", "zero_skip", "delta")
 LATENCY_REPEATS = 5
 
 
 def evaluate(
-    backend: str,
-    precision: str,
+    job: Job,
     work: Workload,
     images: Images,
     labels: NDArray[np.int64],
     disturbances: Mapping[str, Images],
     advance: Callable[[str], None],
 ) -> Row:
-    """The row of one machine in one precision; `advance` is told what is about to be settled."""
-    entry = BACKENDS[backend]
-    with entry.open(work, precision) as machine:
-        advance(f"{backend} {precision}: warm-up")
-        machine.settle(images)
-        advance(f"{backend} {precision}: clean images")
-        start = time.perf_counter()
-        settled = machine.settle(images)
-        wall_s = (time.perf_counter() - start) / len(images)
-        robust, robust_ci95 = {}, {}
-        for name, changed in disturbances.items():
-            advance(f"{backend} {precision}: {name}")
-            correct = int((machine.settle(changed).logits.argmax(axis=1) == labels).sum())
-            robust[name] = correct / len(labels)
-            robust_ci95[name] = accuracy_interval(correct, len(labels))
-        latency_s, energy_j = _measured(machine, images, work.device) if entry.clocked else (None, None)
-    costs = entry.costs(settled.ledger, precision, work, wall_s)
-    hits = settled.logits.argmax(axis=1) == labels
+    """The row of one machine, or of all dies of one point; `advance` is told what is about to be settled."""
+    entry, name = BACKENDS[job.backend], f"{job.backend} {job.precision}"
+    draws = 1 if job.point is None else work.crossbar.options.draws
+    settles: list[list[Settled]] = []  # of every machine
+    hits: dict[str, list[list[int]]] = {disturbance: [] for disturbance in disturbances}
+    described, wall_s, latency_s, energy_j = [], 0.0, None, None
+    for number, opened in enumerate(entry.open(work, job), start=1):
+        with opened as machine:
+            which = name if job.point is None else f"{name}, die {number}"
+            if job.point is None:
+                advance(f"{which}: warm-up")
+                machine.settle(images)
+            advance(f"{which}: clean images")
+            start = time.perf_counter()
+            settles.append([machine.settle(images) for _ in range(draws)])
+            wall_s += time.perf_counter() - start
+            for disturbance, changed in disturbances.items():
+                advance(f"{which}: {disturbance}")
+                hits[disturbance].append([_correct(machine.settle(changed), labels) for _ in range(draws)])
+            if entry.clocked:
+                latency_s, energy_j = _measured(machine, images, work.device)
+            if entry.describe is not None:
+                described.append(entry.describe(machine))
+    clean = [[_correct(settled, labels) for settled in draws_of_die] for draws_of_die in settles]
+    settled = concatenate([settled for draws_of_die in settles for settled in draws_of_die])
+    wall_s /= len(settled.logits)
+    costs, unpriced = entry.costs(settled.ledger, job, work, wall_s)
     main = next(iter(costs.values()), None)
+    accuracy, interval = share_correct(clean, len(labels))
+    robust = {disturbance: share_correct(counts, len(labels)) for disturbance, counts in hits.items()}
     return {
-        "backend": backend,
-        "precision": precision,
+        "backend": job.backend,
+        "precision": job.precision,
+        "point": None if job.point is None else asdict(job.point),
         "images": len(labels),
-        "accuracy": float(hits.mean()),
-        "accuracy_ci95": accuracy_interval(int(hits.sum()), len(labels)),
-        "robust": robust,
-        "robust_ci95": robust_ci95,
+        "accuracy": accuracy,
+        "accuracy_ci95": interval,
+        "accuracy_by_die": None if job.point is None else [float(np.mean(die)) / len(labels) for die in clean],
+        "robust": {disturbance: share for disturbance, (share, _) in robust.items()},
+        "robust_ci95": {disturbance: bounds for disturbance, (_, bounds) in robust.items()},
         "steps": float(settled.steps.mean()),
         "residual": {"median": float(np.median(settled.residual)), "max": float(settled.residual.max())},
         "synops": _synops(settled.ledger),
@@ -69,9 +83,36 @@ def evaluate(
             "profile": main.profile if main and main.latency_s else None,
         },
         "wall_s_per_image": wall_s,
-        "costs": {name: asdict(cost) for name, cost in costs.items()},
-        "by_step": _by_step(settled, labels),
+        "costs": {profile: asdict(cost) for profile, cost in costs.items()},
+        "unpriced": dict(unpriced),
+        "dies": described,
+        "tiles": None if settled.ledger.tiles is None else tile_counts(settled.ledger),
+        "by_step": _by_step(settled, np.tile(labels, len(settled.logits) // len(labels))),
     }
+
+
+def unpublished(job: Job) -> Row:
+    """The row of a point at which the source of the device says nothing."""
+    assert job.point is not None
+    return {"backend": job.backend, "precision": job.precision, "point": asdict(job.point), "accuracy": None}
+
+
+def share_correct(counts: list[list[int]], images: int) -> tuple[float, tuple[float, float]]:
+    """Mean accuracy of dies (each a list of draws) and its 95 % interval.
+
+    Of one machine: Wilson's interval, for the images are a sample. Of several dies: Student's interval of the mean over
+    dies, for the dies are the sample and the images those of the benchmark.
+    """
+    means = [float(np.mean(draws)) / images for draws in counts]
+    mean = float(np.mean(means))
+    if len(means) == 1:
+        return mean, accuracy_interval(round(mean * images), images)
+    half = float(student.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / np.sqrt(len(means)))
+    return mean, (max(0.0, mean - half), min(1.0, mean + half))
+
+
+def _correct(settled: Settled, labels: NDArray[np.int64]) -> int:
+    return int((settled.logits.argmax(axis=1) == labels).sum())
 
 
 def _measured(machine: Machine, images: Images, device: str) -> tuple[float, float | None]:

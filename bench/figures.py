@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.rows import Row
 
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
 """Paul Tol's bright scheme: distinct for colour-blind readers."""
-PARTS = ("synapses", "neurons", "messages", "barrier", "static")
+FAMILIES = (
+    ("synapses", "neurons", "messages", "barrier", "static"),
+    ("array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"),
+)
+"""Where energy goes on neuromorphic cores, and on crossbar tiles."""
 
 
 def draw_settling(rows: list[Row], file: Path) -> None:
     """Accuracy against step, and synaptic operations that each step consumed under each coding."""
-    figure = _figure(9.5, 3.8)
+    figure = new_figure(9.5, 3.8)
     left, right = figure.subplots(1, 2)
     for row, colour, dashes in zip(rows, COLOURS, _dashes(), strict=False):
         accuracy = row["by_step"]["accuracy"]
         steps = range(1, len(accuracy) + 1)
         left.plot(
-            steps, [100 * value for value in accuracy], color=colour, label=_name(row), linestyle=dashes, linewidth=1.8
+            steps,
+            [100 * value for value in accuracy],
+            color=colour,
+            label=row_name(row),
+            linestyle=dashes,
+            linewidth=1.8,
         )
     left.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
     left.legend(frameon=False, loc="lower right")
@@ -39,26 +50,38 @@ def draw_settling(rows: list[Row], file: Path) -> None:
         xlabel="step",
         ylabel="synaptic operations per image and step",
         ylim=(0, None),
-        title=f"Work of a step, by what is sent ({_name(counted)})",
+        title=f"Work of a step, by what is sent ({row_name(counted)})",
     )
     right.legend(frameon=False)
-    _save(figure, file)
+    save_figure(figure, file)
 
 
 def draw_energy(rows: list[Row], file: Path) -> bool:
-    """Where the modelled energy goes, by machine and profile; False if no row has a neuromorphic cost."""
-    bars = [
-        (f"{_name(row)}\n{profile}", cost)
+    """Where the modelled energy goes, by machine and profile; False if no row has such a cost."""
+    kinds = [(parts, _bars(rows, parts)) for parts in FAMILIES]
+    kinds = [(parts, bars) for parts, bars in kinds if bars]
+    if not kinds:
+        return False
+    figure = new_figure(max(6.0, 1.5 * sum(len(bars) for _, bars in kinds) + 1.5), 4.0)
+    many = figure.subplots(1, len(kinds), squeeze=False, width_ratios=[len(bars) for _, bars in kinds])[0]
+    for axes, (parts, bars) in zip(many, kinds, strict=True):
+        _stack(axes, parts, bars)
+    save_figure(figure, file)
+    return True
+
+
+def _bars(rows: list[Row], parts: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{row_name(row)}\n{profile}", cost)
         for row in rows
         for profile, cost in row["costs"].items()
-        if set(cost["breakdown_j"]) == set(PARTS)
+        if set(cost["breakdown_j"]) == set(parts)
     ]
-    if not bars:
-        return False
-    figure = _figure(max(6.0, 1.5 * len(bars) + 1.5), 4.0)
-    axes = figure.subplots()
+
+
+def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, Any]]]) -> None:
     bottom = [0.0] * len(bars)
-    for part, colour in zip(PARTS, COLOURS, strict=False):
+    for part, colour in zip(parts, COLOURS, strict=False):
         values = [1e6 * cost["breakdown_j"][part] for _, cost in bars]
         axes.bar(range(len(bars)), values, 0.6, bottom=bottom, color=colour, label=part)
         bottom = [below + value for below, value in zip(bottom, values, strict=True)]
@@ -76,23 +99,23 @@ def draw_energy(rows: list[Row], file: Path) -> bool:
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
     axes.set(ylabel="modelled energy per image, µJ", title="Where the energy goes: nominal (low to high)")
     axes.legend(frameon=False)
-    _save(figure, file)
-    return True
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     # no pyplot: it keeps figures in a global list and wants a display
     with mpl.rc_context({"font.size": 9}):
         return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: Figure, file: Path) -> None:
+def save_figure(figure: Figure, file: Path) -> None:
+    """Write it, without frames around the axes."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
 
 
-def _name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """What a legend calls a row."""
     return f"{row['backend']} {row['precision']}"
 
 

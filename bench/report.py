@@ -10,8 +10,14 @@ from rich.table import Table
 from bench.rows import Row
 
 
+def main_rows(rows: list[Row]) -> list[Row]:
+    """The rows of the summary: every machine, and of a sweep of dies the disturbed point."""
+    return [row for row in rows if row.get("point") is None or row.get("robust")]
+
+
 def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
     """The summary, column by column: (title, one cell per row). A figure that was not measured is a dash."""
+    rows = main_rows(rows)
     disturbances = list(rows[0]["robust"])
     return [
         ("backend", [f"{row['backend']} {row['precision']}" for row in rows]),
@@ -40,6 +46,48 @@ def screen_table(rows: list[Row], title: str) -> Table:
     return table
 
 
+SWEEP = ("device", "noise", "hours", "ADC bits", "tile", "accuracy %", "worst die", "clipped %", "energy", "latency")
+
+
+def sweep_lines(rows: list[Row]) -> list[list[str]]:
+    """One line of cells, named by `SWEEP`, for every point of a sweep of dies; dashes where nothing is published."""
+    lines = []
+    for row in rows:
+        point = row.get("point")
+        if point is None:
+            continue
+        bits = "ideal" if point["adc_bits"] is None else str(point["adc_bits"])
+        named = [point["device"], f"{point['noise_scale']:g}", f"{point['hours']:g}", bits, str(point["tile_size"])]
+        if row["accuracy"] is None:
+            lines.append([*named, *["-"] * (len(SWEEP) - len(named))])
+            continue
+        clipped = max(max(pair) for pair in row["tiles"]["clipped"])
+        lines.append(
+            [
+                *named,
+                _percent(row["accuracy"], row["accuracy_ci95"]),
+                f"{100 * min(row['accuracy_by_die']):.1f}",
+                f"{100 * clipped:.2f}",
+                _si(row["energy_j"]["nominal"], "J"),
+                _si(row["latency_s"]["nominal"], "s"),
+            ]
+        )
+    return lines
+
+
+def sweep_table(rows: list[Row]) -> Table | None:
+    """The points of a sweep for a terminal; None without any."""
+    lines = sweep_lines(rows)
+    if not lines:
+        return None
+    table = Table(title="every point: mean over dies (95 % interval)", title_justify="left")
+    for index, name in enumerate(SWEEP):
+        table.add_column(name, justify="right" if index else "left")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
 def write_summary(folder: Path, rows: list[Row]) -> None:
     """summary.csv: one line per row, plain numbers in SI units, empty where nothing was measured."""
     flat = [_flat(row) for row in rows]
@@ -50,11 +98,18 @@ def write_summary(folder: Path, rows: list[Row]) -> None:
         writer.writerows(flat)
 
 
-def write_report(folder: Path, rows: list[Row], config: dict[str, object], environment: dict[str, object]) -> None:
-    """report.md: the table, what its figures mean, and the pictures."""
+def write_report(
+    folder: Path,
+    every: list[Row],
+    config: dict[str, object],
+    environment: dict[str, object],
+    sweeps: list[str],
+) -> None:
+    """report.md: the table, what its figures mean, and the pictures; `sweeps` are files with pictures of sweeps."""
+    rows = main_rows(every)
     named = columns(rows)
     lines = [
-        f"# {config['model']} on {', '.join(cell for cell in named[0][1])}",
+        f"# {rows[0]['model']} on {', '.join(cell for cell in named[0][1])}",
         "",
         f"{rows[0]['images']} test images of {rows[0]['data']}, T = {config['steps']} synchronous steps, "
         f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
@@ -70,6 +125,7 @@ def write_report(folder: Path, rows: list[Row], config: dict[str, object], envir
         "- Modelled energy and latency: nominal (low to high) of the profile below. Measured: by a counter or clock of",
         "  this computer; a dash where there is none. Simulation: seconds of this computer, no figure of the chip.",
         "",
+        *_sweep_section(every, sweeps),
         "| | profile | energy, J | latency, s | where the nominal energy goes | note |",
         "|---|---|---|---|---|---|",
     ]
@@ -80,15 +136,41 @@ def write_report(folder: Path, rows: list[Row], config: dict[str, object], envir
             lines.append(
                 f"| {row['backend']} {row['precision']} | {profile} | {energy} | {latency} | {parts} | {cost['note']} |"
             )
+        lines += [
+            f"| {row['backend']} {row['precision']} | {profile} | - | - | - | {why} |"
+            for profile, why in row["unpriced"].items()
+        ]
     lines += ["", "![Accuracy and synaptic operations against step](settling.png)", ""]
     if (folder / "energy.png").exists():
         lines += ["![Where the energy goes](energy.png)", ""]
     (folder / "report.md").write_text("\n".join(lines))
 
 
+def _sweep_section(rows: list[Row], sweeps: list[str]) -> list[str]:
+    """The points of a sweep, with the pictures; nothing where no dies were swept."""
+    lines = sweep_lines(rows)
+    if not lines:
+        return []
+    return [
+        "## Every point",
+        "",
+        "| " + " | ".join(SWEEP) + " |",
+        "|---" * len(SWEEP) + "|",
+        *("| " + " | ".join(line) + " |" for line in lines),
+        "",
+        "- Accuracy: mean over dies with Student's 95 % interval of that mean (one die: Wilson's over images).",
+        "- Clipped: share of conversions outside the converter's range, in the link and direction with most of them.",
+        "- A dash: the source of the device does not say how it is after so long.",
+        "",
+        *(f"![Accuracy over dies]({name})\n" for name in sweeps),
+        "## What it costs",
+        "",
+    ]
+
+
 def _coding(row: Row) -> str:
     """Which messages the machine put on the wire."""
-    if row["backend"] == "torch":
+    if row["backend"] in ("torch", "crossbar"):
         return "dense"
     return "delta" if row["precision"] == "delta" else "zero_skip"
 
@@ -96,7 +178,7 @@ def _coding(row: Row) -> str:
 def _flat(row: Row) -> dict[str, object]:
     flat: dict[str, object] = {}
     for name, value in row.items():
-        if name in ("costs", "by_step"):
+        if name in ("costs", "by_step", "unpriced", "dies", "tiles", "accuracy_by_die"):
             continue
         if isinstance(value, dict):
             flat.update({f"{name}.{key}": part for key, part in value.items() if not isinstance(part, list)})

@@ -19,14 +19,19 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.backends import BACKENDS, Workload, jobs
-from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check
+from bench.backends import BACKENDS, Job, Workload, jobs
+from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
+from bench.crossbar import CALIBRATION_IMAGES as DIE_CALIBRATION_IMAGES
+from bench.crossbar import EVERY, CrossbarWork, Point, points, published, reference_point
 from bench.environment import environment
-from bench.evaluate import evaluate
+from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling
-from bench.report import screen_table, write_report, write_summary
+from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
 from bench.robustness import DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
+from bench.sweeps import draw_sweeps
+from hw.crossbar.presets import PRESETS
+from hw.crossbar.wires import WIRES
 from mapping.quantize import quantize
 from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names
@@ -53,21 +58,27 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     console = Console()
-    console.print(screen_table(rows, f"{config.model}, {rows[0]['images']} images of {rows[0]['data']}"))
+    title = f"{rows[0]['model']}, {rows[0]['images']} images of {rows[0]['data']}"
+    console.print(screen_table(rows, title))
+    sweep = sweep_table(rows)
+    if sweep is not None:
+        console.print(sweep)
     console.print(f"report and figures: {folder}")
     print(json.dumps({"folder": str(folder), "rows": [_contract(row) for row in rows]}))
 
 
 def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
-    network = load_model(config.model)
-    name = config.data or _trained_on(config.model)
+    model = model_of(config)
+    network = load_model(model)
+    name = config.data or _trained_on(model)
     dataset = load_data(name, config.data_dir)
     limit = min(config.limit or len(dataset.test), QUICK_LIMIT if config.quick else len(dataset.test))
     test = dataset.test.first(limit)
     images, labels = test.floats().numpy(), test.labels.numpy()
-    todo = jobs(config.backend, config.precision)
-    integers = any(precision != "float" for _, precision in todo)
+    grid = points(config.crossbar) if "crossbar" in config.backend else ()
+    todo = jobs(config.backend, config.precision, grid)
+    integers = any(job.precision in ("fixed", "delta") for job in todo)
     program = (
         quantize(
             network,
@@ -78,21 +89,24 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
         if integers
         else None
     )
+    dies = CrossbarWork(config.crossbar, config.seed, dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy())
     work = Workload(
-        network, program, config.steps, config.batch_size, config.tolerance, config.delta_threshold, config.device
+        network, program, config.steps, config.batch_size, config.tolerance, config.delta_threshold, config.device, dies
     )
     _begin(config, folder)
     file = folder / "rows.jsonl"
-    done = {(row["backend"], row["precision"]): row for row in read_rows(file)}
+    done = {_job(row).key: row for row in read_rows(file)}
+    # a sweep is disturbed at one point only: attacks are the dear part of a run
+    disturbed_point = reference_point(config.crossbar) if grid else None
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        left = [job for job in todo if job not in done]
-        bar = progress.add_task("", total=len(left) * (2 + len(DISTURBANCES)) + len(DISTURBANCES))
+        left = [job for job in todo if job.key not in done]
+        bar = progress.add_task("", total=len(DISTURBANCES) + sum(_effort(job, work, disturbed_point) for job in left))
 
         def advance(what: str) -> None:
             progress.update(bar, description=what, advance=1)
 
         shown = {}
-        if left:
+        if any(job.point in (None, disturbed_point) for job in left):
             shown = dict(
                 disturbed(
                     network,
@@ -106,14 +120,31 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
                     announce=advance,
                 )
             )
-        for backend, precision in left:
-            row = evaluate(backend, precision, work, images, labels, shown, advance)
-            row |= {"model": config.model, "data": name, "seed": config.seed}
+        for job in left:
+            if job.point is not None and not published(job.point, config.crossbar):
+                row = unpublished(job)
+            else:
+                here = shown if job.point in (None, disturbed_point) else {}
+                row = evaluate(job, work, images, labels, here, advance)
+            row |= {"model": model, "data": name, "seed": config.seed}
             append_row(file, row)
-            done[backend, precision] = row
-    rows = [done[job] for job in todo]
+            done[job.key] = row
+    rows = [done[job.key] for job in todo]
     _write_all(folder, rows)
     return rows
+
+
+def _job(row: Row) -> Job:
+    """The job that a row of the file answers."""
+    point = row.get("point")
+    return Job(row["backend"], row["precision"], None if point is None else Point(**point))
+
+
+def _effort(job: Job, work: Workload, disturbed_point: Point | None) -> int:
+    """Settles of all images that a row takes."""
+    machines = 1 if job.point is None else work.crossbar.options.dies
+    warm_up = 1 if job.point is None else 0
+    return machines * (1 + warm_up + (len(DISTURBANCES) if job.point in (None, disturbed_point) else 0))
 
 
 def _run_folder(config: RunConfig) -> Path:
@@ -146,7 +177,13 @@ def _begin(config: RunConfig, folder: Path) -> None:
 
 
 def _identity(config: RunConfig) -> dict[str, object]:
-    return {**config.fixed_part(), "model_sha256": _fingerprint(config.model)}
+    devices = config.crossbar.device_preset if "crossbar" in config.backend else ()
+    files = {name: _fingerprint(name) for name in devices if Path(name).is_file()}
+    return {
+        **config.fixed_part(),
+        "model_sha256": _fingerprint(config.model),
+        **({"device_sha256": files} if files else {}),
+    }
 
 
 def _fresh(folder: Path) -> Path:
@@ -182,12 +219,12 @@ def _trained_on(model: str) -> str:
 
 
 def _write_all(folder: Path, rows: list[Row]) -> None:
-    draw_settling(rows, folder / "settling.png")
-    draw_energy(rows, folder / "energy.png")
+    draw_settling(main_rows(rows), folder / "settling.png")
+    draw_energy(main_rows(rows), folder / "energy.png")
+    sweeps = draw_sweeps(rows, folder)
     write_summary(folder, rows)
-    write_report(
-        folder, rows, json.loads((folder / "config.json").read_text()), json.loads((folder / "env.json").read_text())
-    )
+    config, environment = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "env"))
+    write_report(folder, rows, config, environment, sweeps)
 
 
 def _contract(row: Row) -> Row:
@@ -197,10 +234,13 @@ def _contract(row: Row) -> Row:
 
 def _listing() -> str:
     lines = [f"backend {name}: precision {', '.join(backend.precisions)}" for name, backend in BACKENDS.items()]
+    lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
     lines += [f"model {', '.join(zoo_names())} or a FILE", f"data {', '.join(DATASETS)}"]
     lines += [f"disturbances {', '.join(DISTURBANCES)}"]
     document = {
         "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
+        "device_presets": list(PRESETS),
+        "wires": list(WIRES),
         "models": list(zoo_names()),
         "data": list(DATASETS),
         "disturbances": list(DISTURBANCES),

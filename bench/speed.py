@@ -15,26 +15,34 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.aihwkit_read import aihwkit_seconds
+from hw.crossbar.design import Design
+from hw.crossbar.presets import preset
+from hw.crossbar.tile import Tile
+from hw.crossbar.wires import preset_wires
 from hw.lava.machine import ROOT
 from hw.lava.messages import Job
 from hw.machine import Machine
 from mapping.circuit import circuit_of
-from mapping.machines import to_digital, to_lava
+from mapping.machines import to_crossbar, to_digital, to_lava
 from mapping.quantize import quantize
 from models.data import load_data
 from models.network import EPNetwork
 from models.zoo import load_model
 
 REPEATS = 7
+READ_REPEATS = 60
+"""Of a read, which takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,55 @@ def speed_lava(batch: int = 256, steps: int = 40, stock_images: int = 8) -> Spee
     return Speed(per_step, "per image and step", ratios)
 
 
-SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava}
+def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: int = 40) -> Speed:
+    """A tile read beside the bare matrix product, and settling digits on tiles beside settling them in float.
+
+    One thread. The tile is size x size pairs of the default device after an hour: 8-bit DAC, fresh noise, wires folded,
+    8-bit ADC. seconds: per read of `batch` vectors, and per settle of `images`. aihwkit, where it is installed as
+    `bench.aihwkit_read` says, does the same read in its C++ tile with PCM read noise.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rng = np.random.default_rng(0)
+        weight = rng.normal(0, 0.25, (size, size)).clip(-1, 1)
+        x = torch.as_tensor(rng.random((size, batch)), dtype=torch.float32)
+        device, wires = preset("pcm-nandakumar-2019"), preset_wires("aihwkit")
+        # how the wires were solved, which may take longer, does not change what a read does
+        folded = replace(wires, method="closed_form")
+        tile = Tile(weight, 1.0, Design(rows=size, columns=2 * size, wires=folded), device)
+        tile.age(3600.0)
+        tile.calibrate(x)
+        plain = torch.as_tensor(weight, dtype=torch.float32)
+        reads: dict[str, Callable[[], object]] = {
+            "matmul": lambda: plain @ x,
+            "tile": lambda: tile @ x,
+            "tile_transposed": lambda: tile.T @ x,
+        }
+        seconds = _fastest(reads, repeats=READ_REPEATS)
+        theirs = aihwkit_seconds(size, batch)
+        if theirs is not None:
+            seconds["aihwkit"] = theirs
+        network, data = load_model("digits"), load_data("digits")
+        work = data.train.first(images).floats().numpy()
+        digital = to_digital(network, steps=steps, batch_size=images)
+        crossbar = to_crossbar(network, device, Design(wires=wires), steps=steps, batch_size=images)
+        crossbar.age(3600.0)
+        crossbar.calibrate(work[:64])
+        seconds |= _fastest({"float": lambda: digital.settle(work), "crossbar": lambda: crossbar.settle(work)})
+    finally:
+        torch.set_num_threads(threads)
+    ratios = {
+        "tile_over_matmul": seconds["tile"] / seconds["matmul"],
+        "tile_transposed_over_matmul": seconds["tile_transposed"] / seconds["matmul"],
+        "crossbar_over_float": seconds["crossbar"] / seconds["float"],
+    }
+    if "aihwkit" in seconds:
+        ratios["aihwkit_over_tile"] = seconds["aihwkit"] / seconds["tile"]
+    return Speed(seconds, f"per read of {batch} vectors, or settle of {images} images", ratios)
+
+
+SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava, "crossbar": speed_crossbar}
 
 
 def main() -> None:
@@ -93,12 +149,12 @@ def main() -> None:
     print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios}))
 
 
-def _fastest(cases: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds of the fastest of `REPEATS` calls of every case, after one that warms up."""
+def _fastest(cases: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
+    """Seconds of the fastest of `repeats` calls of every case, after one that warms up."""
     for work in cases.values():
         work()
     seconds = dict.fromkeys(cases, float("inf"))
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for name, work in cases.items():
             start = time.perf_counter()
             work()

@@ -80,9 +80,10 @@ class RoundingAdc:
     def convert(self, sums: Tensor) -> tuple[Tensor, Tensor]:
         """step * clip(round(sums / step))."""
         top = 2 ** (self.bits - 1) - 1
-        codes = sums.div_(self.step).round_()
-        clipped = (codes.abs() > top).flatten(1).sum(dim=1)
-        return codes.clamp_(-top, top).mul_(self.step), clipped
+        wanted = sums.div_(self.step).round_()
+        codes = wanted.clamp(-top, top)
+        clipped = (codes != wanted).flatten(1).sum(dim=1)
+        return codes.mul_(self.step), clipped
 
 
 class MissingAdc:
@@ -102,7 +103,8 @@ class RangeMeter:
     def convert(self, sums: Tensor) -> tuple[Tensor, None]:
         """The sums as they are."""
         flat = sums.detach().flatten()
-        self.seen.append(flat[:: max(1, len(flat) // SAMPLES)].abs().cpu())
+        # an odd stride visits every column: numbers of columns and positions are mostly even
+        self.seen.append(flat[:: len(flat) // SAMPLES | 1].abs().cpu())
         return sums, None
 
     def percentile(self, percent: float) -> float:

@@ -117,10 +117,11 @@ class CrossbarLink:
         # onto a canvas that just holds the windows, which is then cut and filled up to the layer below
         canvas = ((rows - 1) * stride + kernel[0], (columns - 1) * stride + kernel[1])
         placed = F.fold(sums, canvas, kernel, stride=stride)
+        padding, (height, width) = layout.padding, self.wire.below[1:]
         bottom, right = (
-            length + layout.padding - reached for length, reached in zip(self.wire.below[1:], canvas, strict=True)
+            max(length + padding - reached, 0) for length, reached in zip((height, width), canvas, strict=True)
         )
-        return F.pad(placed, (-layout.padding, right, -layout.padding, bottom))
+        return F.pad(placed, (0, right, 0, bottom))[:, :, padding : padding + height, padding : padding + width]
 
 
 def _conv_layout(wire: Wire) -> ConvLayout:

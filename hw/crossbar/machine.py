@@ -52,20 +52,21 @@ class Crossbar:
         programming: Callable[[Array, Device, np.random.Generator], Die] = program,
     ) -> None:
         self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
-        self.slow = np.random.default_rng([noise_seed, 0])
+        # dies are (die_seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell
+        # seeds apart: this one is none of them, also where the two seeds are the same
+        self.slow = np.random.default_rng([noise_seed, 0, 0, 1])
         wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
         # integers of up to 24 bits must come out exact, which float32 cannot promise
         dtype = torch.float32 if isinstance(circuit.neuron, FloatNeuron) else torch.float64
+        # integer weights keep their grid: the range of a device stands for the largest integer there can be
+        largest = None if isinstance(circuit.neuron, FloatNeuron) else 2.0 ** (8 * wires[0].weight.itemsize - 1) - 1
         self.links = [
             CrossbarLink(
                 wire,
                 circuit.neuron.one,
                 _around(design, index, len(circuit.wires)),
                 device,
-                # integer weights keep their grid: the range of a device stands for the largest integer there can be
-                largest=None
-                if isinstance(circuit.neuron, FloatNeuron)
-                else float(2 ** (8 * wire.weight.itemsize - 1) - 1),
+                largest=largest,
                 seed=(die_seed, index),
                 noise_seed=(noise_seed, 1, index),
                 programming=programming,
@@ -117,10 +118,16 @@ class Crossbar:
     def integer_ranges(self) -> None:
         """Give every converter of a program the step of one integer, so that nothing is rounded.
 
-        Raises ValueError for a circuit of floats and where a converter has too few bits for the integers it may meet.
+        Raises ValueError for a circuit of floats, for DACs that round its states, and where a converter has too few
+        bits for the integers it may meet.
         """
         if isinstance(self.circuit.neuron, FloatNeuron) or self.design.input_bits is None:
             raise ValueError("only a program read through DACs has integers that a converter could match")
+        if (2**self.design.input_bits - 1) % self.circuit.neuron.one:
+            raise ValueError(
+                f"input_bits is {self.design.input_bits}: states of {self.circuit.neuron.state_bits} bits would be "
+                "rounded"
+            )
         step = 1 / (2 ** (self.design.slice_bits or self.design.input_bits) - 1)
         for name, link in zip(self.names, self.links, strict=True):
             for tile in link.matrix.tiles:

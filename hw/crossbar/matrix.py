@@ -139,7 +139,8 @@ class TiledMatrix:
         reads as it takes to make their noise small.
         """
         once = sum(tile.programmed_total_s for tile in self.tiles)
-        return once / sum(float(tile.die.conductance_s().sum()) for tile in self.tiles)
+        now = sum(float(tile.die.conductance_s().sum()) for tile in self.tiles)
+        return once / now if now else 1.0  # nothing conducts, nothing can be scaled
 
     def effective(self) -> tuple[Array, Array]:
         """What up and down compute during this settle without noise and rounding, both as (outputs, inputs)."""

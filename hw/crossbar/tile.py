@@ -71,8 +71,8 @@ class Direction:
 class Tile:
     """A matrix (outputs, inputs) on one array of devices, programmed when made.
 
-    Attributes that change: `die` (the devices, at some time after programming), `up` and `down` (what they compute
-    during this settle), `adc_up` and `adc_down`.
+    What changes: `die` (the devices, at some time after programming), `up` and `down` (what they compute during this
+    settle), `adc_up` and `adc_down`.
     """
 
     def __init__(
@@ -135,12 +135,10 @@ class Tile:
         self.age(0.0)
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
-        """Read the die `seconds` after programming from now on."""
+        """Read the die `seconds` after programming from now on, until the next `begin` without slow noise."""
         self.die = self.die.at(seconds, kelvin)
-        g_s = self.die.conductance_s()
-        wires = self.design.wires if kelvin is None else self.design.wires.at_kelvin(kelvin)
-        self.folds = tuple(_WireFold.of(g_s, effective(g_s, wires)) for effective in (effective_up, effective_down))
-        self._fold(g_s)
+        self._wired: tuple[_WireFold, _WireFold] | None = None
+        self._sides: tuple[Direction, Direction] | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw the slow noise of the settle that begins.
@@ -148,11 +146,19 @@ class Tile:
         Wires keep the shares they take of the die without slow noise: a percent of noise changes a voltage drop, itself
         a few percent, by a percent.
         """
-        self._fold(self.die.settling_s(rng))
+        self._sides = self._both(self.die.settling_s(rng))
 
-    def _fold(self, g_s: Array) -> None:
-        up, down = self.folds
-        self.up, self.down = self._direction(g_s, up, "up"), self._direction(g_s, down, "down")
+    @property
+    def up(self) -> Direction:
+        """What driving the rows computes during this settle."""
+        self._sides = self._sides or self._both(self.die.conductance_s())
+        return self._sides[0]
+
+    @property
+    def down(self) -> Direction:
+        """What driving the columns computes during this settle."""
+        self._sides = self._sides or self._both(self.die.conductance_s())
+        return self._sides[1]
 
     def set_ranges(self, up: float, down: float) -> None:
         """Give both converters a range, in units of weight times input; ideal converters need none."""
@@ -201,6 +207,17 @@ class Tile:
         volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven
         currents = solve(self.die.conductance_s(), volts, self.device.nonlinearity, self.design.wires)
         return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
+
+    def _both(self, g_s: Array) -> tuple[Direction, Direction]:
+        """Both directions of these conductances, behind the wires, which are solved once for every age of the die."""
+        if self._wired is None:
+            now, wires = self.die.conductance_s(), self.design.wires
+            if self.die.kelvin is not None:
+                wires = wires.at_kelvin(self.die.kelvin)
+            up = _WireFold.of(now, effective_up(now, wires))
+            down = up if wires.terminals == "same" else _WireFold.of(now, effective_down(now, wires))
+            self._wired = up, down
+        return self._direction(g_s, self._wired[0], "up"), self._direction(g_s, self._wired[1], "down")
 
     def _direction(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Direction:
         """One direction of these conductances behind wires."""

@@ -111,8 +111,7 @@ def test_two_reads_are_independent_and_a_seed_repeats_them():
 
 def test_reads_of_the_default_device_follow_its_law():
     """Nandakumar PCM: sigma = 0.0175 g_max sqrt(g / g_max) of each device of a pair, one row at full voltage."""
-    tile = Tile(np.array([[0.4]]), 1.0, EXACT, PCM.noisy(0.0), dtype=torch.float64)
-    tile.up = Tile(np.array([[0.4]]), 1.0, EXACT, replace(PCM.noisy(0.0), fresh=PCM.fresh), dtype=torch.float64).up
+    tile = Tile(np.array([[0.4]]), 1.0, EXACT, replace(PCM.noisy(0.0), fresh=PCM.fresh), dtype=torch.float64)
     read = (tile @ torch.ones(1, 100_000, dtype=torch.float64))[0].numpy()
     # G+ = 0.4 g_max and G- = 0, in weights of g_max
     assert kstest((read - 0.4) / (0.0175 * np.sqrt(0.4)), "norm").pvalue > 0.01

@@ -1,0 +1,241 @@
+"""The crossbar in the benchmark: which dies are asked what, and what a row says about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.robustness import Images
+from hw.cost.cost import Cost
+from hw.cost.crossbar import crossbar_cost
+from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
+from hw.crossbar.design import Design, Neurons
+from hw.crossbar.device import Device
+from hw.crossbar.device_file import load_device
+from hw.crossbar.machine import Crossbar
+from hw.crossbar.presets import PRESETS, preset
+from hw.crossbar.wires import Terminals, preset_wires
+from hw.ledger import Ledger
+from mapping.machines import to_crossbar
+from models.network import EPNetwork
+
+EVERY = "all"
+HOUR_S = 3600.0
+CALIBRATION_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class CrossbarOptions:
+    """Crossbar runs: devices, tiles, remedies. Lists are swept, every value with every other."""
+
+    device_preset: tuple[str, ...] = ("pcm-nandakumar-2019",)
+    """Devices: presets (see --list), TOML or JSON files of your own, or all. Of all, those without published data at an
+    age that is asked for get an empty row there."""
+    noise_scale: tuple[float, ...] = (1.0,)
+    """Every random spread of the device times this: programming, drift spread, slow and fresh noise."""
+    hours: tuple[float, ...] = (1.0,)
+    """Hours between programming and inference."""
+    adc_bits: tuple[int | None, ...] = (8,)
+    """Resolution of the converters; None is an ideal one."""
+    tile_size: tuple[int, ...] = (256,)
+    """Largest number of weights in a row and in a column of a tile."""
+    dies: int = 5
+    """Dies that are programmed for every point, each with its own seed."""
+    draws: int = 1
+    """Times each die settles all images, with slow and fresh noise drawn anew."""
+    drift_compensation: bool = True
+    """Remedy: scale results by the conductance that a link has lost."""
+    adc_calibration: bool = True
+    """Remedy: set converter ranges by what training images cause on this die; else they hold the worst case."""
+    noise_aware: bool | None = None
+    """Remedy: use the network that was trained with programming noise. Default: if the zoo has one of this model."""
+    stuck_on: float = 0.0
+    """Share of devices stuck at their largest conductance."""
+    stuck_off: float = 0.0
+    """Share of devices stuck at their smallest conductance."""
+    encoding: str = "pair"
+    """Signed weights as pair (two devices) or offset (one, and a reference)."""
+    weight_bits: int | None = None
+    """Cut weights of so many bits into slices of --cell-bits; default: one device holds a whole weight."""
+    cell_bits: int = 2
+    """Bits of a device, where weights are cut."""
+    input_bits: int | None = 8
+    """Resolution of the drivers."""
+    slice_bits: int | None = None
+    """Bits of an input that one read drives; default: all of them."""
+    wires: str = "aihwkit"
+    """Resistance of the wires, by source (see --list)."""
+    transpose_terminals: Terminals = "same"
+    """Ends of the wires that the transposed read uses."""
+    neurons: Neurons = "digital"
+    """Neurons behind converters, or analog ones, where only images and answers are converted."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep."""
+
+    device: str
+    noise_scale: float
+    hours: float
+    adc_bits: int | None
+    tile_size: int
+
+    @property
+    def key(self) -> str:
+        """The same for the same point, whatever run it belongs to."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+AXES = ("device", "noise_scale", "hours", "adc_bits", "tile_size")
+
+
+@dataclass(frozen=True)
+class CrossbarWork:
+    """What every point of a run has in common."""
+
+    options: CrossbarOptions
+    seed: int
+    calibration: Images
+    """Training images, (N, C, H, W)."""
+
+
+def points(options: CrossbarOptions) -> tuple[Point, ...]:
+    """The grid of a sweep."""
+    names = tuple(PRESETS) if options.device_preset == (EVERY,) else options.device_preset
+    return tuple(
+        Point(name, scale, hours, bits, size)
+        for name in names
+        for size in options.tile_size
+        for bits in options.adc_bits
+        for hours in options.hours
+        for scale in options.noise_scale
+    )
+
+
+def reference_point(options: CrossbarOptions) -> Point:
+    """The point that is disturbed and drawn against the steps: with noise as published, or else the first."""
+    grid = points(options)
+    return next((point for point in grid if point.noise_scale == 1.0), grid[0])
+
+
+def check_options(options: CrossbarOptions) -> None:
+    """Refuse what no die can be made of; ValueError names the option, the value and the choices."""
+    if EVERY in options.device_preset and len(options.device_preset) > 1:
+        raise ValueError(f"--device-preset {EVERY} stands for every preset: name no other beside it")
+    for name in ("device_preset", "noise_scale", "hours", "adc_bits", "tile_size"):
+        values = getattr(options, name)
+        if not values or len(set(values)) < len(values):
+            raise ValueError(f"--{name.replace('_', '-')} {list(values)} must be values, each of them once")
+    for option, value in (("--dies", options.dies), ("--draws", options.draws)):
+        if value < 1:
+            raise ValueError(f"{option} is {value}, must be at least 1")
+    for point in points(options):
+        device = device_of(point, options)
+        design_of(point, options)
+        if not 0 <= point.hours < np.inf:
+            raise ValueError(f"--hours is {point.hours}, must be a number from 0")
+        if options.device_preset != (EVERY,):
+            device.check_time(point.hours * HOUR_S)
+
+
+def device_of(point: Point, options: CrossbarOptions) -> Device:
+    """The device of a point, as noisy as the point says."""
+    named = load_device(Path(point.device)) if Path(point.device).suffix in (".toml", ".json") else preset(point.device)
+    return replace(named.noisy(point.noise_scale), stuck_on=options.stuck_on, stuck_off=options.stuck_off)
+
+
+def design_of(point: Point, options: CrossbarOptions) -> Design:
+    """The tiles of a point: as many devices as its weights need."""
+    if point.tile_size < 1:
+        raise ValueError(f"--tile-size is {point.tile_size}, must be at least 1")
+    probe = Design(encoding=options.encoding)
+    rows, columns = probe.codec.shape(point.tile_size, point.tile_size)
+    return Design(
+        rows=rows,
+        columns=columns,
+        encoding=options.encoding,
+        weight_bits=options.weight_bits,
+        cell_bits=options.cell_bits,
+        input_bits=options.input_bits,
+        slice_bits=options.slice_bits,
+        adc_bits=point.adc_bits,
+        wires=replace(preset_wires(options.wires), terminals=options.transpose_terminals),
+        neurons=options.neurons,
+    )
+
+
+def published(point: Point, options: CrossbarOptions) -> bool:
+    """Whether the source of the device says how it is after so many hours."""
+    try:
+        device_of(point, options).check_time(point.hours * HOUR_S)
+    except ValueError:
+        return False
+    return True
+
+
+def dies(
+    network: EPNetwork, point: Point, work: CrossbarWork, *, steps: int, batch_size: int, tolerance: float | None
+) -> Iterator[Crossbar]:
+    """Every die of a point, programmed, aged and with its remedies applied."""
+    options = work.options
+    for index in range(options.dies):
+        machine = to_crossbar(
+            network,
+            device_of(point, options),
+            design_of(point, options),
+            steps=steps,
+            batch_size=batch_size,
+            tolerance=tolerance,
+            die_seed=work.seed * 1000 + index,
+            noise_seed=work.seed * 1000 + index,
+        )
+        machine.age(point.hours * HOUR_S)
+        if options.drift_compensation:
+            machine.compensate_drift()
+        if options.adc_calibration:
+            machine.calibrate(work.calibration)
+        else:
+            machine.worst_ranges()
+        yield machine
+
+
+def describe(machine: Crossbar) -> dict[str, Any]:
+    """What a die says about itself."""
+    return {"mismatch": machine.mismatch(), "kappa": machine.kappa(), "programming": asdict(machine.programming())}
+
+
+def tile_counts(ledger: Ledger) -> dict[str, Any]:
+    """Events per image, by link and direction, and the share of conversions that left the range."""
+    tiles = ledger.tiles
+    assert tiles is not None, "a crossbar counts its tiles"
+    per_image = {
+        name: (getattr(tiles, name) / ledger.images).tolist()
+        for name in ("reads", "dac", "adc", "holds", "shift_adds", "bits", "array_j")
+    }
+    clipped = np.divide(tiles.clipped, tiles.adc, out=np.zeros_like(tiles.adc), where=tiles.adc > 0)
+    return {
+        "links": list(tiles.links),
+        "tiles": list(tiles.tiles),
+        "clipped": clipped.tolist(),
+        "slots": tiles.slots / ledger.images,
+        **per_image,
+    }
+
+
+def crossbar_costs(ledger: Ledger, options: CrossbarOptions) -> tuple[dict[str, Cost], dict[str, str]]:
+    """Costs by the profiles that have prices for these converters, and why the others have none."""
+    assert ledger.tiles is not None, "a crossbar counts its tiles"
+    updates = 0.0 if options.neurons == "analog" else float(ledger.neuron_updates_by_step().sum())
+    costs, missing = {}, {}
+    for name, profile in CROSSBAR_PROFILES.items():
+        try:
+            costs[name] = crossbar_cost(ledger.tiles, updates, ledger.images, profile)
+        except ValueError as error:
+            missing[name] = str(error)
+    return costs, missing

@@ -1,0 +1,86 @@
+"""Pictures of a sweep of dies: accuracy against noise, time, converter resolution and tile size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from bench.crossbar import AXES
+from bench.figures import COLOURS, new_figure, save_figure
+from bench.rows import Row
+
+LABELS = {
+    "device": "device",
+    "noise_scale": "noise, times the published one",
+    "hours": "hours after programming",
+    "adc_bits": "bits of the converters",
+    "tile_size": "weights in a row and column of a tile",
+}
+IDEAL_BITS = 16
+"""Where an ideal converter is drawn."""
+
+
+def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
+    """One picture for every axis that was swept, sweep-AXIS.png, with one line for every value of the next swept axis.
+
+    Axes that are in neither stand at the value of the disturbed point. Returns the names of the files.
+    """
+    found = [row for row in rows if row.get("point") is not None]
+    reference = next((row["point"] for row in found if row.get("robust")), None)
+    if reference is None:
+        return []
+    values = {axis: list(dict.fromkeys(row["point"][axis] for row in found)) for axis in AXES}
+    swept = [axis for axis in AXES if len(values[axis]) > 1]
+    float_accuracy = next(row["accuracy"] for row in rows if row.get("point") is None)
+    files = []
+    for axis in swept:
+        other = next((name for name in swept if name not in (axis, "device")), None)
+        figure = new_figure(6.4 if axis != "device" else 8.0, 4.2)
+        axes = figure.subplots()
+        for index, value in enumerate(values[other] if other else [None]):
+            line = [
+                row
+                for row in found
+                if row["accuracy"] is not None
+                and all(
+                    row["point"][name] == (value if name == other else reference[name]) for name in AXES if name != axis
+                )
+            ]
+            if line:
+                label = None if other is None else f"{_text(value)} {LABELS[other]}"
+                _draw(axes, axis, values[axis], line, label, COLOURS[index % len(COLOURS)], index)
+        axes.axhline(100 * float_accuracy, color="#888888", linewidth=1, linestyle=":", label="float")
+        axes.set(xlabel=LABELS[axis], ylabel="accuracy, %", title="Accuracy over dies, with 95 % intervals")
+        axes.legend(frameon=False, fontsize=8)
+        name = f"sweep-{axis}.png"
+        save_figure(figure, folder / name)
+        files.append(name)
+    return files
+
+
+def _draw(
+    axes: Axes, axis: str, values: list[Any], line: list[Row], label: str | None, colour: str, index: int
+) -> None:
+    accuracy = [100 * row["accuracy"] for row in line]
+    low = [100 * (row["accuracy"] - row["accuracy_ci95"][0]) for row in line]
+    high = [100 * (row["accuracy_ci95"][1] - row["accuracy"]) for row in line]
+    if axis == "device":
+        places = [values.index(row["point"][axis]) + 0.15 * index for row in line]
+        axes.errorbar(accuracy, places, xerr=(low, high), fmt="o", color=colour, capsize=3, label=label)
+        axes.set_yticks(range(len(values)), values)
+        axes.invert_yaxis() if index == 0 else None
+        return
+    places = [IDEAL_BITS if row["point"][axis] is None else row["point"][axis] for row in line]
+    axes.errorbar(places, accuracy, yerr=(low, high), fmt="o-", color=colour, capsize=3, label=label)
+    if axis == "hours":
+        axes.set_xscale("symlog", linthresh=1)
+    elif axis == "tile_size":
+        axes.set_xscale("log", base=2)
+    if axis == "adc_bits":
+        axes.set_xticks(places, [_text(row["point"][axis]) for row in line])
+
+
+def _text(value: Any) -> str:
+    return "ideal" if value is None else f"{value:g}" if isinstance(value, float | int) else str(value)
