@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bench.crossbar import AXES
 from bench.rows import Row
 
 
@@ -76,15 +77,19 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
 
 
 def sweep_table(rows: list[Row]) -> Table | None:
-    """The points of a sweep for a terminal; None without any."""
+    """The points of a sweep for a terminal, what they have in common in the title; None without any."""
     lines = sweep_lines(rows)
     if not lines:
         return None
-    table = Table(title="every point: mean over dies (95 % interval)", title_justify="left")
+    axes = len(AXES)
+    common = [len({line[index] for line in lines}) == 1 and index < axes for index in range(len(SWEEP))]
+    fixed = ", ".join(f"{name} {lines[0][index]}" for index, name in enumerate(SWEEP) if common[index])
+    table = Table(title=f"every point; {fixed}" if fixed else "every point", title_justify="left")
     for index, name in enumerate(SWEEP):
-        table.add_column(name, justify="right" if index else "left")
+        if not common[index]:
+            table.add_column(name, justify="right" if index else "left")
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*(cell for cell, same in zip(line, common, strict=True) if not same))
     return table
 
 

@@ -202,6 +202,13 @@ class Device:
                 f"{self.g_min_s:g} S to {self.g_max_s:g} S"
             )
 
+    def read_sigma_s(self, g_s: Array) -> Array:
+        """Spread of one read of devices at these conductances.
+
+        Programming errors carry devices beyond the range that was characterised: there the law holds its end value.
+        """
+        return self.fresh(np.clip(g_s, self.g_min_s, self.g_max_s))
+
     def check_time(self, seconds: float) -> None:
         """Refuse times at which the source says nothing about the device."""
         if not seconds >= 0:

@@ -226,7 +226,7 @@ class Tile:
         decode = codec.up if name == "up" else codec.down
         share, effective_s = fold.share, g_s * fold.share + fold.detour_s
         # the wires take the same share of the noise of a cell as of its current
-        variance = (share * device.fresh(g_s)) ** 2
+        variance = (share * device.read_sigma_s(g_s)) ** 2
         signed = decode(effective_s, variance, self.scale)
         drivers, converters = self.gains["dac", side][:, None], self.gains["adc", other][None, :]
 

@@ -50,7 +50,7 @@ class WriteVerify:
         pulses, reads, conducted_s = 0, 0, 0.0
         for _ in range(self.most_pulses):
             reads += int(wanted.sum())
-            read_s = seen_s + device.fresh(seen_s) * rng.standard_normal(seen_s.shape)
+            read_s = seen_s + device.read_sigma_s(seen_s) * rng.standard_normal(seen_s.shape)
             wanted &= np.abs(read_s - target_s) > allowed_s
             if not wanted.any():
                 break

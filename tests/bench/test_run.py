@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 
 import pytest
+from run_calls import call, refused
 
 from bench import run as bench_run
 from bench.backends import BACKENDS, jobs
 from bench.robustness import DISTURBANCES
 
 SHORT = ["--limit", "12", "--steps", "6"]
-
-
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
-    """`python -m bench.run OPTIONS` in this interpreter; the JSON document of its last line."""
-    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
-    bench_run.main()
-    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """What a call that must be refused with exit code 2 says."""
-    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
-    monkeypatch.setattr(bench_run, "run", lambda *_: pytest.fail("a refused run was started"))
-    with pytest.raises(SystemExit) as stopped:
-        bench_run.main()
-    assert stopped.value.code == 2
-    captured = capsys.readouterr()
-    return captured.err + captured.out
 
 
 def test_lava_alone_brings_the_reference_and_every_precision(monkeypatch, capsys, tmp_path):
@@ -160,5 +142,6 @@ def test_tolerance_and_thresholds_reach_the_machines(monkeypatch, capsys, tmp_pa
 
 
 def test_jobs_start_with_the_reference_and_repeat_nothing():
-    assert jobs(("torch",), ()) == (("torch", "float"),)
-    assert jobs(("lava", "torch"), ("fixed",)) == (("torch", "float"), ("lava", "fixed"), ("torch", "fixed"))
+    assert [job.key for job in jobs(("torch",), (), ())] == ["torch float"]
+    both = jobs(("lava", "torch"), ("fixed",), ())
+    assert [job.key for job in both] == ["torch float", "lava fixed", "torch fixed"]
