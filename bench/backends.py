@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from bench.crossbar import CrossbarWork, Point, crossbar_costs, describe, dies
+from bench.crossbar import CrossbarWork, Point, crossbar_costs, describe, die
 from hw.cost.cost import Cost
 from hw.cost.loihi import loihi2_cost, loihi_cost
 from hw.cost.profiles import PROFILES
@@ -59,8 +60,8 @@ class Backend:
     """How to get a machine, and what its work costs."""
 
     precisions: tuple[str, ...]
-    open: Callable[[Workload, Job], Iterator[Machine]]
-    """One machine, or one after the other the dies over which the answers are averaged."""
+    open: Callable[[Workload, Job], Sequence[Callable[[], Machine]]]
+    """How to make the machine, or each of the dies over which the answers are averaged."""
     costs: Callable[[Ledger, Job, Workload, float], tuple[Mapping[str, Cost], Mapping[str, str]]]
     """(ledger, job, workload, measured seconds per image) to modelled costs by profile, the main one first, and why
     further profiles have none."""
@@ -70,14 +71,16 @@ class Backend:
     """What a machine says about itself, beside its answers."""
 
 
-def _open_torch(work: Workload, job: Job) -> Iterator[Machine]:
-    yield to_digital(
+def _open_torch(work: Workload, job: Job) -> list[Callable[[], Machine]]:
+    make = partial(
+        to_digital,
         work.source(job.precision),
         steps=work.steps,
         batch_size=work.batch_size,
         tolerance=work.tolerance,
         device=work.device,
     )
+    return [make]
 
 
 Costs = tuple[Mapping[str, Cost], Mapping[str, str]]
@@ -95,14 +98,16 @@ def _torch_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Cos
     return ({}, {"roofline": f"no published figures of {name}"}) if cost is None else ({cost.profile: cost}, {})
 
 
-def _open_lava(work: Workload, job: Job) -> Iterator[Machine]:
-    yield to_lava(
+def _open_lava(work: Workload, job: Job) -> list[Callable[[], Machine]]:
+    make = partial(
+        to_lava,
         work.source(job.precision),
         steps=work.steps,
         batch_size=work.batch_size,
         tolerance=work.tolerance,
         delta_threshold=work.delta_threshold if job.precision == "delta" else None,
     )
+    return [make]
 
 
 def _lava_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
@@ -112,9 +117,10 @@ def _lava_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Cost
     return {**costs, "loihi2": loihi2_cost(ledger)}, {}
 
 
-def _open_dies(work: Workload, job: Job) -> Iterator[Machine]:
+def _open_dies(work: Workload, job: Job) -> list[Callable[[], Machine]]:
     assert job.point is not None, "a crossbar row belongs to a point"
-    return dies(
+    make = partial(
+        die,
         work.network,
         job.point,
         work.crossbar,
@@ -122,6 +128,7 @@ def _open_dies(work: Workload, job: Job) -> Iterator[Machine]:
         batch_size=work.batch_size,
         tolerance=work.tolerance,
     )
+    return [partial(make, index=index) for index in range(work.crossbar.options.dies)]
 
 
 def _crossbar_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001

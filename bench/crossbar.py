@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from models.network import EPNetwork
 EVERY = "all"
 HOUR_S = 3600.0
 CALIBRATION_IMAGES = 64
+DIES_PER_SEED = 1000
+"""Runs with other seeds meet other dies."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ def check_options(options: CrossbarOptions) -> None:
         if not values or len(set(values)) < len(values):
             raise ValueError(f"--{name.replace('_', '-')} {list(values)} must be values, each of them once")
     for option, value in (("--dies", options.dies), ("--draws", options.draws)):
-        if value < 1:
-            raise ValueError(f"{option} is {value}, must be at least 1")
+        if not 1 <= value <= DIES_PER_SEED:
+            raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")
     for point in points(options):
         device = device_of(point, options)
         design_of(point, options)
@@ -179,30 +180,36 @@ def published(point: Point, options: CrossbarOptions) -> bool:
     return True
 
 
-def dies(
-    network: EPNetwork, point: Point, work: CrossbarWork, *, steps: int, batch_size: int, tolerance: float | None
-) -> Iterator[Crossbar]:
-    """Every die of a point, programmed, aged and with its remedies applied."""
+def die(
+    network: EPNetwork,
+    point: Point,
+    work: CrossbarWork,
+    *,
+    index: int,
+    steps: int,
+    batch_size: int,
+    tolerance: float | None,
+) -> Crossbar:
+    """Die number `index` of a point: programmed, aged and with its remedies applied."""
     options = work.options
-    for index in range(options.dies):
-        machine = to_crossbar(
-            network,
-            device_of(point, options),
-            design_of(point, options),
-            steps=steps,
-            batch_size=batch_size,
-            tolerance=tolerance,
-            die_seed=work.seed * 1000 + index,
-            noise_seed=work.seed * 1000 + index,
-        )
-        machine.age(point.hours * HOUR_S)
-        if options.drift_compensation:
-            machine.compensate_drift()
-        if options.adc_calibration:
-            machine.calibrate(work.calibration)
-        else:
-            machine.worst_ranges()
-        yield machine
+    machine = to_crossbar(
+        network,
+        device_of(point, options),
+        design_of(point, options),
+        steps=steps,
+        batch_size=batch_size,
+        tolerance=tolerance,
+        die_seed=work.seed * DIES_PER_SEED + index,
+        noise_seed=work.seed * DIES_PER_SEED + index,
+    )
+    machine.age(point.hours * HOUR_S)
+    if options.drift_compensation:
+        machine.compensate_drift()
+    if options.adc_calibration:
+        machine.calibrate(work.calibration)
+    else:
+        machine.worst_ranges()
+    return machine
 
 
 def describe(machine: Crossbar) -> dict[str, Any]:

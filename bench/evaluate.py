@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,18 @@ CODINGS: tuple[Coding, ...] = ("dense", "zero_skip", "delta")
 LATENCY_REPEATS = 5
 
 
+@dataclass(frozen=True)
+class _Answers:
+    """What one machine answered: a list holds one entry for every draw."""
+
+    clean: list[Settled]
+    hits: dict[str, list[int]]
+    said: Mapping[str, Any] | None
+    wall_s: float
+    latency_s: float | None
+    energy_j: float | None
+
+
 def evaluate(
     job: Job,
     work: Workload,
@@ -35,29 +49,33 @@ def evaluate(
     """The row of one machine, or of all dies of one point; `advance` is told what is about to be settled."""
     entry, name = BACKENDS[job.backend], f"{job.backend} {job.precision}"
     draws = 1 if job.point is None else work.crossbar.options.draws
-    settles: list[list[Settled]] = []  # of every machine
-    hits: dict[str, list[list[int]]] = {disturbance: [] for disturbance in disturbances}
-    described, wall_s, latency_s, energy_j = [], 0.0, None, None
-    for number, opened in enumerate(entry.open(work, job), start=1):
-        with opened as machine:
-            which = name if job.point is None else f"{name}, die {number}"
+
+    def answer(number: int, make: Callable[[], Machine]) -> _Answers:
+        which = name if job.point is None else f"{name}, die {number}"
+        with make() as machine:
             if job.point is None:
                 advance(f"{which}: warm-up")
                 machine.settle(images)
             advance(f"{which}: clean images")
             start = time.perf_counter()
-            settles.append([machine.settle(images) for _ in range(draws)])
-            wall_s += time.perf_counter() - start
+            clean = [machine.settle(images) for _ in range(draws)]
+            wall_s = time.perf_counter() - start
+            hits = {}
             for disturbance, changed in disturbances.items():
                 advance(f"{which}: {disturbance}")
-                hits[disturbance].append([_correct(machine.settle(changed), labels) for _ in range(draws)])
-            if entry.clocked:
-                latency_s, energy_j = _measured(machine, images, work.device)
-            if entry.describe is not None:
-                described.append(entry.describe(machine))
+                hits[disturbance] = [_correct(machine.settle(changed), labels) for _ in range(draws)]
+            latency_s, energy_j = _measured(machine, images, work.device) if entry.clocked else (None, None)
+            said = None if entry.describe is None else entry.describe(machine)
+        return _Answers(clean, hits, said, wall_s, latency_s, energy_j)
+
+    answers = _side_by_side(answer, entry.open(work, job))
+    settles = [one.clean for one in answers]
+    hits = {disturbance: [one.hits[disturbance] for one in answers] for disturbance in disturbances}
+    described = [one.said for one in answers if one.said is not None]
+    latency_s, energy_j = answers[0].latency_s, answers[0].energy_j
     clean = [[_correct(settled, labels) for settled in draws_of_die] for draws_of_die in settles]
     settled = concatenate([settled for draws_of_die in settles for settled in draws_of_die])
-    wall_s /= len(settled.logits)
+    wall_s = sum(one.wall_s for one in answers) / len(settled.logits)
     costs, unpriced = entry.costs(settled.ledger, job, work, wall_s)
     main = next(iter(costs.values()), None)
     accuracy, interval = share_correct(clean, len(labels))
@@ -89,6 +107,21 @@ def evaluate(
         "tiles": None if settled.ledger.tiles is None else tile_counts(settled.ledger),
         "by_step": _by_step(settled, np.tile(labels, len(settled.logits) // len(labels))),
     }
+
+
+def _side_by_side(
+    answer: Callable[[int, Callable[[], Machine]], _Answers], makers: Sequence[Callable[[], Machine]]
+) -> list[_Answers]:
+    """Every machine's answers; several machines share the cores, one thread each, and answer as they would alone."""
+    if len(makers) == 1:
+        return [answer(1, makers[0])]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(answer, range(1, len(makers) + 1), makers))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def unpublished(job: Job) -> Row:

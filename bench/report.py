@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.table import Table
 
@@ -47,7 +49,21 @@ def screen_table(rows: list[Row], title: str) -> Table:
     return table
 
 
-SWEEP = ("device", "noise", "hours", "ADC bits", "tile", "accuracy %", "worst die", "clipped %", "energy", "latency")
+SWEEP = (
+    "device",
+    "noise",
+    "hours",
+    "ADC bits",
+    "tile",
+    "accuracy %",
+    "worst die",
+    "residual",
+    "mismatch",
+    "kappa",
+    "clipped %",
+    "energy",
+    "latency",
+)
 
 
 def sweep_lines(rows: list[Row]) -> list[list[str]]:
@@ -68,12 +84,36 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
                 *named,
                 _percent(row["accuracy"], row["accuracy_ci95"]),
                 f"{100 * min(row['accuracy_by_die']):.1f}",
+                f"{row['residual']['median']:.2g}",
+                f"{_largest(row, 'mismatch'):.2g}",
+                f"{_largest(row, 'kappa'):.2g}",
                 f"{100 * clipped:.2f}",
                 _si(row["energy_j"]["nominal"], "J"),
                 _si(row["latency_s"]["nominal"], "s"),
             ]
         )
     return lines
+
+
+def device_lines(rows: list[Row]) -> list[list[str]]:
+    """Accuracy by device and age at the other values of the disturbed point: a heading, then one line per device."""
+    reference = next((row["point"] for row in rows if row.get("point") and row.get("robust")), None)
+    if reference is None:
+        return []
+    found: dict[str, dict[float, str]] = {}
+    for row in rows:
+        point = row.get("point")
+        if point and all(point[axis] == reference[axis] for axis in AXES if axis not in ("device", "hours")):
+            cell = "-" if row["accuracy"] is None else _percent(row["accuracy"], row["accuracy_ci95"])
+            found.setdefault(point["device"], {})[point["hours"]] = cell
+    ages = list(dict.fromkeys(age for cells in found.values() for age in cells))
+    heading = ["accuracy %", *("just programmed" if age == 0 else f"after {age:g} h" for age in ages)]
+    return [heading, *([device, *(cells[age] for age in ages)] for device, cells in found.items())]
+
+
+def _largest(row: Row, name: str) -> float:
+    """Of all links, the mean over dies."""
+    return fmean(max(die[name].values(), default=0.0) for die in row["dies"])
 
 
 def sweep_table(rows: list[Row]) -> Table | None:
@@ -119,11 +159,9 @@ def write_report(
         f"{rows[0]['images']} test images of {rows[0]['data']}, T = {config['steps']} synchronous steps, "
         f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
         "",
-        "| per image | " + " | ".join(named[0][1]) + " |",
-        "|---" * (len(rows) + 1) + "|",
-        *("| " + " | ".join([name, *cells]) + " |" for name, cells in named[1:]),
+        *markdown(["per image", *named[0][1]], [[name, *cells] for name, cells in named[1:]]),
         "",
-        "- Accuracy with its 95 % Wilson interval; `gaussian-S`: input noise of standard deviation S; `pgd-linf-E`: 20",
+        "- Accuracy with its 95 % interval (Wilson's over images; of dies, Student's over dies); `gaussian-S`: input noise of standard deviation S; `pgd-linf-E`: 20",
         "  white-box steps in a ball of radius E, made on the float network and shown to every machine.",
         "- Synops sent: synaptic operations that the messages on the wire caused. Dense / delta: how many times fewer",
         "  they are if only changes are sent.",
@@ -159,17 +197,35 @@ def _sweep_section(rows: list[Row], sweeps: list[str]) -> list[str]:
     return [
         "## Every point",
         "",
-        "| " + " | ".join(SWEEP) + " |",
-        "|---" * len(SWEEP) + "|",
-        *("| " + " | ".join(line) + " |" for line in lines),
+        *markdown(SWEEP, lines),
         "",
         "- Accuracy: mean over dies with Student's 95 % interval of that mean (one die: Wilson's over images).",
+        "- Residual: median over images of the largest change of a state in the last step: what noise keeps moving.",
+        "- Mismatch: ||W_down^T - W_up|| / ||W_up||; kappa: load of the wires; both of the worst link, mean over dies.",
         "- Clipped: share of conversions outside the converter's range, in the link and direction with most of them.",
         "- A dash: the source of the device does not say how it is after so long.",
         "",
+        *_device_section(rows),
         *(f"![Accuracy over dies]({name})\n" for name in sweeps),
         "## What it costs",
         "",
+    ]
+
+
+def _device_section(rows: list[Row]) -> list[str]:
+    lines = device_lines(rows)
+    if len(lines) < 3:
+        return []
+    heading, *devices = lines
+    return [*markdown(heading, devices), ""]
+
+
+def markdown(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A table."""
+    return [
+        "| " + " | ".join(heading) + " |",
+        "|---" * len(heading) + "|",
+        *("| " + " | ".join(line) + " |" for line in lines),
     ]
 
 

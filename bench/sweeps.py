@@ -18,6 +18,7 @@ LABELS = {
     "adc_bits": "bits of the converters",
     "tile_size": "weights in a row and column of a tile",
 }
+LEGENDS = {"noise_scale": "noise x {}", "hours": "after {} h", "adc_bits": "{} bits", "tile_size": "tiles of {}"}
 IDEAL_BITS = 16
 """Where an ideal converter is drawn."""
 
@@ -49,7 +50,7 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
                 )
             ]
             if line:
-                label = None if other is None else f"{_text(value)} {LABELS[other]}"
+                label = None if other is None else LEGENDS[other].format(_text(value))
                 _draw(axes, axis, values[axis], line, label, COLOURS[index % len(COLOURS)], index)
         axes.axhline(100 * float_accuracy, color="#888888", linewidth=1, linestyle=":", label="float")
         axes.set(xlabel=LABELS[axis], ylabel="accuracy, %", title="Accuracy over dies, with 95 % intervals")

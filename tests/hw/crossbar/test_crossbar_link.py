@@ -212,3 +212,12 @@ def test_a_max_pool_is_not_undone_without_its_switch():
     link = link_of(pointwise("max", 2), EXACT)
     with pytest.raises(AssertionError, match="undone at its switch"):
         link.down(torch.zeros(1, 2, 2, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("size", "padding", "stride", "kernel"), [(1, 2, 5, 1), (2, 3, 9, 2), (3, 2, 7, 1)])
+def test_windows_that_see_padding_only_give_and_take_nothing(size, padding, stride, kernel):
+    wire = Wire("conv", np.ones((1, 1, kernel, kernel)), (1, size, size), (1, 1, 1), stride, padding)
+    link = link_of(wire, EXACT)
+    assert float(link.up(torch.ones(1, 1, size, size, dtype=torch.float64))[0]) == 0
+    np.testing.assert_array_equal(link.down(torch.ones(1, 1, 1, 1, dtype=torch.float64)), np.zeros((1, 1, size, size)))
+    assert float(link.log[0][1].array_j) == 0 < float(link.log[1][1].array_j)
