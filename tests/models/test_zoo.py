@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,21 +29,27 @@ def test_every_network_of_the_zoo_has_a_manifest_that_fits() -> None:
     for name in zoo_names():
         network, manifest = load_model(name), manifest_of(name)
         assert manifest["parameters"] == parameter_count(network)
-        # nothing but where to write may be given: what makes a network of the zoo is the default
-        assert re.fullmatch(rf"python -m models.train --data {name}( --output \S+)?", manifest["command"])
+        # what makes a network of the zoo is the default, and for its twin the noise it was trained with
+        data = name.removesuffix("-noise-aware")
+        noise = "" if name == data else r" --weight-noise( -?[0-9.]+)+ --weight-limit [0-9.]+"
+        assert re.fullmatch(rf"python -m models.train --data {data}{noise}( --output \S+)?", manifest["command"])
 
 
-def test_the_digits_network_was_made_by_the_recipe_of_today() -> None:
-    manifest = manifest_of("digits")
-    run = describe_run(load_data("digits"), recipe_for("digits"), seed=0, device="cpu")
+@pytest.mark.parametrize("name", ["digits", "digits-noise-aware"])
+def test_the_digits_network_was_made_by_the_recipe_of_today(name: str) -> None:
+    manifest, recipe = manifest_of(name), recipe_for("digits")
+    if name != "digits":
+        recipe = replace(recipe, weight_noise=(0.02, 0.14, -0.085), weight_limit=2.5)
+    run = describe_run(load_data("digits"), recipe, seed=0, device="cpu")
     assert {name: run.pop(name) for name in ("data", "split", "images", "seed", "device")}.items() <= manifest.items()
     assert manifest["hyperparameters"] == run
 
 
-def test_the_digits_network_is_as_good_as_its_manifest_and_settles() -> None:
-    data, manifest = load_data("digits"), manifest_of("digits")
+@pytest.mark.parametrize("name", ["digits", "digits-noise-aware"])
+def test_the_digits_network_is_as_good_as_its_manifest_and_settles(name: str) -> None:
+    data, manifest = load_data("digits"), manifest_of(name)
     for split in ("validation", "test"):
-        found = evaluate(load_model("digits"), getattr(data, split), steps=40)
+        found = evaluate(load_model(name), getattr(data, split), steps=40)
         # one image on the edge may fall to the other side on another processor
         assert abs(found.correct - manifest[split]["correct"]) <= 1
         assert found.accuracy >= 0.98

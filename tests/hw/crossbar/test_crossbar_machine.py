@@ -358,22 +358,26 @@ def test_heat_is_v_squared_g_t_of_every_device_at_every_step_run(encoding, pooli
 def test_clipped_conversions_are_those_outside_the_range(pooling):
     network = pooled_network(pooling) if pooling == "average" else dense_network()
     images = random_images(network.input_shape, 5, 1)
-    machine = to_crossbar(network, IDEAL, Design(input_bits=None, adc_bits=6), steps=7, tolerance=0.05)
-    ranges = [(0.31, 0.27), (0.43, 0.11), (0.21, 0.17)]
+    design = Design(rows=10, columns=6, input_bits=None, adc_bits=6)
+    machine = to_crossbar(network, IDEAL, design, steps=12, tolerance=0.03)
+    ranges = [(0.465, 0.405), (0.3, 0.15), (0.315, 0.255)]
     for link, (up, down) in zip(machine.links, ranges, strict=True):
-        assert len(link.matrix.tiles) == 1
-        link.matrix.tiles[0].set_ranges(up, down)
+        for tile in link.matrix.tiles:
+            tile.set_ranges(up, down)
     settled = machine.settle(images, trace=True)
     assert len(set(settled.steps)) > 1, "the test wants images that rest at different steps"
+    assert max(settled.ledger.tiles.tiles) > 1
     wires = (*machine.circuit.wires, machine.circuit.readout)
     expected = np.zeros((3, 2))
     for index, direction, vectors, wanted in products(machine, settled, images):
         weight = np.asarray(wires[index].weight, float).reshape(len(wires[index].weight), -1)
         side = int(direction == "down")
-        sums = vectors[wanted] @ (weight.T if side == 0 else weight)
-        codes = sums / (ranges[index][side] / 31)
-        assert np.abs(np.abs(codes) - 31.5).min(initial=1.0) > 1e-4, "the test wants no ties"
-        expected[index, side] += (np.abs(np.rint(codes)) > 31).sum()
+        for placed in machine.links[index].matrix.placed:
+            part = weight[placed.outputs, placed.inputs]
+            driven = vectors[wanted][:, :, placed.outputs if side else placed.inputs]
+            codes = driven @ (part if side else part.T) / (ranges[index][side] / 31)
+            assert np.abs(np.abs(codes) - 31.5).min(initial=1.0) > 1e-4, "the test wants no ties"
+            expected[index, side] += (np.abs(np.rint(codes)) > 31).sum()
     assert (expected[1:, 0] > 0).any()
     assert expected[1, 1] > 0
     np.testing.assert_array_equal(settled.ledger.tiles.clipped, expected)
