@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from bench.report import columns
 from bench.rows import read_rows
@@ -20,6 +23,12 @@ def test_table_in_the_readme_is_that_of_the_results_file():
     assert "| per image | " + " | ".join(named[0][1]) + " |" in readme
     for name, cells in named[1:]:
         assert "| " + " | ".join([name, *cells]) + " |" in readme
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+def test_python_in_the_readme_runs(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out
 
 
 def test_results_belong_to_the_network_that_is_shipped():
