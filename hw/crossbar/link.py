@@ -21,6 +21,9 @@ from hw.crossbar.die import Die, program
 from hw.crossbar.layout import ConvLayout, DenseLayout
 from hw.crossbar.matrix import Read, TiledMatrix
 
+LARGEST_PLACING = 2**15
+"""Entries of the matrix that adds up overlapping windows; beyond, adding them window by window is faster."""
+
 
 class CrossbarLink:
     """One wire of a circuit, programmed when made; states are codes 0..one and so are the sums it returns.
@@ -56,6 +59,7 @@ class CrossbarLink:
             dtype=dtype,
         )
         self.log: list[tuple[str, Read]] = []
+        self.placing: Tensor | None = None
 
     @property
     def positions_up(self) -> int:
@@ -101,7 +105,18 @@ class CrossbarLink:
 
     def _overlap_add(self, sums: Tensor, layout: ConvLayout, above: Tensor) -> Tensor:
         """What came out of the rows at every position (B, C kh kw, positions), added up where windows overlap."""
-        channels, stride, kernel = self.wire.below[0], layout.stride, layout.kernel
+        channels, height, width = self.wire.below
+        edges = layout.kernel[0] * layout.kernel[1]
+        if edges * sums.shape[-1] * height * width > LARGEST_PLACING:
+            return self._place(sums, channels, layout, above)
+        if self.placing is None:
+            units = torch.eye(edges * sums.shape[-1], dtype=sums.dtype).view(-1, edges, sums.shape[-1])
+            self.placing = self._place(units, 1, layout, above).flatten(1)
+        return (sums.reshape(len(sums) * channels, -1) @ self.placing).view(len(sums), channels, height, width)
+
+    def _place(self, sums: Tensor, channels: int, layout: ConvLayout, above: Tensor) -> Tensor:
+        """(N, channels kh kw, positions) onto (N, channels, H, W)."""
+        stride, kernel = layout.stride, layout.kernel
         if self.wire.pooling == "sum":
             # the window's positions read alike: add the patch to itself, shifted to each of them, before it is placed
             size = self.wire.pool_size
