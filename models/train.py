@@ -128,7 +128,8 @@ def checked(options: Options) -> Recipe:
 def apply(options: Options, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
-    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift", "weight_noise", "weight_limit")
+    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift")
+    plain = (*plain, "weight_noise", "weight_limit")
     return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **_given(options, plain))
 
 
