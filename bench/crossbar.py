@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.crossbar.design import Design, Neurons
 from hw.crossbar.device import Device
 from hw.crossbar.device_file import load_device
+from hw.crossbar.die import program
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.presets import PRESETS, preset
 from hw.crossbar.wires import Terminals, preset_wires
+from hw.crossbar.write_verify import WriteVerify
 from hw.ledger import Ledger
 from mapping.machines import to_crossbar
 from models.network import EPNetwork
@@ -55,6 +57,13 @@ class CrossbarOptions:
     """Remedy: set converter ranges by what training images cause on this die; else they hold the worst case."""
     noise_aware: bool | None = None
     """Remedy: use the network that was trained with programming noise. Default: if the zoo has one of this model."""
+    programming: Literal["published", "write-verify"] = "published"
+    """Programming error with the published spread, or what writing pulse by pulse leaves on devices whose response to
+    pulses is published."""
+    verify_tolerance: float = 0.02
+    """Of write-verify: largest accepted error, over the range of the device."""
+    kelvin: float | None = None
+    """Temperature of the die, for devices with a law of it. Default: that at which they were published."""
     stuck_on: float = 0.0
     """Share of devices stuck at their largest conductance."""
     stuck_off: float = 0.0
@@ -127,6 +136,10 @@ def reference_point(options: CrossbarOptions) -> Point:
 
 def check_options(options: CrossbarOptions) -> None:
     """Refuse what no die can be made of; ValueError names the option, the value and the choices."""
+    if options.device_preset == (EVERY,) and (options.programming != "published" or options.kelvin is not None):
+        raise ValueError(
+            f"--device-preset {EVERY} holds devices without --programming write-verify and --kelvin: name some"
+        )
     if EVERY in options.device_preset and len(options.device_preset) > 1:
         raise ValueError(f"--device-preset {EVERY} stands for every preset: name no other beside it")
     for name in ("device_preset", "noise_scale", "hours", "adc_bits", "tile_size"):
@@ -141,8 +154,13 @@ def check_options(options: CrossbarOptions) -> None:
         design_of(point, options)
         if not 0 <= point.hours < np.inf:
             raise ValueError(f"--hours is {point.hours}, must be a number from 0")
-        if options.device_preset != (EVERY,):
-            device.check_time(point.hours * HOUR_S)
+        if options.device_preset == (EVERY,):
+            continue
+        device.check_time(point.hours * HOUR_S)
+        if options.programming == "write-verify":
+            WriteVerify(options.verify_tolerance).check(device)
+        if options.kelvin is not None and device.temperature is None:
+            raise ValueError(f"--kelvin {options.kelvin}: {device.name} is published at one temperature only")
 
 
 def device_of(point: Point, options: CrossbarOptions) -> Device:
@@ -192,6 +210,7 @@ def die(
 ) -> Crossbar:
     """Die number `index` of a point: programmed, aged and with its remedies applied."""
     options = work.options
+    verified = WriteVerify(options.verify_tolerance)
     machine = to_crossbar(
         network,
         device_of(point, options),
@@ -201,8 +220,9 @@ def die(
         tolerance=tolerance,
         die_seed=work.seed * DIES_PER_SEED + index,
         noise_seed=work.seed * DIES_PER_SEED + index,
+        programming=program if options.programming == "published" else verified,
     )
-    machine.age(point.hours * HOUR_S)
+    machine.age(point.hours * HOUR_S, options.kelvin)
     if options.drift_compensation:
         machine.compensate_drift()
     if options.adc_calibration:

@@ -128,9 +128,10 @@ def checked(options: Options) -> Recipe:
 def apply(options: Options, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
-    plain = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates", "shift")
-    plain = (*plain, "weight_noise", "weight_limit")
-    return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **_given(options, plain))
+    schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
+    others = ("shift", "weight_noise", "weight_limit")
+    given = {**_given(options, schedule), **_given(options, others)}
+    return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **given)
 
 
 def check_device(name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.crossbar.device import Array, Device
+from hw.crossbar.device import Array, Device, PulseResponse
 from hw.crossbar.die import Die, stuck_devices, written
 from hw.crossbar.events import ProgrammingEvents
 from hw.crossbar.presets import PRESETS
@@ -31,16 +31,20 @@ class WriteVerify:
         if self.most_pulses < 1:
             raise ValueError(f"most_pulses is {self.most_pulses}, expected at least 1")
 
-    def __call__(self, target_s: Array, device: Device, rng: np.random.Generator) -> Die:
-        """Program a die; raises ValueError for a device whose response to single pulses is not published."""
-        device.check_conductance(target_s)
-        response = device.pulses
-        if response is None:
+    def check(self, device: Device) -> PulseResponse:
+        """The device's response to pulses; ValueError where none is published."""
+        if device.pulses is None:
             known = ", ".join(name for name, known in PRESETS.items() if known.pulses is not None)
             raise ValueError(
                 f"{device.name} cannot be written pulse by pulse: no response to single pulses is published; "
                 f"presets that have one: {known}"
             )
+        return device.pulses
+
+    def __call__(self, target_s: Array, device: Device, rng: np.random.Generator) -> Die:
+        """Program a die."""
+        device.check_conductance(target_s)
+        response = self.check(device)
         allowed_s = self.tolerance * (device.g_max_s - device.g_min_s)
         stuck_s = stuck_devices(target_s.shape, device, rng)
         drawn = response.draw(target_s.shape, rng)

@@ -78,6 +78,16 @@ def test_of_all_presets_those_without_published_retention_get_an_empty_row(monke
     assert "| pcm-joshi-2020 | 1 | 1 | 8 | 256 | - |" in (tmp_path / "run" / "report.md").read_text()
 
 
+def test_written_pulse_by_pulse_a_row_tells_the_pulses(monkeypatch, capsys, tmp_path):
+    options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
+    row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
+    for die in row["dies"]:
+        written = die["programming"]
+        assert written["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
+        assert written["pulses"] > written["devices"]
+        assert written["pulses"] <= written["verify_reads"] <= written["pulses"] + written["devices"]
+
+
 def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, capsys, tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('base = "pcm-nandakumar-2019"\nname = "mine"\nsource = "my lab, 2026"\nread_v = 0.1\n')
@@ -110,6 +120,9 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, 
         (["--stuck-off", "1.5"], ["stuck_off is 1.5"]),
         (["--encoding", "ternary"], ["'ternary'", "pair, offset"]),
         (["--wires", "gold"], ["'gold'", "none", "aihwkit"]),
+        (["--programming", "write-verify"], ["pcm-nandakumar-2019", "pulse by pulse", "li-ecram-2018"]),
+        (["--device-preset", "all", "--kelvin", "350"], ["--device-preset all", "--kelvin"]),
+        (["--kelvin", "350"], ["--kelvin 350", "one temperature"]),
         (["--slice-bits", "9"], ["slice_bits is 9"]),
         (["--model", "digits-noise-aware", "--noise-aware", "True"], ["digits-noise-aware-noise-aware"]),
     ],

@@ -359,7 +359,7 @@ def test_clipped_conversions_are_those_outside_the_range(pooling):
     network = pooled_network(pooling) if pooling == "average" else dense_network()
     images = random_images(network.input_shape, 5, 1)
     design = Design(rows=10, columns=6, input_bits=None, adc_bits=6)
-    machine = to_crossbar(network, IDEAL, design, steps=12, tolerance=0.03)
+    machine = to_crossbar(network, IDEAL, design, steps=12, tolerance=0.01)
     ranges = [(0.465, 0.405), (0.3, 0.05 if pooling == "average" else 0.15), (0.315, 0.255)]
     for link, (up, down) in zip(machine.links, ranges, strict=True):
         for tile in link.matrix.tiles:
