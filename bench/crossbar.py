@@ -13,19 +13,20 @@ from bench.robustness import Images
 from hw.cost.cost import Cost
 from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
-from hw.crossbar.design import Design, Neurons
-from hw.crossbar.device import Device
-from hw.crossbar.device_file import load_device
-from hw.crossbar.die import program
+from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.device_file import load_device
+from hw.crossbar.devices.die import program
+from hw.crossbar.devices.presets import PRESETS, preset
+from hw.crossbar.devices.write_verify import WriteVerify
 from hw.crossbar.machine import Crossbar
-from hw.crossbar.presets import PRESETS, preset
-from hw.crossbar.wires import Terminals, preset_wires
-from hw.crossbar.write_verify import WriteVerify
+from hw.crossbar.tiles.design import Design, Neurons
+from hw.crossbar.tiles.wires import Terminals, preset_wires
 from hw.ledger import Ledger
 from mapping.machines import to_crossbar
 from models.network import EPNetwork
 
 EVERY = "all"
+DEFAULT_DEVICE = "pcm-nandakumar-2019"
 HOUR_S = 3600.0
 CALIBRATION_IMAGES = 64
 DIES_PER_SEED = 1000
@@ -36,7 +37,7 @@ DIES_PER_SEED = 1000
 class CrossbarOptions:
     """Crossbar runs: devices, tiles, remedies. Lists are swept, every value with every other."""
 
-    device_preset: tuple[str, ...] = ("pcm-nandakumar-2019",)
+    device_preset: tuple[str, ...] = (DEFAULT_DEVICE,)
     """Devices: presets (see --list), TOML or JSON files of your own, or all. Of all, those without published data at an
     age that is asked for get an empty row there."""
     noise_scale: tuple[float, ...] = (1.0,)
@@ -129,9 +130,9 @@ def points(options: CrossbarOptions) -> tuple[Point, ...]:
 
 
 def reference_point(options: CrossbarOptions) -> Point:
-    """The point that is disturbed and drawn against the steps: with noise as published, or else the first."""
-    grid = points(options)
-    return next((point for point in grid if point.noise_scale == 1.0), grid[0])
+    """The point that is disturbed and drawn against the steps: noise as published and the default device, if they are
+    among those asked for, and the first of everything else."""
+    return min(points(options), key=lambda point: (point.noise_scale != 1.0, point.device != DEFAULT_DEVICE))
 
 
 def check_options(options: CrossbarOptions) -> None:

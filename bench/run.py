@@ -30,8 +30,8 @@ from bench.report import main_rows, screen_table, sweep_table, write_report, wri
 from bench.robustness import DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
 from bench.sweeps import draw_sweeps
-from hw.crossbar.presets import PRESETS
-from hw.crossbar.wires import WIRES
+from hw.crossbar.devices.presets import PRESETS
+from hw.crossbar.tiles.wires import WIRES
 from mapping.quantize import quantize
 from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names

@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.aihwkit_read import aihwkit_seconds
-from hw.crossbar.design import Design
-from hw.crossbar.presets import preset
-from hw.crossbar.tile import Tile
-from hw.crossbar.wires import preset_wires
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.tiles.wires import preset_wires
 from hw.lava.machine import ROOT
 from hw.lava.messages import Job
 from hw.machine import Machine

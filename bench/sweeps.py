@@ -12,7 +12,6 @@ from bench.figures import COLOURS, new_figure, save_figure
 from bench.rows import Row
 
 LABELS = {
-    "device": "device",
     "noise_scale": "noise, times the published one",
     "hours": "hours after programming",
     "adc_bits": "bits of the converters",
@@ -41,7 +40,7 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
         figure = new_figure(6.4 if axis != "device" else 8.0, 4.2)
         axes = figure.subplots()
         for index, value in enumerate(values[other] if other else [None]):
-            line = [
+            along = [
                 row
                 for row in found
                 if row["accuracy"] is not None
@@ -49,11 +48,17 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
                     row["point"][name] == (value if name == other else reference[name]) for name in AXES if name != axis
                 )
             ]
-            if line:
+            if along:
                 label = None if other is None else LEGENDS[other].format(_text(value))
-                _draw(axes, axis, values[axis], line, label, COLOURS[index % len(COLOURS)], index)
-        axes.axhline(100 * float_accuracy, color="#888888", linewidth=1, linestyle=":", label="float")
-        axes.set(xlabel=LABELS[axis], ylabel="accuracy, %", title="Accuracy over dies, with 95 % intervals")
+                _draw(axes, axis, values[axis], along, label, COLOURS[index % len(COLOURS)], index)
+        if axis == "device":
+            line = axes.axvline(100 * float_accuracy)
+            axes.set(xlabel="accuracy, %")
+        else:
+            line = axes.axhline(100 * float_accuracy)
+            axes.set(xlabel=LABELS[axis], ylabel="accuracy, %")
+        line.set(color="#888888", linewidth=1, linestyle=":", label="float")
+        axes.set(title="Accuracy over dies, with 95 % intervals")
         axes.legend(frameon=False, fontsize=8)
         name = f"sweep-{axis}.png"
         save_figure(figure, folder / name)
@@ -71,7 +76,7 @@ def _draw(
         places = [values.index(row["point"][axis]) + 0.15 * index for row in line]
         axes.errorbar(accuracy, places, xerr=(low, high), fmt="o", color=colour, capsize=3, label=label)
         axes.set_yticks(range(len(values)), values)
-        axes.invert_yaxis() if index == 0 else None
+        axes.set_ylim(len(values), -1)
         return
     places = [IDEAL_BITS if row["point"][axis] is None else row["point"][axis] for row in line]
     axes.errorbar(places, accuracy, yerr=(low, high), fmt="o-", color=colour, capsize=3, label=label)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from hw.crossbar.design import Design
-from hw.crossbar.device import Device
-from hw.crossbar.die import Die, program
+from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.die import Die, program
 from hw.crossbar.machine import Crossbar
+from hw.crossbar.tiles.design import Design
 from hw.digital.machine import Digital
 from hw.lava.machine import Lava
 from mapping.circuit import circuit_of

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.crossbar.design import Design
-from hw.crossbar.device import Array, Device
+from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.events import DIRECTIONS, TileEvents
 from hw.crossbar.link import CrossbarLink
+from hw.crossbar.tiles.design import Design
 
 IDEAL_BITS = 32
 """Bits of a number that an ideal converter takes or gives: a float of the simulation."""

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hw.circuit import Wire
-from hw.crossbar.design import Design
-from hw.crossbar.device import Array, Device
-from hw.crossbar.die import Die, program
-from hw.crossbar.layout import ConvLayout, DenseLayout
-from hw.crossbar.matrix import Read, TiledMatrix
+from hw.crossbar.devices.device import Array, Device
+from hw.crossbar.devices.die import Die, program
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.layout import ConvLayout, DenseLayout
+from hw.crossbar.tiles.matrix import Read, TiledMatrix
 
 LARGEST_PLACING = 2**15
 """Entries of the matrix that adds up overlapping windows; beyond, adding them window by window is faster."""

@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FloatNeuron
-from hw.crossbar.converters import RangeMeter, RoundingAdc
 from hw.crossbar.counting import count_products, tile_events
-from hw.crossbar.design import Design
-from hw.crossbar.device import Array, Device
-from hw.crossbar.die import Die, program
+from hw.crossbar.devices.device import Array, Device
+from hw.crossbar.devices.die import Die, program
 from hw.crossbar.events import ProgrammingEvents, TileEvents
 from hw.crossbar.link import CrossbarLink
+from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
+from hw.crossbar.tiles.design import Design
 from hw.digital.machine import Digital
 from hw.machine import Settled, concatenate
 
@@ -152,7 +152,7 @@ class Crossbar:
         return {name: link.matrix.mismatch() for name, link in both}
 
     def kappa(self) -> dict[str, float]:
-        """Largest load of the wires of any tile of every link; see `hw.crossbar.wires`."""
+        """Largest load of the wires of any tile of every link; see `hw.crossbar.tiles.wires`."""
         return {
             name: max(tile.kappa() for tile in link.matrix.tiles)
             for name, link in zip(self.names, self.links, strict=True)

@@ -13,7 +13,7 @@ from bench import run as bench_run
 from bench.crossbar import CrossbarOptions, Point, check_options, points, reference_point
 from bench.evaluate import share_correct
 from bench.robustness import DISTURBANCES, accuracy_interval
-from hw.crossbar.presets import PRESETS
+from hw.crossbar.devices.presets import PRESETS
 
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
 TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")

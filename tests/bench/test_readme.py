@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import columns
+from bench.report import columns, device_lines, markdown
 from bench.rows import read_rows
 from bench.run import main
+from hw.crossbar.devices.presets import PRESETS
 from models.zoo import load_model
 
 ROOT = Path(main.__code__.co_filename).parents[1]
@@ -23,6 +24,24 @@ def test_table_in_the_readme_is_that_of_the_results_file():
     assert "| per image | " + " | ".join(named[0][1]) + " |" in readme
     for name, cells in named[1:]:
         assert "| " + " | ".join([name, *cells]) + " |" in readme
+
+
+def test_devices_in_the_readme_are_those_of_the_results_file():
+    heading, *lines = device_lines(read_rows(RESULTS.with_name("digits-crossbar") / "rows.jsonl"))
+    readme = (ROOT / "README.md").read_text()
+    assert [line[0] for line in lines] == list(PRESETS)
+    for line in markdown(heading, lines):
+        assert line in readme
+
+
+def test_the_default_die_is_within_a_point_of_float_after_an_hour():
+    reference, *rows = read_rows(RESULTS.with_name("digits-crossbar") / "rows.jsonl")
+    default = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
+    (row,) = (row for row in rows if row["point"] == default)
+    assert len(row["accuracy_by_die"]) == 5
+    assert row["accuracy"] >= reference["accuracy"] - 0.01
+    sweep = read_rows(RESULTS.with_name("digits-crossbar-noise") / "rows.jsonl")
+    assert len(sweep) == 1 + 5 * 3
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hw.crossbar.curves import Constant, Polynomial
-from hw.crossbar.design import Design
-from hw.crossbar.device import Device
-from hw.crossbar.presets import preset
-from hw.crossbar.retention import PowerLawDrift
+from hw.crossbar.devices.curves import Constant, Polynomial
+from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.retention import PowerLawDrift
+from hw.crossbar.tiles.design import Design
 
 IDEAL = preset("ideal")
 EXACT = Design(input_bits=None, adc_bits=None)

@@ -15,8 +15,8 @@ from naive import NaiveLink
 from naive_reads import heat, vectors_down, windows
 
 from hw.circuit import Wire
-from hw.crossbar.design import Design
 from hw.crossbar.link import CrossbarLink
+from hw.crossbar.tiles.design import Design
 
 LEAKY = replace(IDEAL, g_min_s=1e-6)
 """Perfect, but no device can be switched off."""

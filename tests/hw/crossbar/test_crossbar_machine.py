@@ -15,10 +15,10 @@ from naive_reads import heat, places, vectors_down, windows
 from random_nets import mixed_network, networks, program_of, random_images
 from scipy.stats import norm
 
-from hw.crossbar.curves import Constant
-from hw.crossbar.design import Design
-from hw.crossbar.presets import preset
-from hw.crossbar.wires import Wires, effective_down, effective_up, kappa
+from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
 from mapping.machines import to_crossbar, to_digital
 from mapping.program import STATE_BITS
 from models.links import ConvLink, DenseLink

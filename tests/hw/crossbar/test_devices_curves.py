@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.crossbar.curves import (
+from hw.crossbar.devices.curves import (
     ClampedLog,
     ClampedPower,
     Constant,
@@ -21,7 +21,7 @@ from hw.crossbar.curves import (
     Saturating,
     SquareRoot,
 )
-from hw.crossbar.device import Curve
+from hw.crossbar.devices.device import Curve
 
 CURVES: list[Curve] = [
     Constant(2e-7),

@@ -10,13 +10,13 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from hw.crossbar import device_file
-from hw.crossbar.curves import ClampedLog, Constant, PerConductance, Piecewise, Points, Polynomial
-from hw.crossbar.device import Flicker, Nonlinearity, Telegraph, Temperature
-from hw.crossbar.device_file import KINDS, load_device
-from hw.crossbar.presets import preset
-from hw.crossbar.pulses import ExpStep, LinearStep
-from hw.crossbar.retention import Broadening, LogRelaxation, PowerLawDrift
+from hw.crossbar.devices import device_file
+from hw.crossbar.devices.curves import ClampedLog, Constant, PerConductance, Piecewise, Points, Polynomial
+from hw.crossbar.devices.device import Flicker, Nonlinearity, Telegraph, Temperature
+from hw.crossbar.devices.device_file import KINDS, load_device
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.pulses import ExpStep, LinearStep
+from hw.crossbar.devices.retention import Broadening, LogRelaxation, PowerLawDrift
 
 PLAIN = """
 name = "mine"
@@ -226,7 +226,7 @@ def test_files_that_are_no_device_files(tmp_path: Path) -> None:
 
 def test_every_kind_can_be_named() -> None:
     """No law is left out of the registry."""
-    from hw.crossbar import curves, pulses, retention
+    from hw.crossbar.devices import curves, pulses, retention
 
     named = {kind for choices in KINDS.values() for kind in choices.values()}
     for module in (curves, pulses, retention):

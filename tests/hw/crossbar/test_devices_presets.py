@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from hw.crossbar.presets import PRESETS, preset
+from hw.crossbar.devices.presets import PRESETS, preset
 
 
 def test_an_unknown_name_lists_the_choices() -> None:

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from hw.crossbar.presets import PRESETS, preset
-from hw.crossbar.retention import Broadening, PowerLawDrift
+from hw.crossbar.devices.presets import PRESETS, preset
+from hw.crossbar.devices.retention import Broadening, PowerLawDrift
 
 SAMPLES = 1_000_000
 SECOND, HOUR, DAY, MONTH = 1.0, 3600.0, 86400.0, 30 * 86400.0

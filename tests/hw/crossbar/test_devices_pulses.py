@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.crossbar.device import Array
-from hw.crossbar.presets import preset
-from hw.crossbar.pulses import ExpStep, LinearStep, PulsedDevice
+from hw.crossbar.devices.device import Array
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.pulses import ExpStep, LinearStep, PulsedDevice
 
 SAMPLES = 400_000
 UP, DOWN = np.array([True]), np.array([False])

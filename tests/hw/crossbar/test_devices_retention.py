@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hw.crossbar.curves import Constant, Polynomial
-from hw.crossbar.device import Array, Retention
-from hw.crossbar.presets import PRESETS, preset
-from hw.crossbar.retention import Broadening, LogRelaxation, PowerLawDrift
+from hw.crossbar.devices.curves import Constant, Polynomial
+from hw.crossbar.devices.device import Array, Retention
+from hw.crossbar.devices.presets import PRESETS, preset
+from hw.crossbar.devices.retention import Broadening, LogRelaxation, PowerLawDrift
 
 DAY = 86400.0
 KEEPING = [name for name, device in PRESETS.items() if device.retention is not None]

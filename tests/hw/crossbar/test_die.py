@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from crossbar_examples import IDEAL, uniform_drift
 
-from hw.crossbar.curves import Constant
-from hw.crossbar.device import Telegraph, Temperature
-from hw.crossbar.die import program
-from hw.crossbar.presets import preset
+from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.device import Telegraph, Temperature
+from hw.crossbar.devices.die import program
+from hw.crossbar.devices.presets import preset
 
 PCM = preset("pcm-nandakumar-2019")
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import root
 
-from hw.crossbar.curves import Constant
-from hw.crossbar.device import Nonlinearity
-from hw.crossbar.nonlinear import operating_point, solve
-from hw.crossbar.presets import RERAM_MILO_2021
-from hw.crossbar.wires import Wires, effective_down, effective_up
+from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.device import Nonlinearity
+from hw.crossbar.devices.presets import RERAM_MILO_2021
+from hw.crossbar.tiles.nonlinear import operating_point, solve
+from hw.crossbar.tiles.wires import Wires, effective_down, effective_up
 
 Array = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstest
 
-from hw.crossbar.design import Design
-from hw.crossbar.matrix import TiledMatrix
-from hw.crossbar.presets import preset
-from hw.crossbar.tile import Tile
-from hw.crossbar.wires import Wires
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.matrix import TiledMatrix
+from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.tiles.wires import Wires
 
 PCM = preset("pcm-nandakumar-2019")
 
@@ -206,6 +206,12 @@ def test_nonlinear_cells_follow_their_curve_and_the_nodal_solution(encoding):
     currents = (g * volts + second * volts**2 + third * volts**3).sum(axis=1)
     signed = currents[:, ::2] - currents[:, 1::2] if encoding == "pair" else currents[:, :-1] - currents[:, -1:]
     np.testing.assert_allclose((tile @ x).numpy(), signed.T * tile.scale / 0.4, atol=1e-12)
+    # the even part of a cell's current turns over when it is driven from its column: the directions differ
+    one = torch.eye(10, dtype=torch.float64)
+    matrices = (tile @ one).numpy(), (tile.T @ one[:6, :6]).numpy().T
+    expected = np.linalg.norm(matrices[1] - matrices[0]) / np.linalg.norm(matrices[0])
+    assert tile.mismatch() == pytest.approx(expected, rel=1e-9)
+    assert expected > 0.01
     # both directions, against cells solved one by one
     np.testing.assert_allclose((tile @ x).numpy(), tile.solve(x).numpy(), atol=1e-9)
     np.testing.assert_allclose((tile.T @ x[:6]).numpy(), tile.T.solve(x[:6]).numpy(), atol=1e-9)

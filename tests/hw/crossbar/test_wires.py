@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kirchhoff import effective, solve
 from numpy.typing import NDArray
 
-from hw.crossbar.wires import (
+from hw.crossbar.tiles.wires import (
     CLOSED_FORM_KAPPA,
     WIRES,
     Wires,

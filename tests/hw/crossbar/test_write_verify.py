@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from crossbar_examples import EXACT, IDEAL
 
-from hw.crossbar.presets import preset
-from hw.crossbar.pulses import LinearStep
-from hw.crossbar.tile import Tile
-from hw.crossbar.write_verify import WriteVerify
+from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.devices.write_verify import WriteVerify
+from hw.crossbar.tiles.tile import Tile
 
 STEP = LinearStep(g_min_s=0.0, g_max_s=25e-6, zero_s=12.5e-6, step_s=1e-7, voltage_v=2.0, width_s=1e-7)
 
@@ -38,7 +38,7 @@ def test_noisy_steps_end_within_the_tolerance():
 
 def test_reads_of_the_verify_are_noisy():
     """With a read noise above the tolerance devices are accepted by luck: the error is that of the reads."""
-    from hw.crossbar.curves import Constant
+    from hw.crossbar.devices.curves import Constant
 
     device = replace(IDEAL, pulses=STEP, fresh=Constant(5e-7))
     die = WriteVerify(tolerance=0.004)(np.full(3000, 1e-5), device, np.random.default_rng(0))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from hw.crossbar.converters import ADC_BITS, DAC_BITS, check_bits
-from hw.crossbar.encoding import ENCODINGS, Encoding
-from hw.crossbar.wires import Wires
+from hw.crossbar.tiles.converters import ADC_BITS, DAC_BITS, check_bits
+from hw.crossbar.tiles.encoding import ENCODINGS, Encoding
+from hw.crossbar.tiles.wires import Wires
 
 Neurons = Literal["digital", "analog"]
 

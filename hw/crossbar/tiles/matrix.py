@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.crossbar.converters import drive
-from hw.crossbar.design import Design
-from hw.crossbar.device import Array, Device
-from hw.crossbar.die import Die, program
-from hw.crossbar.layout import DenseLayout, Layout
-from hw.crossbar.tile import Tile
-from hw.crossbar.wires import asymmetry
+from hw.crossbar.devices.device import Array, Device
+from hw.crossbar.devices.die import Die, program
+from hw.crossbar.tiles.converters import drive
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.layout import DenseLayout, Layout
+from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.tiles.wires import asymmetry
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,14 @@ class TiledMatrix:
         return once / now if now else 1.0  # nothing conducts, nothing can be scaled
 
     def effective(self) -> tuple[Array, Array]:
-        """What up and down compute during this settle without noise and rounding, both as (outputs, inputs)."""
+        """What up and down compute during this settle without noise and rounding, both as (outputs, inputs).
+
+        Cells that are not linear count with what they conduct at full voltage.
+        """
         up, down = np.zeros(self.shape), np.zeros(self.shape)
         for placed in self.placed:
-            up[placed.outputs, placed.inputs] += placed.significance * placed.tile.up.weight.double().numpy()
-            down[placed.outputs, placed.inputs] += placed.significance * placed.tile.down.weight.double().numpy().T
+            up[placed.outputs, placed.inputs] += placed.significance * placed.tile.up.at_full_voltage()
+            down[placed.outputs, placed.inputs] += placed.significance * placed.tile.down.at_full_voltage().T
         return up, down
 
     def mismatch(self) -> float:

@@ -19,7 +19,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.crossbar.device import Array
+from hw.crossbar.devices.device import Array
 
 Pulsed = TypeVar("Pulsed", bound="PulsedDevice")
 

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.crossbar.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
-from hw.crossbar.design import Design
-from hw.crossbar.device import Array, Device
-from hw.crossbar.die import Die, program
-from hw.crossbar.nonlinear import solve
-from hw.crossbar.wires import asymmetry, effective_down, effective_up, kappa
+from hw.crossbar.devices.device import Array, Device
+from hw.crossbar.devices.die import Die, program
+from hw.crossbar.tiles.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.nonlinear import solve
+from hw.crossbar.tiles.wires import asymmetry, effective_down, effective_up, kappa
 
 Product = Callable[[Tensor, Tensor], Tensor]
 """Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...)."""
@@ -50,6 +50,10 @@ class Direction:
     """(outputs,)."""
     conductance_s: Tensor
     """(inputs,) conductance that the voltage of an input sees."""
+
+    def at_full_voltage(self) -> Array:
+        """(outputs, inputs) response to one input at 1, without noise."""
+        return np.asarray(sum(self.powers, self.weight).double().numpy())
 
     def read(self, product: Product, x: Tensor, squared: Tensor, generator: torch.Generator) -> Tensor:
         """What reaches the converters, (B, outputs, ...); `squared` is x**2."""
@@ -183,10 +187,10 @@ class Tile:
 
     def mismatch(self) -> float:
         """||W_down^T - W_up|| / ||W_up|| of what the two directions compute (Frobenius)."""
-        return asymmetry(self.up.weight.double().numpy(), self.down.weight.double().numpy().T)
+        return asymmetry(self.up.at_full_voltage(), self.down.at_full_voltage().T)
 
     def kappa(self) -> float:
-        """Load of the wires; see `hw.crossbar.wires.kappa`."""
+        """Load of the wires; see `hw.crossbar.tiles.wires.kappa`."""
         return kappa(self.die.conductance_s(), self.design.wires)
 
     @property

@@ -1,7 +1,7 @@
 """The operating point of a tile whose cells are not linear: I = G V + c2 V**2 + c3 V**3 behind resistive wires.
 
-The array is that of `hw.crossbar.wires`. Its linear part is factored once; what the cells carry beyond G V is put in as
-current sources and found by a fixed point
+The array is that of `hw.crossbar.tiles.wires`. Its linear part is factored once; what the cells carry beyond G V is
+put in as current sources and found by a fixed point
 
     cell voltages  x <- linear network(inputs, sources f),    f <- c2 x**2 + c3 x**3
 
@@ -17,8 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from hw.crossbar.device import Array, Nonlinearity
-from hw.crossbar.wires import Wires, checked, shared_segments
+from hw.crossbar.devices.device import Array, Nonlinearity
+from hw.crossbar.tiles.wires import Wires, checked, shared_segments
 
 Direction = Literal["up", "down"]
 

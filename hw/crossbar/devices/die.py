@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.crossbar.device import Array, Device
+from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.events import ProgrammingEvents
 
 BOLTZMANN_EV_PER_K = 8.617333262e-5

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from hw.crossbar.device import Array, Curve
+from hw.crossbar.devices.device import Array, Curve
 
 _TINY = float(np.finfo(np.float64).tiny)
 

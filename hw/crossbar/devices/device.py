@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 class Curve(Protocol):
-    """A published law as a function of conductance; see `hw.crossbar.curves`."""
+    """A published law as a function of conductance; see `hw.crossbar.devices.curves`."""
 
     def __call__(self, g_s: Array) -> Array:
         """Value at conductances in siemens, of any shape."""
@@ -28,7 +28,7 @@ class Curve(Protocol):
 
 
 class Retention(Protocol):
-    """What becomes of a programmed conductance with time; see `hw.crossbar.retention`."""
+    """What becomes of a programmed conductance with time; see `hw.crossbar.devices.retention`."""
 
     @property
     def longest_s(self) -> float:
@@ -102,7 +102,7 @@ class Temperature:
 
 
 class PulseResponse(Protocol):
-    """How one write pulse moves a device; see `hw.crossbar.pulses`."""
+    """How one write pulse moves a device; see `hw.crossbar.devices.pulses`."""
 
     @property
     def voltage_v(self) -> float | None:

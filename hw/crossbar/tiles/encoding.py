@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hw.crossbar.device import Array, Device
+from hw.crossbar.devices.device import Array, Device
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-from hw.crossbar.curves import (
+from hw.crossbar.devices.curves import (
     ClampedLog,
     ClampedPower,
     Constant,
@@ -20,9 +20,9 @@ from hw.crossbar.curves import (
     Saturating,
     SquareRoot,
 )
-from hw.crossbar.device import Device, Flicker, Nonlinearity
-from hw.crossbar.pulses import LinearStep
-from hw.crossbar.retention import Broadening, LogRelaxation, PowerLawDrift
+from hw.crossbar.devices.device import Device, Flicker, Nonlinearity
+from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.devices.retention import Broadening, LogRelaxation, PowerLawDrift
 
 _US = 1e-6
 """One microsiemens."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hw.crossbar.device import Array, Curve, Scaled
+from hw.crossbar.devices.device import Array, Curve, Scaled
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from hw.crossbar import curves, pulses, retention
-from hw.crossbar.device import (
+from hw.crossbar.devices import curves, pulses, retention
+from hw.crossbar.devices.device import (
     Curve,
     Device,
     Flicker,
@@ -49,7 +49,7 @@ from hw.crossbar.device import (
     Telegraph,
     Temperature,
 )
-from hw.crossbar.presets import preset
+from hw.crossbar.devices.presets import preset
 
 KINDS: dict[type, dict[str, type]] = {
     Curve: {

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.crossbar.device import Array, Device, PulseResponse
-from hw.crossbar.die import Die, stuck_devices, written
+from hw.crossbar.devices.device import Array, Device, PulseResponse
+from hw.crossbar.devices.die import Die, stuck_devices, written
+from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.events import ProgrammingEvents
-from hw.crossbar.presets import PRESETS
 
 
 @dataclass(frozen=True)

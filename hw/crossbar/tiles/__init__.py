@@ -1,0 +1,1 @@
+"""What reads them: encodings, converters, wires, and tiles that multiply up and down."""
