@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.crossbar.events import TileEvents
+from hw.tile_events import TileEvents
 
 Coding = Literal["dense", "zero_skip", "delta"]
 """What is put on the wire: every state, every state that is not zero, or every state that changed."""

@@ -22,12 +22,12 @@ from hw.circuit import Circuit, FloatNeuron
 from hw.crossbar.counting import count_products, tile_events
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
-from hw.crossbar.events import ProgrammingEvents, TileEvents
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
 from hw.crossbar.tiles.design import Design
 from hw.digital.machine import Digital
 from hw.machine import Settled, concatenate
+from hw.tile_events import ProgrammingEvents, TileEvents
 
 
 class Crossbar:
