@@ -28,7 +28,7 @@ from models.network import EPNetwork
 EVERY = "all"
 DEFAULT_DEVICE = "pcm-nandakumar-2019"
 HOUR_S = 3600.0
-CALIBRATION_IMAGES = 64
+DIE_CALIBRATION_IMAGES = 64
 DIES_PER_SEED = 1000
 """Runs with other seeds meet other dies."""
 
@@ -211,7 +211,6 @@ def die(
 ) -> Crossbar:
     """Die number `index` of a point: programmed, aged and with its remedies applied."""
     options = work.options
-    verified = WriteVerify(options.verify_tolerance)
     machine = to_crossbar(
         network,
         device_of(point, options),
@@ -221,7 +220,7 @@ def die(
         tolerance=tolerance,
         die_seed=work.seed * DIES_PER_SEED + index,
         noise_seed=work.seed * DIES_PER_SEED + index,
-        programming=program if options.programming == "published" else verified,
+        programming=program if options.programming == "published" else WriteVerify(options.verify_tolerance),
     )
     machine.age(point.hours * HOUR_S, options.kelvin)
     if options.drift_compensation:

@@ -21,8 +21,7 @@ from rich.progress import Progress
 
 from bench.backends import BACKENDS, Job, Workload, jobs
 from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
-from bench.crossbar import CALIBRATION_IMAGES as DIE_CALIBRATION_IMAGES
-from bench.crossbar import EVERY, CrossbarWork, Point, points, published, reference_point
+from bench.crossbar import DIE_CALIBRATION_IMAGES, EVERY, CrossbarWork, Point, points, published, reference_point
 from bench.environment import environment
 from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling

@@ -55,6 +55,11 @@ class Machine(Protocol):
     ) -> None: ...
 
 
+def split(images: NDArray[Any], size: int) -> list[NDArray[Any]]:
+    """Batches of at most `size`, whose answers `concatenate` puts together."""
+    return [images[first : first + size] for first in range(0, len(images), size)]
+
+
 def concatenate(batches: list[Settled]) -> Settled:
     """The answers to several batches as the answer to one."""
 

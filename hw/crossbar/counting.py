@@ -17,55 +17,28 @@ IDEAL_BITS = 32
 """Bits of a number that an ideal converter takes or gives: a float of the simulation."""
 
 
-@dataclass(frozen=True)
-class Products:
-    """What one link did in a settle, up and down, summed over its images: (2,) each."""
-
-    ran: Array
-    array_j: Array
-    clipped: Array
-
-
-def count_products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last: bool) -> Products:
-    """Add up a link's log over the images that were still running, which rest after `steps` (B,).
-
-    `once`: the link is read once per image, whatever the steps; `last`: of its products only the last was wanted.
-    """
-    ran, array_j, clipped = np.zeros(2), np.zeros(2), np.zeros(2)
-    for side, direction in enumerate(DIRECTIONS):
-        reads = [read for name, read in link.log if name == direction]
-        for step, read in enumerate(reads[-1:] if last else reads):
-            running = np.ones(len(steps), bool) if once else step < steps
-            ran[side] += running.sum()
-            array_j[side] += read.array_j.double().numpy()[running].sum()
-            clipped[side] += read.clipped.numpy()[running].sum()
-    return Products(ran, array_j, clipped)
-
-
 def tile_events(
     names: tuple[str, ...],
     links: Sequence[CrossbarLink],
     design: Design,
     device: Device,
-    done: Sequence[Products],
     steps: NDArray[np.int64],
     chain: int,
-    converted: tuple[int, int] | None,
 ) -> TileEvents:
-    """The events of a settle.
+    """The events of a settle whose images came to rest after `steps` (B,); link number `chain`, if any, is the readout.
 
-    Args:
-        done: of every link.
-        chain: links inside the dynamics; one more is the readout.
-        converted: with analog neurons and no readout, the link below the output and the states converted at the end.
+    Images at rest are no longer read and not counted.
     """
-    kinds = [_conversions(index, design, chain) for index in range(len(links))]
-    counts = [_per_link(link, products, *kind) for link, products, kind in zip(links, done, kinds, strict=True)]
+    done = [_products(link, steps, once=index in (0, chain), last=index == chain) for index, link in enumerate(links)]
+    counts = [
+        _per_link(link, products, *design.converters(index, chain))
+        for index, (link, products) in enumerate(zip(links, done, strict=True))
+    ]
     adc = np.array([count.adc for count in counts])
-    if converted is not None:
-        adc[converted[0], 0] += converted[1]
+    if design.neurons == "analog" and len(links) == chain:
+        adc[-1, 0] += len(steps) * links[-1].matrix.shape[0]  # no readout: the last states are converted once
     largest = [max(link.matrix.tiles, key=lambda tile: tile.shape[0] * tile.shape[1]).shape for link in links]
-    slots = [link.matrix.input_slices * np.array([link.positions_up, link.positions_down]) for link in links]
+    slots = [link.matrix.design.input_slices * np.array([link.positions_up, link.positions_down]) for link in links]
     each_step = max((int(slot.sum()) for slot in slots[1:chain]), default=0)
     readout = int(slots[chain][0]) if len(links) > chain else 0
     return TileEvents(
@@ -100,17 +73,36 @@ class _Counts:
     bits: Array
 
 
-def _conversions(index: int, design: Design, chain: int) -> tuple[bool, bool]:
-    """Whether link `index` has DACs and ADCs: between analog neurons there are none."""
-    digital = design.neurons == "digital"
-    return digital or index == 0, digital or index == chain
+@dataclass(frozen=True)
+class _Products:
+    """What one link did in a settle, up and down, summed over its images: (2,) each."""
+
+    ran: Array
+    array_j: Array
+    clipped: Array
 
 
-def _per_link(link: CrossbarLink, products: Products, has_dac: bool, has_adc: bool) -> _Counts:
+def _products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last: bool) -> _Products:
+    """Add up a link's log over the images that were still running.
+
+    `once`: the link is read once per image, whatever the steps; `last`: of its products only the last was wanted.
+    """
+    ran, array_j, clipped = np.zeros(2), np.zeros(2), np.zeros(2)
+    for side, direction in enumerate(DIRECTIONS):
+        reads = [read for name, read in link.log if name == direction]
+        for step, read in enumerate(reads[-1:] if last else reads):
+            running = np.ones(len(steps), bool) if once else step < steps
+            ran[side] += running.sum()
+            array_j[side] += read.array_j.double().numpy()[running].sum()
+            clipped[side] += read.clipped.numpy()[running].sum()
+    return _Products(ran, array_j, clipped)
+
+
+def _per_link(link: CrossbarLink, products: _Products, has_dac: bool, has_adc: bool) -> _Counts:
     matrix, wire, design = link.matrix, link.wire, link.matrix.design
     inputs, outputs = (sum(tile.shape[axis] for tile in matrix.tiles) for axis in (1, 0))
     positions = np.array([link.positions_up, link.positions_down], float)
-    vectors = products.ran * positions * matrix.input_slices
+    vectors = products.ran * positions * design.input_slices
     driven, sensed = vectors * (inputs, outputs), vectors * (outputs, inputs)
     wanted = products.ran * positions * matrix.shape  # numbers asked for: outputs up, inputs down
     adds = np.zeros(2)

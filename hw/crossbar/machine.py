@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hw.circuit import Circuit, FloatNeuron
-from hw.crossbar.counting import count_products, tile_events
+from hw.circuit import Circuit, FloatNeuron, check_images
+from hw.crossbar.counting import tile_events
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
 from hw.crossbar.tiles.design import Design
 from hw.digital.machine import Digital
-from hw.machine import Settled, concatenate
-from hw.tile_events import ProgrammingEvents, TileEvents
+from hw.machine import Settled, concatenate, split
+from hw.tile_events import ProgrammingEvents
 
 
 class Crossbar:
@@ -86,8 +86,8 @@ class Crossbar:
 
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
-        parts = [images[first : first + self.batch_size] for first in range(0, max(len(images), 1), self.batch_size)]
-        return concatenate([self._settle_batch(part, trace) for part in parts])
+        check_images(images, self.circuit.input_shape)
+        return concatenate([self._settle_batch(part, trace) for part in split(images, self.batch_size)])
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
         """Read the die `seconds` after programming from now on, at a temperature."""
@@ -175,29 +175,17 @@ class Crossbar:
             adc = RoundingAdc(self.design.adc_bits, 1.0)
             logits = adc.convert(torch.as_tensor(settled.logits))[0].numpy()
             settled = replace(settled, logits=logits)
-        events = self._events(settled.steps)
+        chain = len(self.circuit.wires)
+        events = tile_events(self.names, self.links, self.design, self.device, settled.steps, chain)
         return replace(settled, ledger=replace(settled.ledger, macs=None, bytes_moved=None, tiles=events))
-
-    def _events(self, steps: NDArray[np.int64]) -> TileEvents:
-        """Everything the links logged in one settle; images at rest are no longer read and not counted."""
-        chain, count = len(self.circuit.wires), len(steps)
-        done = [
-            count_products(link, steps, once=index in (0, chain), last=index == chain)
-            for index, link in enumerate(self.links)
-        ]
-        converted = None
-        if self.design.neurons == "analog" and self.circuit.readout is None:
-            converted = chain - 1, count * self.circuit.classes
-        return tile_events(self.names, self.links, self.design, self.device, done, steps, chain, converted)
 
 
 def _around(design: Design, index: int, chain: int) -> Design:
-    """The converters around link `index` of a chain: between analog neurons there are none."""
-    if design.neurons == "digital":
-        return design
+    """The design of link `index` of a chain, with the converters that it has."""
+    has_dac, has_adc = design.converters(index, chain)
     return replace(
         design,
-        input_bits=design.input_bits if index == 0 else None,
-        slice_bits=design.slice_bits if index == 0 else None,
-        adc_bits=design.adc_bits if index == chain else None,
+        input_bits=design.input_bits if has_dac else None,
+        slice_bits=design.slice_bits if has_dac else None,
+        adc_bits=design.adc_bits if has_adc else None,
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hw.circuit import Circuit, FixedNeuron
 from hw.ledger import COLUMNS, Ledger
-from hw.machine import Settled, concatenate
+from hw.machine import Settled, concatenate, split
 
 
 class Operator(Protocol):
@@ -115,7 +115,7 @@ class Digital:
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
         codes = self.circuit.encode(images)
-        batches = [self._settle_batch(part, trace) for part in _split(codes, self.batch_size)]
+        batches = [self._settle_batch(part, trace) for part in split(codes, self.batch_size)]
         return concatenate(batches)
 
     def __enter__(self) -> Digital:
@@ -231,10 +231,6 @@ class Digital:
             macs=inputs * len(last) + per_step * int(running.sum()) + readout_macs,
             bytes_moved=values * word,
         )
-
-
-def _split(codes: NDArray[np.generic], size: int) -> list[NDArray[np.generic]]:
-    return [codes[first : first + size] for first in range(0, len(codes), size)]
 
 
 def _keep(at_rest: Tensor, old: Tensor, new: Tensor) -> Tensor:

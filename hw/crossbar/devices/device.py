@@ -10,7 +10,7 @@ scales, each with random numbers of its own:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -240,14 +240,6 @@ class Device:
             if self.telegraph is None
             else replace(self.telegraph, relative=factor * self.telegraph.relative),
         )
-
-    def describe(self) -> dict[str, object]:
-        """The fields that differ from their defaults, for reports."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) != field.default
-        }
 
 
 @dataclass(frozen=True)

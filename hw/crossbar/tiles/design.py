@@ -70,6 +70,19 @@ class Design:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a share from 0 up to but not 1")
 
     @property
+    def input_slices(self) -> int:
+        """Reads that one product takes, one after the other."""
+        return 1 if self.input_bits is None or self.slice_bits is None else -(-self.input_bits // self.slice_bits)
+
+    def converters(self, index: int, chain: int) -> tuple[bool, bool]:
+        """Whether link `index` of a chain, with the readout as number `chain`, has DACs and ADCs.
+
+        Between analog neurons there are none.
+        """
+        digital = self.neurons == "digital"
+        return digital or index == 0, digital or index == chain
+
+    @property
     def codec(self) -> Encoding:
         """The encoding itself."""
         return ENCODINGS[self.encoding]

@@ -91,12 +91,6 @@ class TiledMatrix:
         """All tiles."""
         return [placed.tile for placed in self.placed]
 
-    @property
-    def input_slices(self) -> int:
-        """Reads that one product takes, one after the other."""
-        bits, slice_bits = self.design.input_bits, self.design.slice_bits
-        return 1 if bits is None or slice_bits is None else -(-bits // slice_bits)
-
     def up(self, x: Tensor) -> tuple[Tensor, Read]:
         """W x for x (B, ...) in [-1, 1], in the layout of this matrix, giving (B, outputs, ...)."""
         total = _Total(self, self.shape[0], x)
@@ -219,6 +213,6 @@ def _input_slices(x: Tensor, design: Design) -> Iterator[tuple[float, Tensor]]:
         return
     top, base = 2**bits - 1, 2**slice_bits
     codes, sign = (driven.abs() * top).round(), driven.sign()
-    for index in range(-(-bits // slice_bits)):
+    for index in range(design.input_slices):
         part = (codes / base**index).floor() % base
         yield base**index * (base - 1) / top, sign * part / (base - 1)

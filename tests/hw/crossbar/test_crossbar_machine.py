@@ -130,7 +130,7 @@ def test_programs_run_bit_for_bit(network, state_bits, design, weight_bits, cell
     assert settled.one == 2**state_bits - 1
     assert (settled.ledger.tiles.clipped == 0).all()
     if slice_bits is not None:
-        assert machine.links[0].matrix.input_slices == -(-state_bits // slice_bits)
+        assert machine.links[0].matrix.design.input_slices == -(-state_bits // slice_bits)
 
 
 @pytest.mark.parametrize("slice_bits", [None, 1])
