@@ -5,7 +5,7 @@ A circuit is plain numpy, so that it can be sent to another process; machines tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -115,6 +115,36 @@ class Circuit:
         if isinstance(self.neuron, FloatNeuron):
             return images.astype(np.float32)
         return np.rint(images * self.neuron.one).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Every number of a circuit that can be learnt, in the units of its wires: one entry per wire, then the readout."""
+
+    weights: tuple[NDArray[np.generic], ...]
+    biases: tuple[NDArray[np.generic], ...]
+
+
+def weights_of(circuit: Circuit) -> Weights:
+    """The numbers a circuit came with."""
+    readout = () if circuit.readout is None else (circuit.readout.weight,)
+    readout_bias = () if circuit.readout is None else (circuit.readout_bias,)
+    return Weights((*(wire.weight for wire in circuit.wires), *readout), (*circuit.biases, *readout_bias))
+
+
+def with_weights(circuit: Circuit, weights: Weights) -> Circuit:
+    """The circuit with other numbers on it, in the number formats it has."""
+    count = len(circuit.wires)
+    wires = [
+        replace(wire, weight=weight.astype(wire.weight.dtype))
+        for wire, weight in zip(circuit.wires, weights.weights[:count], strict=True)
+    ]
+    biases = [new.astype(old.dtype) for new, old in zip(weights.biases[:count], circuit.biases, strict=True)]
+    if circuit.readout is None:
+        return replace(circuit, wires=tuple(wires), biases=tuple(biases))
+    readout = replace(circuit.readout, weight=weights.weights[-1].astype(circuit.readout.weight.dtype))
+    readout_bias = weights.biases[-1].astype(circuit.readout_bias.dtype)
+    return replace(circuit, wires=tuple(wires), biases=tuple(biases), readout=readout, readout_bias=readout_bias)
 
 
 def check_images(images: NDArray[np.floating], shape: Shape) -> None:

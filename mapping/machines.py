@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
-
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.machine import Crossbar
@@ -13,8 +11,8 @@ from hw.crossbar.tiles.design import Design
 from hw.digital.machine import Digital
 from hw.lava.machine import Lava
 from mapping.circuit import circuit_of
-from mapping.program import Program, ProgramLink
-from models.links import Link, with_tensors
+from mapping.operators import float_operator, integer_operator
+from mapping.program import Program
 from models.network import EPNetwork
 
 
@@ -25,17 +23,24 @@ def to_digital(
     batch_size: int = 256,
     tolerance: float | None = None,
     device: str = "cpu",
+    seed: int = 0,
 ) -> Digital:
     """The digital reference: a network in float32, a program in bit-exact integers, on "cpu" or "cuda"."""
     if isinstance(source, EPNetwork):
-        placed = source.map_parameters(lambda tensor: tensor.to(device, torch.float32))
-        links: tuple[Link, ...] = tuple(link.folded() for link in placed.links)
-        readout: Link | None = placed.readout
+        links = [float_operator(link, device) for link in source.links]
+        readout = None if source.readout is None else float_operator(source.readout, device)
     else:
-        links = tuple(_integers(link, device) for link in source.links)
-        readout = None if source.readout is None else _integers(source.readout, device)
+        links = [integer_operator(link, device) for link in source.links]
+        readout = None if source.readout is None else integer_operator(source.readout, device)
     return Digital(
-        circuit_of(source), links, readout, steps=steps, batch_size=batch_size, tolerance=tolerance, device=device
+        circuit_of(source),
+        links,
+        readout,
+        steps=steps,
+        batch_size=batch_size,
+        tolerance=tolerance,
+        device=device,
+        seed=seed,
     )
 
 
@@ -88,8 +93,3 @@ def to_crossbar(
         noise_seed=noise_seed,
         programming=programming,
     )
-
-
-def _integers(link: ProgramLink, device: str) -> Link:
-    operator = link.operator(link.weight).folded()
-    return with_tensors(operator, operator.weight.to(device), operator.bias.to(device))

@@ -54,10 +54,13 @@ class LinkScale:
 
 
 @torch.no_grad()
-def quantize(network: EPNetwork, images: Tensor, *, state_bits: int = 8, steps: int = 40) -> Program:
+def quantize(
+    network: EPNetwork, images: Tensor, *, state_bits: int = 8, steps: int = 40, headroom_bits: int = 0
+) -> Program:
     """The network as int8 weights, `state_bits`-bit states and 24-bit accumulators that cannot overflow.
 
-    images (B, C, H, W) calibrate and should be training images; `steps` settles them. Raises `ProgramError` for a
+    images (B, C, H, W) calibrate and should be training images; `steps` settles them. `headroom_bits` lowers every
+    exponent by so much: a machine that learns may then grow its weights by a factor of 2**headroom_bits. Raises `ProgramError` for a
     network that integers cannot hold: max pooling, weights beyond int8 at every exponent, NaN.
     """
     if state_bits not in STATE_BITS:
@@ -74,6 +77,9 @@ def quantize(network: EPNetwork, images: Tensor, *, state_bits: int = 8, steps: 
         for index, link in enumerate(links, start=1)
     ]
     readout_exponent = 1 if readout is None else _best_exponent("readout", readout, states[-1], None)
+    exponents, readout_exponent = [e - headroom_bits for e in exponents], max(readout_exponent - headroom_bits, 1)
+    if min(exponents) < 1 or headroom_bits < 0:
+        raise ProgramError(f"headroom_bits is {headroom_bits}: the exponents {exponents} must stay at least 1")
     while True:
         points = layer_exponents(exponents)
         fixed = [

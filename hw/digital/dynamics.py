@@ -1,0 +1,157 @@
+"""The synchronous dynamics on a clocked processor, and what they cost it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hw.circuit import Circuit, FixedNeuron
+from hw.digital.arithmetic import Arithmetic, FloatArithmetic, IntegerArithmetic
+from hw.ledger import COLUMNS, Ledger
+
+
+class Operator(Protocol):
+    """The linear part of a link in torch: what a wire sends up, and its exact transpose."""
+
+    def up(self, below: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Sums for the layer above, and the switch that `down` needs where the link takes a maximum."""
+        ...
+
+    def down(self, above: Tensor, switch: Tensor | None = None) -> Tensor:
+        """Sums for the layer below."""
+        ...
+
+
+class Plastic(Operator, Protocol):
+    """A link that can learn."""
+
+    def correlate(self, below: Tensor, above: Tensor) -> Tensor:
+        """dPhi/dW by the wire's weight, summed over the batch: correlation of the states the weight joins."""
+        ...
+
+    def load(self, weight: Tensor) -> None:
+        """Take these weights, in the shape of the wire's, from now on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Pull of the cost on the last layer: beta (of either sign) and target (B, K), one-hot."""
+
+    beta: float
+    target: Tensor
+
+
+class Dynamics:
+    """A circuit with `operators` (one per wire) and `readout` on a torch device."""
+
+    def __init__(
+        self, circuit: Circuit, operators: Sequence[Operator], readout: Operator | None, device: torch.device
+    ) -> None:
+        self.circuit, self.operators, self.readout, self.device = circuit, tuple(operators), readout, device
+        neuron = circuit.neuron
+        self.arithmetic: Arithmetic = (
+            IntegerArithmetic(neuron, circuit.logit_scale) if isinstance(neuron, FixedNeuron) else FloatArithmetic()
+        )
+        dtype = self.arithmetic.dtype
+        self.biases = [torch.as_tensor(bias).to(device, dtype) for bias in circuit.biases]
+        self.readout_bias = torch.as_tensor(circuit.readout_bias).to(device, dtype)
+        self.fan = [torch.as_tensor(table.sum(axis=0)).to(device) for table in circuit.traffic]
+        self.traffic = [torch.as_tensor(table).to(device, torch.float64) for table in circuit.traffic]
+        self.macs = self._macs()
+
+    def load_bias(self, index: int, bias: Tensor) -> None:
+        """Take this bias of wire `index`, or of the readout as the last, from now on."""
+        if index < len(self.biases):
+            self.biases[index] = bias.to(self.biases[index])
+        else:
+            self.readout_bias = bias.to(self.readout_bias)
+
+    def counters(self, steps: int) -> Tensor:
+        """(3, steps, S, columns) zeros, to be filled by `count`."""
+        shape = (3, steps, len(self.circuit.layers), len(COLUMNS))
+        return torch.zeros(shape, dtype=torch.float64, device=self.device)
+
+    def input_drive(self, images: Tensor) -> Tensor:
+        """What the clamped input (B, *input shape), as codes, sends up at every step."""
+        return self._up(0, images)[0]
+
+    def advance(self, states: Sequence[Tensor], input_drive: Tensor, nudge: Nudge | None = None) -> list[Tensor]:
+        """One synchronous step of layers 0..L: every layer from the states as they were."""
+        ups = [(input_drive, None), *(self._up(index, states[index]) for index in range(1, len(self.operators)))]
+        fresh = [states[0]]
+        for layer, (drive, _) in enumerate(ups):
+            total = drive + self.biases[layer]
+            if layer + 1 < len(ups):
+                total = total + self._down(layer + 1, states[layer + 2], ups[layer + 1][1])
+            elif nudge is not None:
+                fresh.append(self._nudged(total, states[-1], nudge))
+                continue
+            fresh.append(self.arithmetic.state(total, layer))
+        return fresh
+
+    def _nudged(self, drive: Tensor, last: Tensor, nudge: Nudge) -> Tensor:
+        if self.readout is None:
+            return self.arithmetic.output(drive, nudge.beta, nudge.target)
+        error = self.arithmetic.error(self.scores(last), nudge.target)
+        sums = self.arithmetic.exact(self.readout.down(error), 0)
+        return self.arithmetic.state(drive + self.arithmetic.pull(sums, nudge.beta), len(self.operators) - 1)
+
+    def _up(self, index: int, below: Tensor) -> tuple[Tensor, Tensor | None]:
+        sums, switch = self.operators[index].up(below)
+        return self.arithmetic.exact(sums, self.circuit.wires[index].up_shift), switch
+
+    def _down(self, index: int, above: Tensor, switch: Tensor | None) -> Tensor:
+        return self.arithmetic.exact(self.operators[index].down(above, switch), self.circuit.wires[index].down_shift)
+
+    def scores(self, last: Tensor) -> Tensor:
+        """(B, K) class scores of the last layer's states, before they are scaled to those of the trained network."""
+        if self.readout is None:
+            return last
+        return self.arithmetic.exact(self.readout.up(last)[0], 0) + self.readout_bias
+
+    def count(self, counters: Tensor, states: Sequence[Tensor], sent: Sequence[Tensor], at_rest: Tensor | None) -> None:
+        """Add up, per sending layer, what messages this step consumes: dense, nonzero, changed. counters (3, S, C)."""
+        images = len(states[0]) if at_rest is None else int((~at_rest).sum())
+        for layer, (state, last, traffic) in enumerate(zip(states, sent, self.traffic, strict=True)):
+            counters[0, layer] = self.fan[layer] * images
+            for row, active in ((1, state != 0), (2, state != last)):
+                if at_rest is not None:
+                    active &= ~at_rest.view(-1, *[1] * (state.ndim - 1))
+                counters[row, layer] = active.sum(dim=0).flatten().double() @ traffic
+
+    def ledger(self, counters: Tensor, running: NDArray[np.int64], images: int, correlated: int = 0) -> Ledger:
+        """What was counted, with `correlated` multiply-accumulates of learning on top."""
+        circuit = self.circuit
+        dense, zero_skip, delta = counters.cpu().numpy()
+        units = tuple(int(np.prod(shape)) for shape in circuit.layers)
+        # a clocked processor computes the input drive once per image and everything else at every step
+        inputs, per_step = self.macs
+        readout_macs = 0 if circuit.readout is None else circuit.readout.weight.size * images
+        word = 4 if self.arithmetic.dtype is torch.float32 else 8
+        values = sum(units) * 3 * int(running.sum()) + sum(wire.weight.size for wire in circuit.wires) * len(running)
+        return Ledger(
+            images=images,
+            running=running,
+            units=units,
+            cores=circuit.cores,
+            link_kinds=tuple(wire.kind for wire in circuit.wires),
+            dense=dense,
+            zero_skip=zero_skip,
+            delta=delta,
+            coding="dense",
+            readout_synops=float(readout_macs),
+            macs=inputs * images + per_step * int(running.sum()) + readout_macs + correlated,
+            bytes_moved=values * word,
+        )
+
+    def _macs(self) -> tuple[int, int]:
+        """Multiply-accumulates per image: of the input drive, once, and of every step, up and down all other wires."""
+        first, *others = (wire.macs for wire in self.circuit.wires)
+        return first, 2 * sum(others)

@@ -1,0 +1,113 @@
+"""The phases of one update on a clocked processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hw.digital.dynamics import Dynamics, Nudge, Plastic
+from hw.learning.contrast import Contrast
+from hw.learning.lesson import one_hot
+from hw.ledger import Ledger
+
+Layers = tuple[Tensor, ...]
+"""States of layers 0 (the input) to L, as codes."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the phases of one batch ended."""
+
+    states: tuple[Layers, ...]
+    """Of every nudge of the contrast."""
+    errors: tuple[Tensor, ...]
+    """(B, K) y - softmax of those states, as codes; empty without a readout."""
+    hits: int
+    """Images whose free states were right."""
+    ledger: Ledger
+
+
+def run_phases(
+    dynamics: Dynamics, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast
+) -> Ends:
+    """Free phase from zero, then every nudged phase from the free states."""
+    circuit, arithmetic = dynamics.circuit, dynamics.arithmetic
+    codes = torch.as_tensor(circuit.encode(images)).to(dynamics.device, arithmetic.dtype)
+    target = torch.as_tensor(one_hot(labels, circuit.classes)).to(dynamics.device, arithmetic.dtype)
+    steps = contrast.steps
+    counters = dynamics.counters(steps)
+    drive = dynamics.input_drive(codes)
+    done = 0
+
+    def run(states: list[Tensor], sent: list[Tensor], nudge: Nudge | None, count: int) -> tuple[list[Tensor], ...]:
+        nonlocal done
+        for _ in range(count):
+            dynamics.count(counters[:, done], states, sent, None)
+            sent, states = states, dynamics.advance(states, drive, nudge)
+            done += 1
+        return states, sent
+
+    zero = [codes, *(codes.new_zeros((len(codes), *shape)) for shape in circuit.layers[1:])]
+    free, before = run(zero, [torch.zeros_like(state) for state in zero], None, contrast.free_steps)
+    hits = int((dynamics.scores(free[-1]).argmax(dim=1) == target.argmax(dim=1)).sum())
+    ends = []
+    for beta in contrast.betas:
+        # what was last sent is the end of the phase before; the network then starts again at its free states
+        states, before = (free, before) if beta == 0 else run(free, before, Nudge(beta, target), contrast.nudged_steps)
+        ends.append(tuple(states))
+    errors = (
+        () if dynamics.readout is None else tuple(arithmetic.error(dynamics.scores(end[-1]), target) for end in ends)
+    )
+    correlated = len(ends) * sum(wire.macs for wire in circuit.wires) * len(codes)
+    return Ends(
+        tuple(ends), errors, hits, dynamics.ledger(counters, np.full(steps, len(codes)), len(codes), correlated)
+    )
+
+
+def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[Tensor, Tensor]]:
+    """Gradient of the mean cost by (weight, bias) of every wire and the readout, in units of the trained network.
+
+    The readout lies outside the dynamics: its gradient is that of the cross-entropy, averaged over the phases.
+    """
+    count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
+    shares = list(zip(ends.states, contrast.weights, strict=True))
+    found = []
+    for index, operator in enumerate(plastic(dynamics)[: len(dynamics.operators)]):
+        # a convolution library may be off by less than a half, which rounding removes from integers
+        weights = [
+            share * dynamics.arithmetic.exact(operator.correlate(states[index], states[index + 1]), 0)
+            for states, share in shares
+        ]
+        biases = [share * bias_correlation(states[index + 1]) for states, share in shares]
+        found.append((-_sum(weights) / (count * one**2), -_sum(biases) / (count * one)))
+    if ends.errors:
+        scale = -1.0 / (count * len(ends.errors) * one)
+        products = [error.T @ states[-1].flatten(1) for error, states in zip(ends.errors, ends.states, strict=True)]
+        errors = [error.sum(dim=0) for error in ends.errors]
+        found.append((_sum(products) * (scale / one), _sum(errors) * scale))
+    return found
+
+
+def bias_correlation(above: Tensor) -> Tensor:
+    """dPhi/db summed over the batch, in the shape of a circuit's bias: (C, 1, 1) or (units,)."""
+    return above.sum(dim=0) if above.ndim == 2 else above.sum(dim=(0, 2, 3))[:, None, None]
+
+
+def plastic(dynamics: Dynamics) -> list[Plastic]:
+    """The operators of all wires and the readout, if they can learn."""
+    operators = [*dynamics.operators, *(() if dynamics.readout is None else (dynamics.readout,))]
+    for operator in operators:
+        if not hasattr(operator, "correlate"):
+            raise TypeError(f"{type(operator).__name__} cannot learn: it has no correlate and load")
+    return operators
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    return reduce(add, terms)
