@@ -13,6 +13,35 @@ DIRECTIONS = ("up", "down")
 
 
 @dataclass(frozen=True)
+class ProgrammingEvents:
+    """What writing took: a die once, or changes to it."""
+
+    devices: int
+    """Devices written, as often as they were."""
+    pulses: float | None
+    """Write pulses, all devices together; None where the source has no figure."""
+    verify_reads: float | None
+    """Reads between the pulses."""
+    energy_j: float | None
+    """Joules of the write pulses, V**2 (G_before + G_after) / 2 t; None where no voltage or width is published."""
+
+    def __add__(self, other: ProgrammingEvents) -> ProgrammingEvents:
+        """What it took to write two dies; a figure that one of them lacks is None."""
+
+        def total(name: str) -> float | None:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            return None if ours is None or theirs is None else ours + theirs
+
+        return ProgrammingEvents(
+            self.devices + other.devices, total("pulses"), total("verify_reads"), total("energy_j")
+        )
+
+
+NO_WRITES = ProgrammingEvents(0, 0.0, 0.0, 0.0)
+"""Nothing was written."""
+
+
+@dataclass(frozen=True)
 class TileEvents:
     """Events of one settle by link and direction, summed over its images. Arrays are (K links, 2), up then down.
 
@@ -52,6 +81,8 @@ class TileEvents:
     """Digital additions of partial sums and bit slices."""
     bits: Array
     """Bits of operands fetched and of results put away in buffers."""
+    written: ProgrammingEvents
+    """What was written since the last ledger: the whole die in the first one, later what was learnt."""
     slots: float
     """Reads one after the other on the busiest tile of every step, summed over steps and images: what takes time."""
 
@@ -67,28 +98,3 @@ class TileEvents:
             if field.name not in same
         }
         return replace(self, **summed)
-
-
-@dataclass(frozen=True)
-class ProgrammingEvents:
-    """What it took to write a die once."""
-
-    devices: int
-    """Devices written."""
-    pulses: float | None
-    """Write pulses, all devices together; None where the source has no figure."""
-    verify_reads: float | None
-    """Reads between the pulses."""
-    energy_j: float | None
-    """Joules of the write pulses, V**2 (G_before + G_after) / 2 t; None where no voltage or width is published."""
-
-    def __add__(self, other: ProgrammingEvents) -> ProgrammingEvents:
-        """What it took to write two dies; a figure that one of them lacks is None."""
-
-        def total(name: str) -> float | None:
-            ours, theirs = getattr(self, name), getattr(other, name)
-            return None if ours is None or theirs is None else ours + theirs
-
-        return ProgrammingEvents(
-            self.devices + other.devices, total("pulses"), total("verify_reads"), total("energy_j")
-        )

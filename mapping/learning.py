@@ -1,7 +1,7 @@
 """Between a network and a machine that learns: rates on the way down, weights on the way back.
 
-A wire under average pooling carries w / k**2 for a window of k x k, since it adds up where the network averages. What is
-a rate r and a decay d of the network's weight is r / k**4 and d k**4 of the wire's: then both move alike.
+A wire under average pooling carries w / k**2 for a window of k x k, since it adds up where the network averages. What
+is a rate r and a decay d of the network's weight is r / k**4 and d k**4 of the wire's: then both move alike.
 """
 
 from __future__ import annotations

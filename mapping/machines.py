@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.die import Die, program
-from hw.crossbar.machine import Crossbar
+from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.updates.update import Update
 from hw.digital.machine import Digital
 from hw.lava.machine import Lava
 from mapping.circuit import circuit_of
@@ -80,6 +81,8 @@ def to_crossbar(
     die_seed: int = 0,
     noise_seed: int = 0,
     programming: Callable[..., Die] = program,
+    headroom: float = 1.0,
+    update: Update = REWRITING,
 ) -> Crossbar:
     """Analog tiles, programmed: a network with its weights as conductances, a program with its integers."""
     return Crossbar(
@@ -92,4 +95,6 @@ def to_crossbar(
         die_seed=die_seed,
         noise_seed=noise_seed,
         programming=programming,
+        headroom=headroom,
+        update=update,
     )

@@ -60,8 +60,8 @@ def quantize(
     """The network as int8 weights, `state_bits`-bit states and 24-bit accumulators that cannot overflow.
 
     images (B, C, H, W) calibrate and should be training images; `steps` settles them. `headroom_bits` lowers every
-    exponent by so much: a machine that learns may then grow its weights by a factor of 2**headroom_bits. Raises `ProgramError` for a
-    network that integers cannot hold: max pooling, weights beyond int8 at every exponent, NaN.
+    exponent by so much: a machine that learns may then grow its weights by a factor of 2**headroom_bits. Raises
+    `ProgramError` for a network that integers cannot hold: max pooling, weights beyond int8 at every exponent, NaN.
     """
     if state_bits not in STATE_BITS:
         raise ProgramError(f"state_bits is {state_bits!r}, choices are {', '.join(map(str, STATE_BITS))}")

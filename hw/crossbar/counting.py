@@ -11,36 +11,78 @@ from numpy.typing import NDArray
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.design import Design
-from hw.tile_events import DIRECTIONS, TileEvents
+from hw.tile_events import DIRECTIONS, ProgrammingEvents, TileEvents
 
 IDEAL_BITS = 32
 """Bits of a number that an ideal converter takes or gives: a float of the simulation."""
 
 
-def tile_events(
+def settle_events(
     names: tuple[str, ...],
     links: Sequence[CrossbarLink],
     design: Design,
     device: Device,
     steps: NDArray[np.int64],
     chain: int,
+    written: ProgrammingEvents,
 ) -> TileEvents:
     """The events of a settle whose images came to rest after `steps` (B,); link number `chain`, if any, is the readout.
 
     Images at rest are no longer read and not counted.
     """
     done = [_products(link, steps, once=index in (0, chain), last=index == chain) for index, link in enumerate(links)]
+    slots = _slots(links)
+    each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
+    readout = slots[chain][0] if len(links) > chain else 0.0
+    busy = len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step
+    answers = len(steps) * links[-1].matrix.shape[0]
+    return _events(names, links, design, device, done, chain, written, busy, answers)
+
+
+def learning_events(
+    names: tuple[str, ...],
+    links: Sequence[CrossbarLink],
+    design: Design,
+    device: Device,
+    images: int,
+    steps: int,
+    chain: int,
+    written: ProgrammingEvents,
+) -> TileEvents:
+    """The events of one update from `images`, all phases together `steps` long: every product ran for every image."""
+    done = [_products(link, np.full(images, np.iinfo(np.int64).max), once=True, last=False) for link in links]
+    slots = _slots(links)
+    each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
+    readout = float(done[chain].ran @ slots[chain]) if len(links) > chain else 0.0
+    busy = images * (slots[0][0] + steps * each_step) + readout
+    return _events(names, links, design, device, done, chain, written, busy, 0)
+
+
+def _slots(links: Sequence[CrossbarLink]) -> list[Array]:
+    """(2,) reads one after the other that a product up and a product down of each link takes."""
+    both = [np.array([link.positions_up, link.positions_down], dtype=np.float64) for link in links]
+    return [positions * link.matrix.design.input_slices for positions, link in zip(both, links, strict=True)]
+
+
+def _events(
+    names: tuple[str, ...],
+    links: Sequence[CrossbarLink],
+    design: Design,
+    device: Device,
+    done: Sequence[_Products],
+    chain: int,
+    written: ProgrammingEvents,
+    slots: float,
+    answers: int,
+) -> TileEvents:
     counts = [
         _per_link(link, products, *design.converters(index, chain))
         for index, (link, products) in enumerate(zip(links, done, strict=True))
     ]
     adc = np.array([count.adc for count in counts])
     if design.neurons == "analog" and len(links) == chain:
-        adc[-1, 0] += len(steps) * links[-1].matrix.shape[0]  # no readout: the last states are converted once
+        adc[-1, 0] += answers  # no readout: the last states are converted once
     largest = [max(link.matrix.tiles, key=lambda tile: tile.shape[0] * tile.shape[1]).shape for link in links]
-    slots = [link.matrix.design.input_slices * np.array([link.positions_up, link.positions_down]) for link in links]
-    each_step = max((int(slot.sum()) for slot in slots[1:chain]), default=0)
-    readout = int(slots[chain][0]) if len(links) > chain else 0
     return TileEvents(
         links=names,
         tiles=tuple(len(link.matrix.tiles) for link in links),
@@ -57,7 +99,8 @@ def tile_events(
         holds=np.array([count.holds for count in counts]),
         shift_adds=np.array([count.shift_adds for count in counts]),
         bits=np.array([count.bits for count in counts]),
-        slots=float(len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step),
+        written=written,
+        slots=float(slots),
     )
 
 

@@ -103,6 +103,26 @@ class CrossbarLink:
             return sums.unflatten(1, wire.below)
         return self._overlap_add(sums, layout, above)
 
+    def sides(self, below: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
+        """What the two sides of the array see of codes below and above, in [0, 1]: (N, inputs) and (N, outputs).
+
+        N counts images, and positions of a convolution. Under a sum pool every position of a window sees the state of
+        the window; under a max pool only the winner does.
+        """
+        x, y = below / self.one, above / self.one
+        layout, wire = self.layout, self.wire
+        if not isinstance(layout, ConvLayout):
+            return x.flatten(1), y
+        if wire.pooling == "max":
+            _, switch = self.up(below)
+            assert switch is not None, "a max pool has a switch"
+            y = F.max_unpool2d(y, switch, [wire.pool_size] * 2, output_size=list(layout.used))
+        elif wire.pooling == "sum":
+            y = y.repeat_interleave(wire.pool_size, dim=2).repeat_interleave(wire.pool_size, dim=3)
+        windows = F.unfold(x, layout.kernel, padding=layout.padding, stride=layout.stride)
+        places = windows.unflatten(2, layout.positions)[:, :, : layout.used[0], : layout.used[1]]
+        return places.flatten(2).transpose(1, 2).flatten(0, 1), y.flatten(2).transpose(1, 2).flatten(0, 1)
+
     def _overlap_add(self, sums: Tensor, layout: ConvLayout, above: Tensor) -> Tensor:
         """What came out of the rows at every position (B, C kh kw, positions), added up where windows overlap."""
         channels, height, width = self.wire.below

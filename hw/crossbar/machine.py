@@ -18,16 +18,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hw.circuit import Circuit, FloatNeuron, check_images
-from hw.crossbar.counting import tile_events
+from hw.circuit import Circuit, FloatNeuron, Weights, check_images
+from hw.crossbar.counting import learning_events, settle_events
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.updates.rewriting import Rewriting
+from hw.crossbar.updates.update import Outer, Update, Writer, total
 from hw.digital.machine import Digital
+from hw.digital.phases import Ends, bias_gradients, run_phases
+from hw.learning.contrast import Contrast
+from hw.learning.lesson import Learned, LearningStoppedError, Lesson, joined
 from hw.machine import Settled, concatenate, split
-from hw.tile_events import ProgrammingEvents
+from hw.tile_events import NO_WRITES, ProgrammingEvents
+
+CALIBRATE_EVERY = 32
+"""Updates between two looks at what the converters see while weights change; more often at the beginning."""
+LEARNING_PERCENT = 99.9
+"""Percentile of what converters see in all phases that their ranges are set to."""
+REWRITING = Rewriting()
+"""How changes are written if nothing else is said: any device can be programmed anew."""
 
 
 class Crossbar:
@@ -35,7 +47,8 @@ class Crossbar:
 
     Noise comes from three places: `die_seed` fixes everything that programming does, `noise_seed` the slow noise, drawn
     anew for every batch (which is one settle), and the fresh noise of every read. One pair of seeds and one sequence of
-    calls give one answer.
+    calls give one answer. The range of the devices stands for `headroom` times the largest weight of a link; `update`
+    is how learnt changes are written.
     """
 
     def __init__(
@@ -50,6 +63,8 @@ class Crossbar:
         die_seed: int = 0,
         noise_seed: int = 0,
         programming: Callable[[Array, Device, np.random.Generator], Die] = program,
+        headroom: float = 1.0,
+        update: Update = REWRITING,
     ) -> None:
         self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
         # dies are (die_seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell
@@ -59,14 +74,19 @@ class Crossbar:
         # integers of up to 24 bits must come out exact, which float32 cannot promise
         dtype = torch.float32 if isinstance(circuit.neuron, FloatNeuron) else torch.float64
         # integer weights keep their grid: the range of a device stands for the largest integer there can be
-        largest = None if isinstance(circuit.neuron, FloatNeuron) else 2.0 ** (8 * wires[0].weight.itemsize - 1) - 1
+        if isinstance(circuit.neuron, FloatNeuron):
+            if not 1 <= headroom < np.inf:
+                raise ValueError(f"headroom is {headroom}, expected a number from 1: room for weights to grow")
+            tops = [headroom * (float(np.abs(wire.weight).max(initial=0.0)) or 1.0) for wire in wires]
+        else:
+            tops = [2.0 ** (8 * wire.weight.itemsize - 1) - 1 for wire in wires]
         self.links = [
             CrossbarLink(
                 wire,
                 circuit.neuron.one,
                 _around(design, index, len(circuit.wires)),
                 device,
-                largest=largest,
+                largest=tops[index],
                 seed=(die_seed, index),
                 noise_seed=(noise_seed, 1, index),
                 programming=programming,
@@ -76,6 +96,10 @@ class Crossbar:
         ]
         chain = self.links[: len(circuit.wires)]
         readout = None if circuit.readout is None else self.links[-1]
+        self.die_seed, self.update = die_seed, update
+        self.writers: list[Writer] = []
+        self._updates = 0
+        self._written = self.programming()
         self.processor = Digital(circuit, chain, readout, steps=steps, batch_size=batch_size, tolerance=tolerance)
 
     @property
@@ -102,10 +126,84 @@ class Crossbar:
 
     def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
         """Set every converter's range to a percentile of what it sees while calibration images settle."""
+        self._metered(lambda: self.settle(images), percent)
+
+    @torch.no_grad()
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,): every batch changes the devices as `update` does.
+
+        Weights live on the devices alone; biases are digital. Converter ranges follow what the phases cause, seen on
+        the batch about to be learnt from. Raises `LearningStoppedError`, with what was learnt so far on the die and in
+        the error, where an update would leave the range of the devices at once or a device is worn out.
+        """
+        check_images(images, self.circuit.input_shape)
+        lesson.check(self.circuit, labels, len(images))
+        self.check_lesson(lesson)
+        if not self.writers:
+            self.writers = [
+                self.update.writer(link.matrix, (self.die_seed, 2, index, 1)) for index, link in enumerate(self.links)
+            ]
+        self._asked = [np.zeros(link.matrix.shape) for link in self.links]
+        before = [link.matrix.stored() for link in self.links]
+        done: list[Learned] = []
+        size = lesson.batch_size
+        try:
+            for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
+                done.append(self._learn_batch(batch, wanted, lesson))
+                self._check_endurance()
+        except LearningStoppedError as error:
+            raise LearningStoppedError(str(error), joined(done) if done else None) from None
+        changes = [link.matrix.stored() - old for link, old in zip(self.links, before, strict=True)]
+        agreement = tuple(_correlation(*pair) for pair in zip(self._asked, changes, strict=True))
+        return replace(joined(done), agreement=agreement)
+
+    def check_lesson(self, lesson: Lesson) -> None:
+        """Refuse what this machine cannot learn; ValueError names it."""
+        self.update.check(self.device, self.design)
+        descent = lesson.descent
+        if not isinstance(self.circuit.neuron, FloatNeuron):
+            raise ValueError("a program's integers cannot learn on a crossbar: give it the network")
+        if self.design.neurons == "analog":
+            raise ValueError(
+                "analog neurons cannot be nudged through a readout that is converted once, nor hold the ends of two "
+                "phases: learning needs neurons 'digital'"
+            )
+        if descent.momentum or any(descent.weight_decays) or any(descent.bias_decays):
+            raise ValueError(
+                f"momentum {descent.momentum} and weight decay {descent.weight_decays} need the weights as numbers, "
+                "which a crossbar does not have: both must be 0"
+            )
+
+    def read_weights(self) -> Weights:
+        """What the devices hold now, as digital results show it, and the biases."""
+        dynamics = self.processor.dynamics
+        weights = [(link.matrix.gain * link.matrix.stored()).reshape(link.wire.weight.shape) for link in self.links]
+        biases = [*dynamics.biases, *(() if self.circuit.readout is None else (dynamics.readout_bias,))]
+        return Weights(tuple(weights), tuple(bias.numpy() for bias in biases))
+
+    def writes(self) -> NDArray[np.int64]:
+        """Writes every device has had since it was first programmed, all tiles in one row."""
+        return np.concatenate([tile.die.writes.ravel() for link in self.links for tile in link.matrix.tiles])
+
+    def _check_endurance(self) -> None:
+        limit = self.device.endurance
+        if limit is None:
+            return
+        for name, link in zip(self.names, self.links, strict=True):
+            most = max(int(tile.die.writes.max()) for tile in link.matrix.tiles)
+            if most >= limit:
+                raise LearningStoppedError(
+                    f"a device of {name} has had {most} writes, {self.device.name} stands {limit:g}: stopped", None
+                )
+
+    def _metered(self, run: Callable[[], object], percent: float) -> None:
+        """Set every converter's range to a percentile of what it sees during a run through ideal ones."""
         watched = [(tile, RangeMeter(), RangeMeter()) for link in self.links for tile in link.matrix.tiles]
         for tile, up, down in watched:
             tile.adc_up, tile.adc_down = up, down
-        self.settle(images)
+        written = self._written
+        run()
+        self._written = written  # not for the ledger of a calibration, which nobody sees
         for tile, up, down in watched:
             tile.range_from(up, down, percent)
 
@@ -176,8 +274,85 @@ class Crossbar:
             logits = adc.convert(torch.as_tensor(settled.logits))[0].numpy()
             settled = replace(settled, logits=logits)
         chain = len(self.circuit.wires)
-        events = tile_events(self.names, self.links, self.design, self.device, settled.steps, chain)
+        written, self._written = self._written, NO_WRITES
+        events = settle_events(self.names, self.links, self.design, self.device, settled.steps, chain, written)
         return replace(settled, ledger=replace(settled.ledger, macs=None, bytes_moved=None, tiles=events))
+
+    def _learn_batch(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+        if self._updates % CALIBRATE_EVERY == 0 or self._updates in (1, 2, 4, 8, 16):
+            self._metered(lambda: self._phases(images, labels, lesson.contrast), LEARNING_PERCENT)
+        self._updates += 1
+        ends = self._phases(images, labels, lesson.contrast)
+        wanted = self._wanted(ends, lesson)
+        chain, count = len(self.circuit.wires), len(images)
+        for name, link, outers in zip(self.names, self.links, wanted, strict=True):
+            largest = float(np.abs(total(outers)).max(initial=0.0))
+            if not largest <= 2 * link.matrix.largest:  # false for NaN too
+                raise LearningStoppedError(
+                    f"an update of {name} would change a weight by {largest:g}, its devices hold "
+                    f"{-link.matrix.largest:g} to {link.matrix.largest:g}: use a smaller learning rate",
+                    None,
+                )
+        for writer, outers, asked in zip(self.writers, wanted, self._asked, strict=True):
+            self._written = self._written + writer.write(outers)
+            asked += total(outers)
+        self._shift_biases(ends, lesson)
+        written, self._written = self._written, NO_WRITES
+        events = learning_events(
+            self.names, self.links, self.design, self.device, count, lesson.contrast.steps, chain, written
+        )
+        return Learned(count, ends.hits, replace(ends.ledger, macs=None, bytes_moved=None, tiles=events))
+
+    def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> Ends:
+        for link in self.links:
+            link.matrix.begin(self.slow)
+            link.log.clear()
+        return run_phases(self.processor.dynamics, images, labels, contrast)
+
+    def _wanted(self, ends: Ends, lesson: Lesson) -> list[list[Outer]]:
+        """What every link is to add to its weights, as outer products of what its two sides see.
+
+        Of two phases with weights c and -c, above and below a and b at the ends,
+
+            a2 b2^T - a1 b1^T  =  1/2 (a2 - a1)(b2 + b1)^T + 1/2 (a2 + a1)(b2 - b1)^T,
+
+        so that neurons that keep both of their ends ask for the small difference alone, and devices are spared pulses
+        that would take back each other.
+        """
+        count, rates = len(ends.states[0][0]), lesson.descent.weight_rates
+        wanted = []
+        for index, link in enumerate(self.links[: len(self.circuit.wires)]):
+            outers = []
+            for first, second, share in lesson.contrast.pairs():
+                sides = [link.sides(ends.states[k][index], ends.states[k][index + 1]) for k in (first, second)]
+                (below1, above1), (below2, above2) = ([side.numpy() for side in pair] for pair in sides)
+                factor = rates[index] * share / count
+                outers.append(Outer((below2 + below1) / 2, above2 - above1, factor))
+                outers.append(Outer(below2 - below1, (above2 + above1) / 2, factor))
+            wanted.append(outers)
+        if ends.errors:
+            factor = rates[-1] / (count * len(ends.errors))
+            wanted.append(
+                [
+                    Outer(states[-1].flatten(1).numpy(), error.numpy(), factor)
+                    for states, error in zip(ends.states, ends.errors, strict=True)
+                ]
+            )
+        return wanted
+
+    def _shift_biases(self, ends: Ends, lesson: Lesson) -> None:
+        """Biases are digital numbers of the neurons."""
+        dynamics = self.processor.dynamics
+        found = bias_gradients(dynamics, ends, lesson.contrast)
+        for index, (gradient, rate) in enumerate(zip(found, lesson.descent.bias_rates, strict=True)):
+            old = dynamics.biases[index] if index < len(dynamics.biases) else dynamics.readout_bias
+            dynamics.load_bias(index, old - rate * gradient)
+
+
+def _correlation(wanted: Array, applied: Array) -> float:
+    """Cosine of two changes of a weight matrix; 0 where one of them is nothing."""
+    size = float(np.linalg.norm(wanted) * np.linalg.norm(applied))
+    return float((wanted * applied).sum() / size) if size else 0.0
 
 
 def _around(design: Design, index: int, chain: int) -> Design:

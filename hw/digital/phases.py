@@ -78,20 +78,30 @@ def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[
     """
     count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
     shares = list(zip(ends.states, contrast.weights, strict=True))
-    found = []
+    weights = []
     for index, operator in enumerate(plastic(dynamics)[: len(dynamics.operators)]):
         # a convolution library may be off by less than a half, which rounding removes from integers
-        weights = [
+        terms = [
             share * dynamics.arithmetic.exact(operator.correlate(states[index], states[index + 1]), 0)
             for states, share in shares
         ]
-        biases = [share * bias_correlation(states[index + 1]) for states, share in shares]
-        found.append((-_sum(weights) / (count * one**2), -_sum(biases) / (count * one)))
+        weights.append(-_sum(terms) / (count * one**2))
     if ends.errors:
-        scale = -1.0 / (count * len(ends.errors) * one)
         products = [error.T @ states[-1].flatten(1) for error, states in zip(ends.errors, ends.states, strict=True)]
-        errors = [error.sum(dim=0) for error in ends.errors]
-        found.append((_sum(products) * (scale / one), _sum(errors) * scale))
+        weights.append(_sum(products) * (-1.0 / (count * len(ends.errors) * one) / one))
+    return list(zip(weights, bias_gradients(dynamics, ends, contrast), strict=True))
+
+
+def bias_gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[Tensor]:
+    """Gradient of the mean cost by the bias of every wire and the readout."""
+    count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
+    shares = list(zip(ends.states, contrast.weights, strict=True))
+    found = [
+        -_sum([share * bias_correlation(states[index + 1]) for states, share in shares]) / (count * one)
+        for index in range(len(dynamics.operators))
+    ]
+    if ends.errors:
+        found.append(_sum([error.sum(dim=0) for error in ends.errors]) * (-1.0 / (count * len(ends.errors) * one)))
     return found
 
 

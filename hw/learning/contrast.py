@@ -45,6 +45,22 @@ class Contrast:
         """Steps of one update, all phases together."""
         return self.free_steps + self.nudged_steps * sum(beta != 0 for beta in self.betas)
 
+    def pairs(self) -> list[tuple[int, int, float]]:
+        """The phases in twos: (k, l, c) with weights -c and c, as numbers of phases.
+
+        Raises ValueError if the weights do not cancel in twos.
+        """
+        left = [k for k, weight in enumerate(self.weights) if weight < 0]
+        found = []
+        for second, weight in enumerate(self.weights):
+            if weight > 0:
+                first = next((k for k in left if isclose(self.weights[k], -weight, rel_tol=1e-9)), None)
+                if first is None:
+                    raise ValueError(f"the weights {self.weights} of the phases do not cancel in twos")
+                left.remove(first)
+                found.append((first, second, weight))
+        return found
+
     def repeated(self, times: int) -> Contrast:
         """Every nudged phase run `times` times and averaged: read noise of variance v leaves v / times."""
         if times < 1:

@@ -105,6 +105,11 @@ class PulseResponse(Protocol):
     """How one write pulse moves a device; see `hw.crossbar.devices.pulses`."""
 
     @property
+    def step_s(self) -> float:
+        """Nominal step of one pulse."""
+        ...
+
+    @property
     def voltage_v(self) -> float | None:
         """Amplitude of a pulse; None where it is not published."""
         ...
@@ -163,6 +168,8 @@ class Device:
     temperature: Temperature | None = None
     pulses: PulseResponse | None = None
     """None where no response to single pulses is published: such a device cannot be written pulse by pulse."""
+    endurance: float | None = None
+    """Writes that one device stands; None where the source has no figure."""
     assumed: str = ""
     """What is not in the source and was chosen by us; empty if nothing."""
 
@@ -176,6 +183,8 @@ class Device:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"device {self.name!r}: {name} is {value} {unit}, expected {low} to {high} {unit}")
+        if self.endurance is not None and not self.endurance >= 1:
+            raise ValueError(f"device {self.name!r}: endurance is {self.endurance} writes, expected at least 1")
         for name in ("stuck_on", "stuck_off"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"device {self.name!r}: {name} is {getattr(self, name)}, expected a share, 0 to 1")

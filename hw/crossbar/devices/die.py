@@ -31,7 +31,15 @@ class Die:
     stuck_s: Array
     """Conductance a stuck device stays at; NaN where the device works."""
     events: ProgrammingEvents
-    """What it took to write them."""
+    """What it took to write them, all writes together."""
+    steps: dict[str, Array] | None
+    """What distinguishes one device's response to pulses from the next; None where no response is published."""
+    resting_s: Array
+    """Conductance that the next pulse goes on from: `programmed_s` without write noise."""
+    writes: NDArray[np.int64]
+    """Pulses, or programmings, that every device has had since the die was first programmed."""
+    written_at_s: Array
+    """Seconds after programming at which every device was last written."""
     seconds: float = 0.0
     """Time since programming."""
     kelvin: float | None = None
@@ -51,11 +59,12 @@ class Die:
 
     def conductance_s(self) -> Array:
         """Conductance now, without slow and fresh noise: drifted, never negative; stuck devices stuck."""
-        device = self.device
-        if device.retention is None or self.drawn is None:
-            now = self.programmed_s
-        else:
-            now = device.retention.conductance(self.target_s, self.programmed_s, self.drawn, self.seconds)
+        device, now = self.device, self.programmed_s
+        if device.retention is not None and self.drawn is not None:
+            for written_s in np.unique(self.written_at_s):
+                elapsed_s = self.seconds - float(written_s)
+                aged = device.retention.conductance(self.target_s, self.programmed_s, self.drawn, elapsed_s)
+                now = np.where(self.written_at_s == written_s, aged, now)
         now = np.where(np.isnan(self.stuck_s), np.maximum(now, 0.0), self.stuck_s)
         if device.temperature is not None and self.kelvin is not None:
             thermal = device.temperature
@@ -68,7 +77,10 @@ class Die:
         device, now = self.device, self.conductance_s()
         noisy = now
         if device.flicker is not None:
-            sigma = device.flicker.sigma_s(self.target_s, now, self.seconds)
+            sigma = np.zeros(now.shape)
+            for written_s in np.unique(self.written_at_s):
+                law = device.flicker.sigma_s(self.target_s, now, self.seconds - float(written_s))
+                sigma = np.where(self.written_at_s == written_s, law, sigma)
             noisy = noisy + sigma * rng.standard_normal(now.shape)
         if device.telegraph is not None:
             trapped = rng.random(now.shape) < device.telegraph.share
@@ -82,11 +94,19 @@ def program(target_s: Array, device: Device, rng: np.random.Generator) -> Die:
 
     Raises ValueError for a target outside the range of the device.
     """
-    device.check_conductance(target_s)
-    reached = target_s + device.programming(target_s) * rng.standard_normal(target_s.shape)
+    reached = _reached(target_s, device, rng)
     events = ProgrammingEvents(target_s.size, None, None, None)
     stuck_s = stuck_devices(target_s.shape, device, rng)
-    return written(target_s, np.maximum(reached, 0.0), stuck_s, device, rng, events)
+    return written(target_s, reached, stuck_s, device, rng, events)
+
+
+def reprogram(die: Die, target_s: Array, where: NDArray[np.bool_], rng: np.random.Generator) -> Die:
+    """Program some devices of a die anew, with the published spread, now; their drift begins again.
+
+    Raises ValueError for a target outside the range of the device.
+    """
+    count = int(where.sum())
+    return rewritten(die, target_s, where, _reached(target_s, die.device, rng), None, np.ones(count, np.int64), rng)
 
 
 def stuck_devices(shape: tuple[int, ...], device: Device, rng: np.random.Generator) -> Array:
@@ -105,7 +125,45 @@ def written(
     device: Device,
     rng: np.random.Generator,
     events: ProgrammingEvents,
+    steps: dict[str, Array] | None = None,
 ) -> Die:
     """A die whose devices some procedure brought to `programmed_s`, except for those that are stuck."""
     drawn = None if device.retention is None else device.retention.draw(target_s, rng)
-    return Die(device, target_s, programmed_s, drawn, stuck_s, events)
+    if steps is None and device.pulses is not None:
+        steps = device.pulses.draw(target_s.shape, rng)
+    nothing = np.zeros(target_s.shape)
+    return Die(
+        device, target_s, programmed_s, drawn, stuck_s, events, steps, programmed_s, nothing.astype(np.int64), nothing
+    )
+
+
+def rewritten(
+    die: Die,
+    target_s: Array,
+    where: NDArray[np.bool_],
+    programmed_s: Array,
+    resting_s: Array | None,
+    writes: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Die:
+    """The die after some of its devices were written, `writes` times each (in the order of `where`)."""
+    device = die.device
+    drawn = die.drawn
+    if device.retention is not None and drawn is not None:
+        drawn = np.where(where, device.retention.draw(target_s, rng), drawn)
+    counted = die.writes.copy()
+    counted[where] += writes
+    return replace(
+        die,
+        target_s=np.where(where, target_s, die.target_s),
+        programmed_s=np.where(where, programmed_s, die.programmed_s),
+        drawn=drawn,
+        resting_s=np.where(where, programmed_s if resting_s is None else resting_s, die.resting_s),
+        writes=counted,
+        written_at_s=np.where(where, die.seconds, die.written_at_s),
+    )
+
+
+def _reached(target_s: Array, device: Device, rng: np.random.Generator) -> Array:
+    device.check_conductance(target_s)
+    return np.maximum(target_s + device.programming(target_s) * rng.standard_normal(target_s.shape), 0.0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hw.crossbar.devices.device import Array, Device, PulseResponse
 from hw.crossbar.devices.die import Die, stuck_devices, written
-from hw.crossbar.devices.presets import PRESETS
+from hw.crossbar.devices.pulsing import response_of
 from hw.tile_events import ProgrammingEvents
 
 
@@ -33,13 +33,7 @@ class WriteVerify:
 
     def check(self, device: Device) -> PulseResponse:
         """The device's response to pulses; ValueError where none is published."""
-        if device.pulses is None:
-            known = ", ".join(name for name, known in PRESETS.items() if known.pulses is not None)
-            raise ValueError(
-                f"{device.name} cannot be written pulse by pulse: no response to single pulses is published; "
-                f"presets that have one: {known}"
-            )
-        return device.pulses
+        return response_of(device)
 
     def __call__(self, target_s: Array, device: Device, rng: np.random.Generator) -> Die:
         """Program a die."""
@@ -66,4 +60,5 @@ class WriteVerify:
         voltage, width = response.voltage_v, response.width_s
         energy_j = None if voltage is None or width is None else voltage**2 * width * conducted_s
         events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j)
-        return written(target_s, seen_s, stuck_s, device, rng, events)
+        die = written(target_s, seen_s, stuck_s, device, rng, events, drawn)
+        return replace(die, resting_s=g_s)

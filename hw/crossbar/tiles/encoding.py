@@ -5,6 +5,8 @@ matrix W (rows, columns) with |w| <= w_max, and how currents become the product 
 
 - `PAIR`: two neighbouring columns for each column of W, G+ = g_min + max(w, 0) / scale and G- = g_min + max(-w, 0) /
   scale, whose currents are subtracted before they are converted. The transposed read drives G- with minus the voltage.
+- `BALANCED`: the same two columns around the middle of the range, G+- = g_mid +- w / (2 scale): half the devices more
+  to read out, and both of a pair can move both ways, which is what learning by pulses needs.
 - `OFFSET`: one device per weight around the middle of the range, G = g_mid + w / scale, and one more row and column of
   devices at g_mid. The current of the reference column is subtracted from every column, that of the reference row from
   every row of the transposed read.
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device
 
@@ -51,6 +54,16 @@ class Encoding(Protocol):
 
     def targets(self, weight: Array, w_max: float, device: Device) -> Array:
         """Conductances (physical rows, physical columns) that hold the matrix."""
+        ...
+
+    def pulses(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(physical rows, physical columns) pulses, up where positive, that move weights (rows, columns) by `counts`
+        nominal steps each way they go."""
+        ...
+
+    @property
+    def devices_per_weight(self) -> int:
+        """Devices that a pulse count moves: a nominal pulse changes the weight by so many steps."""
         ...
 
     def differences(self, currents: Array) -> Array:
@@ -112,6 +125,15 @@ class DifferentialPair:
         g = device.g_min_s + both / self.scale(w_max, device)
         return g.reshape(weight.shape[0], -1)
 
+    def pulses(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """G+ goes where the weight goes, G- the other way."""
+        return np.stack([counts, -counts], axis=2).reshape(counts.shape[0], -1)
+
+    @property
+    def devices_per_weight(self) -> int:
+        """Both of a pair."""
+        return 2
+
     def differences(self, currents: Array) -> Array:
         """I+ - I-."""
         return np.asarray(currents[:, ::2] - currents[:, 1::2])
@@ -147,6 +169,18 @@ class DifferentialPair:
         return np.asarray(total[::2] + total[1::2])
 
 
+class BalancedPair(DifferentialPair):
+    """Two devices per weight, which share it."""
+
+    name = "balanced"
+
+    def targets(self, weight: Array, w_max: float, device: Device) -> Array:
+        """g_mid +- w / (2 scale) in even and odd columns."""
+        middle = (device.g_max_s + device.g_min_s) / 2
+        half = weight / (2 * self.scale(w_max, device))
+        return middle + np.stack([half, -half], axis=2).reshape(weight.shape[0], -1)
+
+
 class OffsetColumn:
     """One device per weight, and one reference row and column."""
 
@@ -168,6 +202,15 @@ class OffsetColumn:
         """g_mid + w / scale, bordered by g_mid."""
         middle = (device.g_max_s + device.g_min_s) / 2
         return np.pad(middle + weight / self.scale(w_max, device), ((0, 1), (0, 1)), constant_values=middle)
+
+    def pulses(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The device of the weight alone; references are not touched."""
+        return np.pad(counts, ((0, 1), (0, 1)))
+
+    @property
+    def devices_per_weight(self) -> int:
+        """One."""
+        return 1
 
     def differences(self, currents: Array) -> Array:
         """I - I of the reference column."""
@@ -204,5 +247,7 @@ class OffsetColumn:
         return np.asarray(g_s[:, :-1].sum(axis=0))
 
 
-ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in (DifferentialPair(), OffsetColumn())}
+ENCODINGS: dict[str, Encoding] = {
+    encoding.name: encoding for encoding in (DifferentialPair(), BalancedPair(), OffsetColumn())
+}
 """Encodings by name."""

@@ -59,6 +59,15 @@ class ConvLayout:
     used: tuple[int, int]
     """Positions that are driven, from the first row and column: those a pooling window covers."""
 
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Positions the kernel could be put at."""
+        rows, columns = (
+            (length + 2 * self.padding - edge) // self.stride + 1
+            for length, edge in zip(self.below[1:], self.kernel, strict=True)
+        )
+        return rows, columns
+
     def up(self, x: Tensor, matrix: Tensor, inputs: slice) -> Tensor:
         """(B, outputs, H', W') of the positions used."""
         channels, kernel = self._kernel(matrix, inputs)

@@ -70,6 +70,7 @@ class TiledMatrix:
         self.layout: Layout = layout or DenseLayout()
         largest = largest or float(np.abs(weight).max(initial=0.0)) or 1.0
         rows, columns = design.codec.capacity(design.rows, design.columns)
+        self.largest = largest
         self.placed: list[Placed] = []
         for part, top, significance in _weight_slices(weight, largest, design):
             for outputs in _cuts(weight.shape[0], columns):
@@ -146,6 +147,22 @@ class TiledMatrix:
             up[placed.outputs, placed.inputs] += placed.significance * placed.tile.up.at_full_voltage()
             down[placed.outputs, placed.inputs] += placed.significance * placed.tile.down.at_full_voltage().T
         return up, down
+
+    def stored(self) -> Array:
+        """(outputs, inputs) weights that the devices hold now, without wires, converters and noise of reading."""
+        weight = np.zeros(self.shape)
+        for placed in self.placed:
+            weight[placed.outputs, placed.inputs] += placed.significance * placed.tile.stored()
+        return weight
+
+    def aimed(self) -> Array:
+        """(outputs, inputs) weights that the devices were last programmed to hold."""
+        weight = np.zeros(self.shape)
+        for placed in self.placed:
+            tile, target_s = placed.tile, placed.tile.die.target_s
+            signed = self.design.codec.up(target_s, np.zeros_like(target_s), tile.scale)
+            weight[placed.outputs, placed.inputs] += placed.significance * signed.weight.T
+        return weight
 
     def mismatch(self) -> float:
         """||W_down^T - W_up|| / ||W_up|| (Frobenius)."""

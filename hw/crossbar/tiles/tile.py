@@ -114,7 +114,7 @@ class Tile:
                 f"the largest weight is {np.abs(weight).max():g}, the range of a device stands for {largest:g}"
             )
         self.shape, self.design, self.device, self.dtype = (outputs, inputs), design, device, dtype
-        self.scale = design.codec.scale(largest, device)
+        self.largest, self.scale = largest, design.codec.scale(largest, device)
         self.worst_up, self.worst_down = (
             float(np.abs(weight).sum(axis=axis).max(initial=0.0)) or largest for axis in (1, 0)
         )
@@ -138,9 +138,27 @@ class Tile:
         self.generator = generator_of(noise_seed)
         self.age(0.0)
 
+    def write(self, die: Die) -> None:
+        """Read these devices from now on: the same die after some of them were written."""
+        self.die = die
+        self._forget()
+        weight = np.abs(self.stored())
+        self.worst_up, self.worst_down = (
+            float(weight.sum(axis=axis).max(initial=0.0)) or self.largest for axis in (1, 0)
+        )
+
+    def stored(self) -> Array:
+        """(outputs, inputs) weights that the devices hold now, without wires, converters and noise of reading."""
+        g_s = self.die.conductance_s()
+        return np.asarray(self.design.codec.up(g_s, np.zeros_like(g_s), self.scale).weight.T)
+
     def age(self, seconds: float, kelvin: float | None = None) -> None:
         """Read the die `seconds` after programming from now on, until the next `begin` without slow noise."""
         self.die = self.die.at(seconds, kelvin)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was computed of the die as it was."""
         self._wired: tuple[_WireFold, _WireFold] | None = None
         self._sides: tuple[Direction, Direction] | None = None
 

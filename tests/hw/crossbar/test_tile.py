@@ -238,7 +238,7 @@ def test_drift_is_compensated_exactly_where_all_devices_drift_alike():
     [
         ({"columns": 1}, "256 x 1 devices holds no weight as pair: 1 x 2 are needed"),
         ({"columns": 1, "rows": 1, "encoding": "offset"}, "1 x 1 devices holds no weight as offset: 2 x 2"),
-        ({"encoding": "ternary"}, "encoding 'ternary' is unknown, choices are pair, offset"),
+        ({"encoding": "ternary"}, "encoding 'ternary' is unknown, choices are pair, balanced, offset"),
         ({"adc_bits": 1}, "adc_bits is 1, choices are 2 to 24"),
         ({"input_bits": 17}, "input_bits is 17, choices are 1 to 16"),
         ({"slice_bits": 9}, "slice_bits is 9, must be 1 to input_bits, which is 8"),
