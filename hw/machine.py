@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.circuit import Weights
+from hw.learning.lesson import Learned, Lesson
 from hw.ledger import Ledger, merge
 
 
@@ -53,6 +55,22 @@ class Machine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None: ...
+
+
+class LearningMachine(Machine, Protocol):
+    """A machine that learns where its weights are: digital, Lava and crossbar."""
+
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+        """One pass over images (N, *input shape) with labels (N,), one update per batch of the lesson.
+
+        Raises ValueError for a lesson this machine cannot learn, before anything is changed, and
+        `LearningStoppedError` where it had to stop midway.
+        """
+        ...
+
+    def read_weights(self) -> Weights:
+        """Weights and biases as they are now, in the units of the circuit."""
+        ...
 
 
 def split(images: NDArray[Any], size: int) -> list[NDArray[Any]]:

@@ -22,13 +22,14 @@ from hw.circuit import Circuit, FloatNeuron, Weights, check_images
 from hw.crossbar.counting import learning_events, settle_events
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
+from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_large, totals, wanted_changes, worn_out
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.updates.rewriting import Rewriting
-from hw.crossbar.updates.update import Outer, Update, Writer, total
+from hw.crossbar.updates.update import Update, Writer
 from hw.digital.machine import Digital
-from hw.digital.phases import Ends, bias_gradients, run_phases
+from hw.digital.phases import Ends, run_phases
 from hw.learning.contrast import Contrast
 from hw.learning.lesson import Learned, LearningStoppedError, Lesson, joined
 from hw.machine import Settled, concatenate, split
@@ -138,41 +139,21 @@ class Crossbar:
         """
         check_images(images, self.circuit.input_shape)
         lesson.check(self.circuit, labels, len(images))
-        self.check_lesson(lesson)
+        check_lesson(lesson, self.circuit.neuron, self.design)
+        self.update.check(self.device, self.design)
         if not self.writers:
             self.writers = [
                 self.update.writer(link.matrix, (self.die_seed, 2, index, 1)) for index, link in enumerate(self.links)
             ]
-        self._asked = [np.zeros(link.matrix.shape) for link in self.links]
+        asked = [np.zeros(link.matrix.shape) for link in self.links]
         before = [link.matrix.stored() for link in self.links]
         done: list[Learned] = []
         size = lesson.batch_size
-        try:
-            for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
-                done.append(self._learn_batch(batch, wanted, lesson))
-                self._check_endurance()
-        except LearningStoppedError as error:
-            raise LearningStoppedError(str(error), joined(done) if done else None) from None
-        changes = [link.matrix.stored() - old for link, old in zip(self.links, before, strict=True)]
-        agreement = tuple(_correlation(*pair) for pair in zip(self._asked, changes, strict=True))
-        return replace(joined(done), agreement=agreement)
-
-    def check_lesson(self, lesson: Lesson) -> None:
-        """Refuse what this machine cannot learn; ValueError names it."""
-        self.update.check(self.device, self.design)
-        descent = lesson.descent
-        if not isinstance(self.circuit.neuron, FloatNeuron):
-            raise ValueError("a program's integers cannot learn on a crossbar: give it the network")
-        if self.design.neurons == "analog":
-            raise ValueError(
-                "analog neurons cannot be nudged through a readout that is converted once, nor hold the ends of two "
-                "phases: learning needs neurons 'digital'"
-            )
-        if descent.momentum or any(descent.weight_decays) or any(descent.bias_decays):
-            raise ValueError(
-                f"momentum {descent.momentum} and weight decay {descent.weight_decays} need the weights as numbers, "
-                "which a crossbar does not have: both must be 0"
-            )
+        for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
+            stop = self._learn_batch(batch, wanted, lesson, asked, done)
+            if stop is not None:
+                raise LearningStoppedError(stop, joined(done) if done else None)
+        return replace(joined(done), agreement=agreement(asked, before, self.links))
 
     def read_weights(self) -> Weights:
         """What the devices hold now, as digital results show it, and the biases."""
@@ -184,17 +165,6 @@ class Crossbar:
     def writes(self) -> NDArray[np.int64]:
         """Writes every device has had since it was first programmed, all tiles in one row."""
         return np.concatenate([tile.die.writes.ravel() for link in self.links for tile in link.matrix.tiles])
-
-    def _check_endurance(self) -> None:
-        limit = self.device.endurance
-        if limit is None:
-            return
-        for name, link in zip(self.names, self.links, strict=True):
-            most = max(int(tile.die.writes.max()) for tile in link.matrix.tiles)
-            if most >= limit:
-                raise LearningStoppedError(
-                    f"a device of {name} has had {most} writes, {self.device.name} stands {limit:g}: stopped", None
-                )
 
     def _metered(self, run: Callable[[], object], percent: float) -> None:
         """Set every converter's range to a percentile of what it sees during a run through ideal ones."""
@@ -278,81 +248,43 @@ class Crossbar:
         events = settle_events(self.names, self.links, self.design, self.device, settled.steps, chain, written)
         return replace(settled, ledger=replace(settled.ledger, macs=None, bytes_moved=None, tiles=events))
 
-    def _learn_batch(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+    def _learn_batch(
+        self,
+        images: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        lesson: Lesson,
+        asked: list[Array],
+        done: list[Learned],
+    ) -> str | None:
+        """One update: add to `asked` and `done`; returns why learning has to stop, if it has to."""
         if self._updates % CALIBRATE_EVERY == 0 or self._updates in (1, 2, 4, 8, 16):
             self._metered(lambda: self._phases(images, labels, lesson.contrast), LEARNING_PERCENT)
-        self._updates += 1
         ends = self._phases(images, labels, lesson.contrast)
-        wanted = self._wanted(ends, lesson)
-        chain, count = len(self.circuit.wires), len(images)
-        for name, link, outers in zip(self.names, self.links, wanted, strict=True):
-            largest = float(np.abs(total(outers)).max(initial=0.0))
-            if not largest <= 2 * link.matrix.largest:  # false for NaN too
-                raise LearningStoppedError(
-                    f"an update of {name} would change a weight by {largest:g}, its devices hold "
-                    f"{-link.matrix.largest:g} to {link.matrix.largest:g}: use a smaller learning rate",
-                    None,
-                )
-        for writer, outers, asked in zip(self.writers, wanted, self._asked, strict=True):
-            self._written = self._written + writer.write(outers)
-            asked += total(outers)
-        self._shift_biases(ends, lesson)
+        chain = len(self.circuit.wires)
+        wanted = wanted_changes(self.links, chain, ends, lesson)
+        changes = totals(wanted)
+        for name, link, change in zip(self.names, self.links, changes, strict=True):
+            if (reason := too_large(name, link, change)) is not None:
+                return reason
+        for index, writer in enumerate(self.writers):
+            self._written = self._written + writer.write(wanted[index])
+            asked[index] += changes[index]
+        shift_biases(self.processor.dynamics, ends, lesson)
+        self._updates += 1
         written, self._written = self._written, NO_WRITES
         events = learning_events(
-            self.names, self.links, self.design, self.device, count, lesson.contrast.steps, chain, written
+            self.names, self.links, self.design, self.device, len(images), lesson.contrast.steps, chain, written
         )
-        return Learned(count, ends.hits, replace(ends.ledger, macs=None, bytes_moved=None, tiles=events))
+        ledger = replace(ends.ledger, macs=None, bytes_moved=None, tiles=events)
+        done.append(Learned(len(images), ends.hits, ledger))
+        reasons = (worn_out(name, link, self.device) for name, link in zip(self.names, self.links, strict=True))
+        return next(filter(None, reasons), None)
 
     def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> Ends:
         for link in self.links:
             link.matrix.begin(self.slow)
             link.log.clear()
         return run_phases(self.processor.dynamics, images, labels, contrast)
-
-    def _wanted(self, ends: Ends, lesson: Lesson) -> list[list[Outer]]:
-        """What every link is to add to its weights, as outer products of what its two sides see.
-
-        Of two phases with weights c and -c, above and below a and b at the ends,
-
-            a2 b2^T - a1 b1^T  =  1/2 (a2 - a1)(b2 + b1)^T + 1/2 (a2 + a1)(b2 - b1)^T,
-
-        so that neurons that keep both of their ends ask for the small difference alone, and devices are spared pulses
-        that would take back each other.
-        """
-        count, rates = len(ends.states[0][0]), lesson.descent.weight_rates
-        wanted = []
-        for index, link in enumerate(self.links[: len(self.circuit.wires)]):
-            outers = []
-            for first, second, share in lesson.contrast.pairs():
-                sides = [link.sides(ends.states[k][index], ends.states[k][index + 1]) for k in (first, second)]
-                (below1, above1), (below2, above2) = ([side.numpy() for side in pair] for pair in sides)
-                factor = rates[index] * share / count
-                outers.append(Outer((below2 + below1) / 2, above2 - above1, factor))
-                outers.append(Outer(below2 - below1, (above2 + above1) / 2, factor))
-            wanted.append(outers)
-        if ends.errors:
-            factor = rates[-1] / (count * len(ends.errors))
-            wanted.append(
-                [
-                    Outer(states[-1].flatten(1).numpy(), error.numpy(), factor)
-                    for states, error in zip(ends.states, ends.errors, strict=True)
-                ]
-            )
-        return wanted
-
-    def _shift_biases(self, ends: Ends, lesson: Lesson) -> None:
-        """Biases are digital numbers of the neurons."""
-        dynamics = self.processor.dynamics
-        found = bias_gradients(dynamics, ends, lesson.contrast)
-        for index, (gradient, rate) in enumerate(zip(found, lesson.descent.bias_rates, strict=True)):
-            old = dynamics.biases[index] if index < len(dynamics.biases) else dynamics.readout_bias
-            dynamics.load_bias(index, old - rate * gradient)
-
-
-def _correlation(wanted: Array, applied: Array) -> float:
-    """Cosine of two changes of a weight matrix; 0 where one of them is nothing."""
-    size = float(np.linalg.norm(wanted) * np.linalg.norm(applied))
-    return float((wanted * applied).sum() / size) if size else 0.0
 
 
 def _around(design: Design, index: int, chain: int) -> Design:
