@@ -10,6 +10,7 @@ import tyro
 
 from bench.backends import BACKENDS
 from bench.crossbar import CrossbarOptions, check_options
+from bench.learning.options import LearnOptions, check_learning
 from models.data import DATASETS
 from models.zoo import zoo_names
 
@@ -50,6 +51,7 @@ class RunConfig:
     delta_threshold: int = 1
     """Smallest change that delta sends, in codes; 1 is exact."""
     crossbar: Annotated[CrossbarOptions, tyro.conf.arg(name="")] = field(default_factory=CrossbarOptions)
+    learning: Annotated[LearnOptions, tyro.conf.arg(name="")] = field(default_factory=LearnOptions)
     output: Path | None = None
     """Run folder. Default: results/DATE-MODEL."""
     resume: bool = False
@@ -61,10 +63,12 @@ class RunConfig:
 
     def fixed_part(self) -> dict[str, object]:
         """What must not change when a run is resumed."""
-        moving = ("output", "resume", "list", "crossbar")
+        moving = ("output", "resume", "list", "crossbar", "learning")
         values = {name: value for name, value in vars(self).items() if name not in moving}
         if "crossbar" in self.backend:
             values |= vars(self.crossbar)
+        if self.learning.learn is not None:
+            values |= vars(self.learning)
         return {
             name: [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
             for name, value in values.items()
@@ -107,6 +111,10 @@ def check(config: RunConfig) -> None:
     if config.tolerance is not None and not 0 <= config.tolerance < 1:
         raise ConfigError(f"--tolerance is {config.tolerance}, must be in [0, 1): states lie in [0, 1]")
     _check_device(config.device)
+    try:
+        check_learning(config.learning, config.backend)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if "crossbar" in config.backend:
         try:
             check_options(config.crossbar)

@@ -18,9 +18,10 @@ from hw.crossbar.devices.device_file import load_device
 from hw.crossbar.devices.die import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.write_verify import WriteVerify
-from hw.crossbar.machine import Crossbar
+from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.tiles.design import Design, Neurons
 from hw.crossbar.tiles.wires import Terminals, preset_wires
+from hw.crossbar.updates.update import Update
 from hw.ledger import Ledger
 from mapping.machines import to_crossbar
 from models.network import EPNetwork
@@ -65,12 +66,13 @@ class CrossbarOptions:
     """Of write-verify: largest accepted error, over the range of the device."""
     kelvin: float | None = None
     """Temperature of the die, for devices with a law of it. Default: that at which they were published."""
-    stuck_on: float = 0.0
-    """Share of devices stuck at their largest conductance."""
-    stuck_off: float = 0.0
-    """Share of devices stuck at their smallest conductance."""
+    stuck_on: float | None = None
+    """Share of devices stuck at their largest conductance. Default: none, and 0.025 for --learn repair."""
+    stuck_off: float | None = None
+    """Share of devices stuck at their smallest conductance. Default: none, and 0.025 for --learn repair."""
     encoding: str = "pair"
-    """Signed weights as pair (two devices) or offset (one, and a reference)."""
+    """Signed weights as pair (two devices, one of them off), balanced (two that share the weight: what pulses need to
+    move it both ways) or offset (one, and a reference)."""
     weight_bits: int | None = None
     """Cut weights of so many bits into slices of --cell-bits; default: one device holds a whole weight."""
     cell_bits: int = 2
@@ -81,8 +83,8 @@ class CrossbarOptions:
     """Bits of an input that one read drives; default: all of them."""
     wires: str = "aihwkit"
     """Resistance of the wires, by source (see --list)."""
-    transpose_terminals: Terminals = "same"
-    """Ends of the wires that the transposed read uses."""
+    transpose_terminals: Terminals | None = None
+    """Ends of the wires that the transposed read uses: same (default), or opposite (default of --learn repair)."""
     neurons: Neurons = "digital"
     """Neurons behind converters, or analog ones, where only images and answers are converted."""
 
@@ -167,7 +169,7 @@ def check_options(options: CrossbarOptions) -> None:
 def device_of(point: Point, options: CrossbarOptions) -> Device:
     """The device of a point, as noisy as the point says."""
     named = load_device(Path(point.device)) if Path(point.device).suffix in (".toml", ".json") else preset(point.device)
-    return replace(named.noisy(point.noise_scale), stuck_on=options.stuck_on, stuck_off=options.stuck_off)
+    return replace(named.noisy(point.noise_scale), stuck_on=options.stuck_on or 0.0, stuck_off=options.stuck_off or 0.0)
 
 
 def design_of(point: Point, options: CrossbarOptions) -> Design:
@@ -185,7 +187,7 @@ def design_of(point: Point, options: CrossbarOptions) -> Design:
         input_bits=options.input_bits,
         slice_bits=options.slice_bits,
         adc_bits=point.adc_bits,
-        wires=replace(preset_wires(options.wires), terminals=options.transpose_terminals),
+        wires=replace(preset_wires(options.wires), terminals=options.transpose_terminals or "same"),
         neurons=options.neurons,
     )
 
@@ -208,6 +210,8 @@ def die(
     steps: int,
     batch_size: int,
     tolerance: float | None,
+    headroom: float = 1.0,
+    update: Update = REWRITING,
 ) -> Crossbar:
     """Die number `index` of a point: programmed, aged and with its remedies applied."""
     options = work.options
@@ -221,15 +225,22 @@ def die(
         die_seed=work.seed * DIES_PER_SEED + index,
         noise_seed=work.seed * DIES_PER_SEED + index,
         programming=program if options.programming == "published" else WriteVerify(options.verify_tolerance),
+        headroom=headroom,
+        update=update,
     )
     machine.age(point.hours * HOUR_S, options.kelvin)
     if options.drift_compensation:
         machine.compensate_drift()
-    if options.adc_calibration:
+    set_ranges(machine, work)
+    return machine
+
+
+def set_ranges(machine: Crossbar, work: CrossbarWork) -> None:
+    """Give the converters their ranges, as the options say."""
+    if work.options.adc_calibration:
         machine.calibrate(work.calibration)
     else:
         machine.worst_ranges()
-    return machine
 
 
 def describe(machine: Crossbar) -> dict[str, Any]:

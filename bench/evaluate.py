@@ -137,11 +137,19 @@ def share_correct(counts: list[list[int]], images: int) -> tuple[float, tuple[fl
     dies, for the dies are the sample and the images those of the benchmark.
     """
     means = [float(np.mean(draws)) / images for draws in counts]
-    mean = float(np.mean(means))
     if len(means) == 1:
-        return mean, accuracy_interval(round(mean * images), images)
-    half = float(student.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / np.sqrt(len(means)))
-    return mean, (max(0.0, mean - half), min(1.0, mean + half))
+        return means[0], accuracy_interval(round(means[0] * images), images)
+    mean, (low, high) = mean_interval(means)
+    return mean, (max(0.0, low), min(1.0, high))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean over dies and Student's 95 % interval of it; of a single die there is none, and it is the value itself."""
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return mean, (mean, mean)
+    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, (mean - half, mean + half)
 
 
 def _correct(settled: Settled, labels: NDArray[np.int64]) -> int:

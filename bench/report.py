@@ -27,13 +27,13 @@ def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
         ("accuracy %", [_percent(row["accuracy"], row["accuracy_ci95"]) for row in rows]),
         *((name, [f"{100 * row['robust'][name]:.1f}" for row in rows]) for name in disturbances),
         ("steps", [f"{row['steps']:.4g}" for row in rows]),
-        ("synops sent", [_si(row["synops"][_coding(row)], "") for row in rows]),
+        ("synops sent", [si(row["synops"][_coding(row)], "") for row in rows]),
         ("dense / delta", [f"{row['synops']['dense'] / max(row['synops']['delta'], 1e-9):.1f}" for row in rows]),
         ("energy modelled", [_spread(row["energy_j"], "J") for row in rows]),
-        ("energy measured", [_si(row["energy_measured_j"], "J") for row in rows]),
+        ("energy measured", [si(row["energy_measured_j"], "J") for row in rows]),
         ("latency modelled", [_spread(row["latency_s"], "s") for row in rows]),
-        ("latency measured", [_si(row["latency_s"]["measured"], "s") for row in rows]),
-        ("simulation", [_si(row["wall_s_per_image"], "s") for row in rows]),
+        ("latency measured", [si(row["latency_s"]["measured"], "s") for row in rows]),
+        ("simulation", [si(row["wall_s_per_image"], "s") for row in rows]),
     ]
 
 
@@ -88,8 +88,8 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
                 f"{_largest(row, 'mismatch'):.2g}",
                 f"{_largest(row, 'kappa'):.2g}",
                 f"{100 * clipped:.2f}",
-                _si(row["energy_j"]["nominal"], "J"),
-                _si(row["latency_s"]["nominal"], "s"),
+                si(row["energy_j"]["nominal"], "J"),
+                si(row["latency_s"]["nominal"], "s"),
             ]
         )
     return lines
@@ -175,7 +175,7 @@ def write_report(
     ]
     for row in rows:
         for profile, cost in row["costs"].items():
-            parts = ", ".join(f"{name} {_si(value, 'J')}" for name, value in cost["breakdown_j"].items())
+            parts = ", ".join(f"{name} {si(value, 'J')}" for name, value in cost["breakdown_j"].items())
             energy, latency = _spread(cost["energy_j"], "J"), _spread(cost["latency_s"] or {}, "s")
             lines.append(
                 f"| {row['backend']} {row['precision']} | {profile} | {energy} | {latency} | {parts} | {cost['note']} |"
@@ -258,10 +258,10 @@ def _percent(share: float, interval: list[float]) -> str:
 def _spread(values: dict[str, float | None], unit: str) -> str:
     if values.get("nominal") is None:
         return "-"
-    return f"{_si(values['nominal'], unit)} ({_si(values['low'], unit)} to {_si(values['high'], unit)})"
+    return f"{si(values['nominal'], unit)} ({si(values['low'], unit)} to {si(values['high'], unit)})"
 
 
-def _si(value: float | None, unit: str) -> str:
+def si(value: float | None, unit: str) -> str:
     """Three figures with an SI prefix."""
     if value is None:
         return "-"

@@ -18,6 +18,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from bench.backends import BACKENDS, Job, Workload, jobs
 from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
@@ -25,6 +26,9 @@ from bench.crossbar import DIE_CALIBRATION_IMAGES, EVERY, CrossbarWork, Point, p
 from bench.environment import environment
 from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling
+from bench.learning.figures import draw_learning
+from bench.learning.report import tables, write_learning_report
+from bench.learning.run import learn
 from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
 from bench.robustness import DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
@@ -51,6 +55,9 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    if config.learning.learn is not None:
+        _learning(config, folder)
+        return
     try:
         rows = run(config, folder)
     except (ValueError, OSError, RuntimeError) as error:
@@ -64,6 +71,34 @@ def main() -> None:
         console.print(sweep)
     console.print(f"report and figures: {folder}")
     print(json.dumps({"folder": str(folder), "rows": [_contract(row) for row in rows]}))
+
+
+def _learning(config: RunConfig, folder: Path) -> None:
+    """`--learn`: rows, report and tables on the screen."""
+    console = Console()
+    try:
+        rows = run_learning(config, folder)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    for title, heading, lines in tables(rows):
+        table = Table(*heading, title=title, title_justify="left")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+    console.print(f"report and figure: {folder}")
+    print(json.dumps({"folder": str(folder), "rows": rows}))
+
+
+def run_learning(config: RunConfig, folder: Path) -> list[Row]:
+    """Make every row of a learning run that the folder does not hold yet, then the report."""
+    dataset = load_data(config.data or _trained_on(config.model), config.data_dir)
+    _begin(config, folder)
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        rows = learn(config, dataset, folder, progress)
+    write_learning_report(folder, rows, json.loads((folder / "env.json").read_text()))
+    draw_learning(rows, folder / "learning.png")
+    return rows
 
 
 def run(config: RunConfig, folder: Path) -> list[Row]:

@@ -155,6 +155,19 @@ class Crossbar:
                 raise LearningStoppedError(stop, joined(done) if done else None)
         return replace(joined(done), agreement=agreement(asked, before, self.links))
 
+    @torch.no_grad()
+    def wanted(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> tuple[Array, ...]:
+        """(outputs, inputs) change that one update from these images asks of every link; nothing is written."""
+        lesson.check(self.circuit, labels, len(images))
+        check_lesson(lesson, self.circuit.neuron, self.design)
+        ends = self._phases(images, labels, lesson.contrast)
+        return tuple(totals(wanted_changes(self.links, len(self.circuit.wires), ends, lesson)))
+
+    @torch.no_grad()
+    def calibrate_phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> None:
+        """Set every converter's range by what it sees in all phases of an update from these images."""
+        self._metered(lambda: self._phases(images, labels, contrast), LEARNING_PERCENT)
+
     def read_weights(self) -> Weights:
         """What the devices hold now, as digital results show it, and the biases."""
         dynamics = self.processor.dynamics
@@ -258,7 +271,7 @@ class Crossbar:
     ) -> str | None:
         """One update: add to `asked` and `done`; returns why learning has to stop, if it has to."""
         if self._updates % CALIBRATE_EVERY == 0 or self._updates in (1, 2, 4, 8, 16):
-            self._metered(lambda: self._phases(images, labels, lesson.contrast), LEARNING_PERCENT)
+            self.calibrate_phases(images, labels, lesson.contrast)
         ends = self._phases(images, labels, lesson.contrast)
         chain = len(self.circuit.wires)
         wanted = wanted_changes(self.links, chain, ends, lesson)
