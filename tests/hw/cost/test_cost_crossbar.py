@@ -15,7 +15,7 @@ from hw.cost.constants import ACCELERGY_ADC, HERMES_2023, ISAAC_2016, PUMA_2019
 from hw.cost.cost import Cost, Range
 from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import AIMC, CROSSBAR_PROFILES, HERMES, ISAAC, CrossbarProfile, isaac_adc
-from hw.tile_events import TileEvents
+from hw.tile_events import NO_WRITES, TileEvents
 
 KEYS = ["array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"]
 FJ, PJ, NJ, NS = 1e-15, 1e-12, 1e-9, 1e-9
@@ -46,6 +46,7 @@ def small(profile: CrossbarProfile) -> TileEvents:
         holds=nothing,
         shift_adds=np.array([[10.0, 20.0], [0.0, 0.0]]),
         bits=np.array([[1000.0, 500.0], [100.0, 0.0]]),
+        written=NO_WRITES,
         slots=8.0,
     )
 
@@ -148,6 +149,7 @@ def product_256(profile: CrossbarProfile, read_s: float, slices: int, array_j: f
         holds=nothing,
         shift_adds=256 * (slices - 1) * once,
         bits=2 * 256 * 8 * once,  # shift-and-add keeps the slices of a result to itself
+        written=NO_WRITES,
         slots=float(slices),
     )
 
@@ -296,6 +298,7 @@ def settles(draw: st.DrawFn, profile: CrossbarProfile) -> tuple[TileEvents, Tile
             holds=counts(),
             shift_adds=counts(),
             bits=counts(),
+            written=NO_WRITES,
             slots=float(generator.random() * scale),
         )
 
