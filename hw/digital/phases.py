@@ -65,10 +65,12 @@ def run_phases(
     errors = (
         () if dynamics.readout is None else tuple(arithmetic.error(dynamics.scores(end[-1]), target) for end in ends)
     )
-    correlated = len(ends) * sum(wire.macs for wire in circuit.wires) * len(codes)
-    return Ends(
-        tuple(ends), errors, hits, dynamics.ledger(counters, np.full(steps, len(codes)), len(codes), correlated)
-    )
+    learning = len(ends) * sum(wire.macs for wire in circuit.wires)
+    if circuit.readout is not None:
+        # scores up and error down in every nudged step; scores and correlation at every end
+        learning += 2 * (steps - contrast.free_steps + len(ends)) * circuit.readout.weight.size
+    running = np.full(steps, len(codes))
+    return Ends(tuple(ends), errors, hits, dynamics.ledger(counters, running, len(codes), learning * len(codes)))
 
 
 def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[Tensor, Tensor]]:
@@ -80,14 +82,18 @@ def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[
     shares = list(zip(ends.states, contrast.weights, strict=True))
     weights = []
     for index, operator in enumerate(plastic(dynamics)[: len(dynamics.operators)]):
-        # a convolution library may be off by less than a half, which rounding removes from integers
+        # phases differ little, so their products are added up in float64; a convolution library may be off by less
+        # than a half, which rounding removes from integers
         terms = [
             share * dynamics.arithmetic.exact(operator.correlate(states[index], states[index + 1]), 0)
             for states, share in shares
         ]
         weights.append(-_sum(terms) / (count * one**2))
     if ends.errors:
-        products = [error.T @ states[-1].flatten(1) for error, states in zip(ends.errors, ends.states, strict=True)]
+        products = [
+            error.double().T @ states[-1].flatten(1).double()
+            for error, states in zip(ends.errors, ends.states, strict=True)
+        ]
         weights.append(_sum(products) * (-1.0 / (count * len(ends.errors) * one) / one))
     return list(zip(weights, bias_gradients(dynamics, ends, contrast), strict=True))
 
@@ -101,13 +107,18 @@ def bias_gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[T
         for index in range(len(dynamics.operators))
     ]
     if ends.errors:
-        found.append(_sum([error.sum(dim=0) for error in ends.errors]) * (-1.0 / (count * len(ends.errors) * one)))
+        found.append(
+            _sum([error.sum(dim=0, dtype=torch.float64) for error in ends.errors])
+            * (-1.0 / (count * len(ends.errors) * one))
+        )
     return found
 
 
 def bias_correlation(above: Tensor) -> Tensor:
     """dPhi/db summed over the batch, in the shape of a circuit's bias: (C, 1, 1) or (units,)."""
-    return above.sum(dim=0) if above.ndim == 2 else above.sum(dim=(0, 2, 3))[:, None, None]
+    if above.ndim == 2:
+        return above.sum(dim=0, dtype=torch.float64)
+    return above.sum(dim=(0, 2, 3), dtype=torch.float64)[:, None, None]
 
 
 def plastic(dynamics: Dynamics) -> list[Plastic]:
