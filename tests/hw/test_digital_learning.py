@@ -270,7 +270,7 @@ def _gradient_of_integers(program: Program, images: NDArray[np.float32], labels:
                     drive = drive + (above << (exponents[layer] - program.links[layer + 1].exponent))
                 elif beta:
                     top = 2 ** exponents[-1]
-                    pulled = (drive - top // 2 + beta * one * top * target) / (1 + beta)
+                    pulled = (drive - top // 2 + np.rint(beta * one * top * target)) / (1 + beta)
                     fresh.append(np.clip(np.floor(pulled / top + 0.5), 0, one).astype(np.int64))
                     continue
                 fresh.append(np.clip(drive >> exponents[layer], 0, one))
