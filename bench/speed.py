@@ -30,8 +30,8 @@ from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile
 from hw.crossbar.tiles.wires import preset_wires
-from hw.lava.machine import ROOT
 from hw.lava.messages import Job
+from hw.lava.process import ROOT
 from hw.machine import Machine
 from mapping.circuit import circuit_of
 from mapping.machines import to_crossbar, to_digital, to_lava

@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 
 from hw.circuit import Wire
 from hw.lava.board import place
-from hw.lava.graph import PORTS, Graph
 from hw.lava.host import Host
 from hw.lava.kernels import build_kernel
 from hw.lava.messages import Job
 from hw.lava.processes.layer import Layer
 from hw.lava.processes.readout import Readout
 from hw.lava.processes.source import Source
+from hw.lava.settling import PORTS, SettlingGraph, settle
 
 MESSAGE_BITS = 24
 """More than 0 makes a stock Dense send numbers instead of spikes; the float model ignores how many."""
@@ -49,12 +49,13 @@ def written_out(wire: Wire) -> NDArray[np.float64]:
     return kernel.up(alone).reshape(-1, units).astype(np.float64)
 
 
-def stock_graph(job: Job) -> Graph:
+def stock_graph(job: Job) -> SettlingGraph:
     """Source -> Dense -> layer 1 <- Dense, Dense -> layer 2 ... -> readout, for a batch of one."""
     circuit, names = job.circuit, iter(range(100))
 
     def common(kind: type, name: str) -> dict[str, Any]:
-        return {"name": name, "steps": job.steps, "batch": 1, "place": place(next(names), name, PORTS[kind.__name__])}
+        seat = place(next(names), name, PORTS[kind.__name__])
+        return {"name": name, "steps": job.steps, "period": job.steps + 1, "batch": 1, "place": seat}
 
     tables = [np.ascontiguousarray(table.T, np.float32) for table in circuit.traffic]
     source = Source(shape=circuit.input_shape, traffic=tables[0], **common(Source, "source"))
@@ -91,7 +92,8 @@ def stock_graph(job: Job) -> Graph:
             down.a_out.reshape((*wire.below, 1)).connect(layers[index - 1].a_in)
         below = layers[index].s_out
     layers[-1].s_out.connect(readout.s_in)
-    return Graph(source, (), layers, readout, None, (), {}, Loihi2SimCfg(select_tag="floating_pt"))
+    config = Loihi2SimCfg(select_tag="floating_pt")
+    return SettlingGraph((source,), (), {}, config, source, (), layers, readout, None)
 
 
 def main() -> None:
@@ -99,12 +101,13 @@ def main() -> None:
     job: Job = pickle.loads(Path(sys.argv[1]).read_bytes())
     images = np.load(sys.argv[2])
     ours, _theirs = Pipe()
-    host = Host(job, stock_graph(job), ours)
+    graph = stock_graph(job)
+    host = Host(graph, ours, job.stall_s)
     batches = [np.ascontiguousarray(image[..., None], np.float32) for image in images]
     seconds, answers = float("inf"), []
     for _ in range(2):
         start = time.perf_counter()
-        answers = host.settle(batches)
+        answers = settle(host, graph, job, batches)
         seconds = min(seconds, time.perf_counter() - start)
     logits = [answer.scores[-1, :, 0].tolist() for answer in answers]
     print(json.dumps({"seconds_per_image": seconds / len(images), "logits": logits}), flush=True)

@@ -72,6 +72,8 @@ class LearningMachine(Machine, Protocol):
         """Weights and biases as they are now, in the units of the circuit."""
         ...
 
+    def __enter__(self) -> LearningMachine: ...
+
 
 def split(images: NDArray[Any], size: int) -> list[NDArray[Any]]:
     """Batches of at most `size`, whose answers `concatenate` puts together."""

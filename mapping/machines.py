@@ -55,6 +55,7 @@ def to_lava(
     stall_s: float = 60.0,
     process_models: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    seed: int = 0,
 ) -> Lava:
     """A Lava graph: a network in float, a program in fixed point, or in fixed point sending only changes of at least
     `delta_threshold` codes."""
@@ -67,6 +68,7 @@ def to_lava(
         stall_s=stall_s,
         process_models=process_models,
         progress=progress,
+        seed=seed,
     )
 
 

@@ -35,9 +35,9 @@ class LinkOperator:
         return self.runs.down(above, switch)
 
     def correlate(self, below: Tensor, above: Tensor) -> Tensor:
-        """dPhi/dw_wire, summed over the batch; a max pool at the winners of these states."""
+        """dPhi/dw_wire, summed over the batch in float64; a max pool at the winners of these states."""
         switch = self.link.up(below)[1] if isinstance(self.link, ConvLink) and self.link.pooling == "max" else None
-        return self.window * self.link.correlate(below, above, switch)
+        return self.window * self.link.correlate(below.double(), above.double(), switch)
 
     def load(self, weight: Tensor) -> None:
         """Take these wire weights from now on."""

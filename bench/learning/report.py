@@ -93,7 +93,7 @@ NOTES = {
     ],
     "scratch": [
         "- Accuracy on test images after the last epoch; of dies the mean with Student's interval, else Wilson's.",
-        "- Agreement: cosine of all changes asked for in the first epoch with how the devices changed, mean over links.",
+        "- Agreement: cosine of all changes asked for in the first epoch with how devices changed, mean over links.",
     ],
     "beta": [
         "- Cosine between what EP on the die asks of a link and the true gradient of the network that the die holds,",

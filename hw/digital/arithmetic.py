@@ -85,8 +85,10 @@ class IntegerArithmetic:
         return (drive * 2.0 ** -self.neuron.exponents[layer]).floor().clamp(0, self.neuron.one)
 
     def output(self, drive: Tensor, beta: float, target: Tensor) -> Tensor:
-        """The same of (drive + beta y) / (1 + beta); the half that rounds is not divided with the rest."""
-        nudged = (drive - self.top / 2 + beta * self.neuron.one * self.top * target) / (1 + beta)
+        """The same of (drive + beta y) / (1 + beta), with the pull beta y as an integer on the accumulator; the half
+        that rounds is not divided with the rest."""
+        pull = (beta * self.neuron.one * self.top * target).round()
+        nudged = (drive + pull - self.top / 2) / (1 + beta)
         return (nudged / self.top + 0.5).floor().clamp(0, self.neuron.one)
 
     def error(self, scores: Tensor, target: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Plastic(Operator, Protocol):
     """A link that can learn."""
 
     def correlate(self, below: Tensor, above: Tensor) -> Tensor:
-        """dPhi/dW by the wire's weight, summed over the batch: correlation of the states the weight joins."""
+        """dPhi/dW by the wire's weight, summed over the batch in float64: the states it joins, correlated."""
         ...
 
     def load(self, weight: Tensor) -> None:

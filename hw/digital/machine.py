@@ -105,7 +105,7 @@ class Digital:
         ]
 
     def _placed(self, values: NDArray[np.generic]) -> Tensor:
-        return torch.as_tensor(values).to(self.device, self.dynamics.arithmetic.dtype)
+        return torch.as_tensor(values).to(self.device, torch.float64)
 
     @torch.no_grad()
     def _settle_batch(self, codes: NDArray[np.generic], trace: bool) -> Settled:

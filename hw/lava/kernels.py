@@ -11,7 +11,7 @@ magnitude, float32 holds every integer to 2**24, and whole-number sums in that r
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from hw.circuit import Wire
 
 Array = NDArray[np.float32]
+Products = NDArray[np.float64]
+Sums = TypeVar("Sums", Array, Products)
 
 
 class Kernel(Protocol):
@@ -32,13 +34,23 @@ class Kernel(Protocol):
         """(*above, B) to sums (*below, B): the exact transpose, at the winners of the last `up` where there are any."""
         ...
 
+    def correlate(self, below: NDArray[np.generic], above: NDArray[np.generic]) -> Products:
+        """dPhi/dW summed over the batch, in the shape of the wire's weight: the states every weight joins, multiplied
+        and added up in float64, at the winners of the last `up` where there are any. Float32 would not do: products of
+        integers reach 2**16, and phases differ by little."""
+        ...
+
+    def load(self, weight: NDArray[np.generic]) -> None:
+        """Take these weights, in the shape of the wire's, from now on."""
+        ...
+
 
 class DenseKernel:
     """up = W s_below, down = W^T s_above."""
 
     def __init__(self, wire: Wire, weight: Array, batch: int) -> None:
-        self.weight, self.transposed = weight, np.ascontiguousarray(weight.T)
         self.below, self.above = (*wire.below, batch), (*wire.above, batch)
+        self.load(weight)
 
     def up(self, below: NDArray[np.generic]) -> Array:
         """W s_below."""
@@ -49,30 +61,34 @@ class DenseKernel:
         flat = above.reshape(-1, above.shape[-1]).astype(np.float32, copy=False)
         return (self.transposed @ flat).reshape(self.below)
 
+    def correlate(self, below: NDArray[np.generic], above: NDArray[np.generic]) -> Products:
+        """s_above s_below^T."""
+        products: Products = _flat(above) @ _flat(below).T
+        return products
+
+    def load(self, weight: NDArray[np.generic]) -> None:
+        """Take these weights from now on."""
+        self.weight = np.ascontiguousarray(weight, np.float32)
+        self.transposed = np.ascontiguousarray(self.weight.T)
+
 
 class ConvKernel:
     """Convolution, with the sum over pooling windows fused into it, as one matrix product over unfolded windows."""
 
     def __init__(self, wire: Wire, weight: Array, batch: int) -> None:
-        window = wire.pool_size if wire.pooling == "sum" else 1
-        fused = fuse(weight, wire.stride, window)
-        self.stride, self.padding = wire.stride * window, wire.padding
-        self.size = fused.shape[2:]
+        self.window = wire.pool_size if wire.pooling == "sum" else 1
+        self.step, self.stride, self.padding = wire.stride, wire.stride * self.window, wire.padding
+        self.load(weight)
         self.below = (*wire.below, batch)
         channels, rows, columns = wire.below
         padded = (rows + 2 * wire.padding, columns + 2 * wire.padding)
         self.out = tuple((n - k) // self.stride + 1 for n, k in zip(padded, self.size, strict=True))
-        self.weight = fused.reshape(len(fused), -1)
-        self.transposed = np.ascontiguousarray(self.weight.T)
         self.padded = np.zeros((channels, *padded, batch), np.float32)
         self.windows = np.empty((channels, *self.size, *self.out, batch), np.float32)
 
     def up(self, below: NDArray[np.generic]) -> Array:
         """W * s_below."""
-        self._inside(self.padded)[...] = below
-        for i in range(self.size[0]):
-            for j in range(self.size[1]):
-                self.windows[:, i, j] = self._shifted(self.padded, i, j)
+        self._unfold(below, self.padded, self.windows)
         sums: Array = self.weight @ self.windows.reshape(self.weight.shape[1], -1)
         return sums.reshape(-1, *self.out, self.below[-1])
 
@@ -86,11 +102,32 @@ class ConvKernel:
                 self._shifted(total, i, j)[...] += spread[:, i, j]
         return self._inside(total)
 
-    def _shifted(self, padded: Array, i: int, j: int) -> Array:
+    def correlate(self, below: NDArray[np.generic], above: NDArray[np.generic]) -> Products:
+        """Of the fused kernel, s_above times the unfolded s_below; then the adjoint of fusing."""
+        windows = np.empty(self.windows.shape)
+        self._unfold(below, np.zeros(self.padded.shape), windows)
+        products = above.reshape(len(above), -1).astype(np.float64) @ windows.reshape(self.weight.shape[1], -1).T
+        return unfuse(products.reshape(len(above), -1, *self.size), self.step, self.window)
+
+    def load(self, weight: NDArray[np.generic]) -> None:
+        """Take these weights from now on."""
+        fused = fuse(np.asarray(weight, np.float32), self.step, self.window)
+        self.size = fused.shape[2:]
+        self.weight = fused.reshape(len(fused), -1)
+        self.transposed = np.ascontiguousarray(self.weight.T)
+
+    def _unfold(self, below: NDArray[np.generic], padded: Sums, windows: Sums) -> None:
+        """What every window sees, into `windows` (C, kh, kw, H', W', B), by way of the zero-padded states."""
+        self._inside(padded)[...] = below
+        for i in range(self.size[0]):
+            for j in range(self.size[1]):
+                windows[:, i, j] = self._shifted(padded, i, j)
+
+    def _shifted(self, padded: Sums, i: int, j: int) -> Sums:
         rows, columns = (self.stride * (n - 1) + 1 for n in self.out)
         return padded[:, i : i + rows : self.stride, j : j + columns : self.stride]
 
-    def _inside(self, padded: Array) -> Array:
+    def _inside(self, padded: Sums) -> Sums:
         rows, columns = self.below[1:3]
         return padded[:, self.padding : self.padding + rows, self.padding : self.padding + columns]
 
@@ -110,6 +147,18 @@ class MaxPoolKernel:
 
     def down(self, above: NDArray[np.generic]) -> Array:
         """W^T * (s_above at the winners, zero elsewhere)."""
+        return self.conv.down(self._unpooled(above))
+
+    def correlate(self, below: NDArray[np.generic], above: NDArray[np.generic]) -> Products:
+        """That of the convolution with s_above at the winners."""
+        return self.conv.correlate(below, self._unpooled(above))
+
+    def load(self, weight: NDArray[np.generic]) -> None:
+        """Take these weights from now on."""
+        self.conv.load(weight)
+
+    def _unpooled(self, above: NDArray[np.generic]) -> Array:
+        """s_above at the winners, zero elsewhere: (C, H', W', B) before pooling."""
         channels, rows, columns, batch = self.above
         size = self.size
         spread = np.zeros((channels, rows, columns, size * size, batch), np.float32)
@@ -117,7 +166,7 @@ class MaxPoolKernel:
         sums = np.zeros((channels, *self.conv.out, batch), np.float32)
         blocks = spread.reshape(channels, rows, columns, size, size, batch).transpose(0, 1, 3, 2, 4, 5)
         sums[:, : rows * size, : columns * size] = blocks.reshape(channels, rows * size, columns * size, batch)
-        return self.conv.down(sums)
+        return sums
 
     def _windows(self, sums: Array) -> Array:
         """(C, H, W, B) to (C, h, w, size * size, B), row by row within a window; the border remainder is dropped."""
@@ -139,9 +188,21 @@ def fuse(weight: Array, stride: int, window: int) -> Array:
     return fused
 
 
+def unfuse(products: Products, stride: int, window: int) -> Products:
+    """The adjoint of `fuse`: every weight gathers from the window x window places it was added to."""
+    reach = stride * (window - 1)
+    rows, columns = products.shape[2] - reach, products.shape[3] - reach
+    shifts = range(0, reach + 1, stride)
+    return np.sum([products[:, :, i : i + rows, j : j + columns] for i in shifts for j in shifts], axis=0)
+
+
 def build_kernel(wire: Wire, weight: NDArray[np.generic], batch: int) -> Kernel:
     """The kernel of a wire with these weights on it."""
     numbers = np.ascontiguousarray(weight, np.float32)
     if wire.kind == "dense":
         return DenseKernel(wire, numbers, batch)
     return MaxPoolKernel(wire, numbers, batch) if wire.pooling == "max" else ConvKernel(wire, numbers, batch)
+
+
+def _flat(states: NDArray[np.generic]) -> Products:
+    return states.reshape(-1, states.shape[-1]).astype(np.float64, copy=False)

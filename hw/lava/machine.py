@@ -1,47 +1,28 @@
-"""The Lava machine: starts the host interpreter, feeds it and clears up after it."""
+"""The Lava machine: what users hold. It talks to a host interpreter, one that settles and one that learns."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import weakref
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from math import ceil
-from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.circuit import Circuit, FixedNeuron, FloatNeuron
+from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, check_images, weights_of, with_weights
+from hw.lava.learning.messages import LearningJob, Taught
+from hw.lava.learning.passes import batched, pass_of
 from hw.lava.messages import Batch, Job
+from hw.lava.process import HostProcess
+from hw.learning.contrast import Contrast
+from hw.learning.lesson import Learned, Lesson
+from hw.learning.memory import check_descent
 from hw.ledger import COLUMNS, Ledger
 from hw.machine import Settled, concatenate
 
-ROOT = Path(__file__).parents[2]
-
-
-class LavaError(RuntimeError):
-    """A Lava run ended early."""
-
-
-class LavaStalledError(LavaError):
-    """No process moved any more; the message names each process and the port it waits on."""
-
-
-class LavaModelError(LavaError):
-    """A process model raised, or its process died; the message names it and carries its traceback."""
-
-
-_ERRORS = {"stalled": LavaStalledError, "model": LavaModelError, "died": LavaModelError}
+SERVER = "hw.lava.serve"
+"""The interpreter at the other end."""
 
 
 class Lava:
@@ -49,7 +30,8 @@ class Lava:
 
     With `delta_threshold` only changes of at least that many codes are sent; at 1 the states are those of dense
     messages in every bit. With `tolerance` (in units of state 1.0) images at rest are held. All batches of a settle are
-    one Lava run; the graph stays up between settles, so use the machine as a context manager, or close it.
+    one Lava run, and so are all updates of a `learn`; the graphs stay up between calls, so use the machine as a context
+    manager, or close it. `seed` is that of the stochastic rounding with which integers learn.
     """
 
     def __init__(
@@ -63,6 +45,7 @@ class Lava:
         stall_s: float = 60.0,
         process_models: Mapping[str, str] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        seed: int = 0,
     ) -> None:
         if steps < 1 or batch_size < 1:
             raise ValueError(f"steps is {steps} and batch_size {batch_size}; both must be at least 1")
@@ -75,7 +58,9 @@ class Lava:
         self.circuit, self.steps, self.batch_size, self.tolerance = circuit, steps, batch_size, tolerance
         self.delta_threshold, self.stall_s, self.progress = delta_threshold, stall_s, progress
         self.process_models = dict(process_models or {})
-        self._host: _HostProcess | None = None
+        self.seed = seed
+        self._host: tuple[tuple[int, bool], HostProcess] | None = None
+        self._school: tuple[tuple[Contrast, int], HostProcess] | None = None
 
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]; batches are made equal and the last one padded."""
@@ -85,24 +70,41 @@ class Lava:
         runs = ceil(len(codes) / self.batch_size)
         batch = ceil(len(codes) / runs)
         host = self._host_for(batch, trace)
-        padded = np.zeros((runs * batch, *codes.shape[1:]), codes.dtype)
-        padded[: len(codes)] = codes
-        sent = [
-            np.ascontiguousarray(np.moveaxis(part, 0, -1)) for part in padded.reshape(runs, batch, *codes.shape[1:])
-        ]
-        try:
-            answers = host.settle(sent, self.progress)
-        except BaseException:
-            self.close()
-            raise
+        answers = self._asked(host, batched(codes, batch))
         counts = [min(batch, len(codes) - first) for first in range(0, len(codes), batch)]
         return concatenate([self._settled(answer, count) for answer, count in zip(answers, counts, strict=True)])
 
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson, in one Lava run.
+
+        States are sent whole, and all steps are run. What integers keep below a step of a weight stays while the phases
+        and the batch size of the lessons do: others build another graph, from the weights alone.
+        """
+        check_images(images, self.circuit.input_shape)
+        lesson.check(self.circuit, labels, len(images))
+        check_descent(self.circuit, lesson.descent)
+        if self.delta_threshold is not None:
+            raise ValueError(
+                f"delta_threshold is {self.delta_threshold}: learning sends whole states; make a machine without it"
+            )
+        taught: Taught = self._asked(self._school_for(lesson), pass_of(self.circuit, images, labels, lesson))
+        self.circuit = with_weights(self.circuit, taught.weights)
+        self._end("_host")  # it holds the weights before
+        steps = lesson.contrast.steps
+        return Learned(
+            images=len(images),
+            hits=taught.hits,
+            ledger=self._ledger(np.full(steps, len(images)), taught.events, len(images)),
+        )
+
+    def read_weights(self) -> Weights:
+        """Weights and biases as they are now."""
+        return weights_of(self.circuit)
+
     def close(self) -> None:
-        """End the host and everything it started; the next settle starts afresh."""
-        if self._host is not None:
-            self._host.close()
-            self._host = None
+        """End the hosts and everything they started; the next settle or lesson starts afresh, from the weights."""
+        for name in ("_host", "_school"):
+            self._end(name)
 
     def __enter__(self) -> Lava:
         return self
@@ -112,10 +114,10 @@ class Lava:
     ) -> None:
         self.close()
 
-    def _host_for(self, batch: int, trace: bool) -> _HostProcess:
+    def _host_for(self, batch: int, trace: bool) -> HostProcess:
         """The running host if it fits, else a new one: a Lava graph cannot change its shapes."""
-        if self._host is not None and (self._host.batch, self._host.trace) != (batch, trace):
-            self.close()
+        if self._host is not None and self._host[0] != (batch, trace):
+            self._end("_host")
         if self._host is None:
             job = Job(
                 self.circuit,
@@ -127,8 +129,31 @@ class Lava:
                 self.stall_s,
                 self.process_models,
             )
-            self._host = _HostProcess(job)
-        return self._host
+            self._host = (batch, trace), HostProcess(SERVER, job)
+        return self._host[1]
+
+    def _school_for(self, lesson: Lesson) -> HostProcess:
+        """The same for lessons: a Lava graph cannot change its phases either."""
+        key = (lesson.contrast, lesson.batch_size)
+        if self._school is not None and self._school[0] != key:
+            self._end("_school")
+        if self._school is None:
+            job = LearningJob(self.circuit, lesson.contrast, lesson.batch_size, self.seed, self.stall_s)
+            self._school = key, HostProcess(SERVER, job)
+        return self._school[1]
+
+    def _asked(self, host: HostProcess, request: Any) -> Any:
+        try:
+            return host.ask(request, self.progress)
+        except BaseException:
+            self.close()
+            raise
+
+    def _end(self, name: Literal["_host", "_school"]) -> None:
+        running: tuple[Any, HostProcess] | None = getattr(self, name)
+        if running is not None:
+            setattr(self, name, None)
+            running[1].close()
 
     def _settled(self, batch: Batch, count: int) -> Settled:
         """What the graph reported of one batch, its padding dropped."""
@@ -136,12 +161,10 @@ class Lava:
         taken = np.full(count, steps) if batch.steps is None else batch.steps[:count].astype(np.int64)
         ran = np.arange(steps)[:, None] < taken  # (T, B): which images still ran in each step
         running = ran.sum(axis=1)
-        dense = running[:, None, None] * np.stack([table.sum(axis=0) for table in circuit.traffic])
         shape = (2, steps, len(COLUMNS), -1)
         reported = [batch.source_events, *(report[:-1].reshape(shape) for report in batch.reports)]
         events = np.stack([(layer[..., :count] * ran[:, None]).sum(axis=-1) for layer in reported], axis=2)
         scores = batch.scores[..., :count].transpose(0, 2, 1) * circuit.logit_scale
-        readout_macs = 0 if circuit.readout is None else circuit.readout.weight[0].size * circuit.classes
         return Settled(
             logits=scores[-1],
             logits_by_step=scores,
@@ -149,18 +172,7 @@ class Lava:
             one=circuit.neuron.one,
             steps=taken,
             residual=np.max([report[-1, :count] for report in batch.reports], axis=0),
-            ledger=Ledger(
-                images=count,
-                running=running,
-                units=tuple(int(np.prod(layer)) for layer in circuit.layers),
-                cores=circuit.cores,
-                link_kinds=tuple(wire.kind for wire in circuit.wires),
-                dense=dense,
-                zero_skip=events[0],
-                delta=events[1],
-                coding="zero_skip" if self.delta_threshold is None else "delta",
-                readout_synops=float(readout_macs * count),
-            ),
+            ledger=self._ledger(running, events, count),
             trace=(
                 None
                 if batch.trace is None
@@ -168,96 +180,22 @@ class Lava:
             ),
         )
 
+    def _ledger(self, running: NDArray[np.int64], events: NDArray[np.float64], images: int) -> Ledger:
+        """`running` (T,) images at every step, `events` (nonzero and changed, T, S, columns)."""
+        circuit = self.circuit
+        return Ledger(
+            images=images,
+            running=running,
+            units=tuple(int(np.prod(layer)) for layer in circuit.layers),
+            cores=circuit.cores,
+            link_kinds=tuple(wire.kind for wire in circuit.wires),
+            dense=running[:, None, None] * np.stack([table.sum(axis=0) for table in circuit.traffic]),
+            zero_skip=events[0],
+            delta=events[1],
+            coding="zero_skip" if self.delta_threshold is None else "delta",
+            readout_synops=float(0 if circuit.readout is None else circuit.readout.weight.size * images),
+        )
+
 
 def _batch_first(state: NDArray[Any], count: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.moveaxis(state[..., :count], -1, 0))
-
-
-class _HostProcess:
-    """The parent's end of `hw.lava.host`. Everything it forks is in one session, which `close` ends."""
-
-    def __init__(self, job: Job) -> None:
-        self.batch, self.trace = job.batch, job.trace
-        ours, theirs = socket.socketpair()
-        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
-        environment = dict(os.environ)
-        # every process of the graph is one thread: the graph itself is what runs in parallel
-        environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hw.lava.host", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=self.log,
-            env=environment,
-            start_new_session=True,
-        )
-        theirs.close()
-        self.connection = Connection(ours.detach())
-        self._finalizer = weakref.finalize(self, _end, self.process, self.connection, self.log)
-        try:
-            self._send(job)
-            self._receive(None)
-        except BaseException:
-            self.close()
-            raise
-
-    def settle(self, batches: list[NDArray[Any]], progress: Callable[[int, int], None] | None) -> list[Batch]:
-        """Settle batches laid out as on the ports; raises what went wrong over there."""
-        self._send(batches)
-        answers: list[Batch] = self._receive(progress)
-        return answers
-
-    def close(self) -> None:
-        """Hang up, and see to it that nothing is left."""
-        self._finalizer()
-
-    def _send(self, message: Any) -> None:
-        try:
-            self.connection.send(message)
-        except OSError as error:
-            raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
-
-    def _receive(self, progress: Callable[[int, int], None] | None) -> Any:
-        while True:
-            try:
-                kind, *content = self.connection.recv()
-            except (EOFError, OSError) as error:
-                raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
-            if kind == "failed":
-                raise _ERRORS.get(content[0], LavaError)(content[1])
-            if kind != "progress":
-                return content[0] if content else None
-            if progress is not None:
-                progress(*content)
-
-    def _last_words(self) -> str:
-        self.log.seek(0)
-        return self.log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
-
-
-def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes]) -> None:
-    """Close the connection, give the host a moment to end its graph, then end whatever of its session is left."""
-    connection.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=5)
-    # SIGTERM spares only the resource tracker, which then removes the shared memory of the others and ends by itself; a
-    # stopped process gets it once it is continued
-    for numbers, patience_s in (((signal.SIGTERM, signal.SIGCONT), 3.0), ((signal.SIGKILL,), 5.0)):
-        with suppress(ProcessLookupError, PermissionError):
-            for number in numbers:
-                os.killpg(process.pid, number)
-            _await_group(process, patience_s)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=5)
-    log.close()
-
-
-def _await_group(host: subprocess.Popen[bytes], patience_s: float) -> None:
-    """Return early, with ProcessLookupError, when nothing of the host's session is left."""
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        host.poll()  # reaps it, or it would be left as a zombie of ours
-        os.killpg(host.pid, 0)
-        time.sleep(0.02)

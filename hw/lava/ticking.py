@@ -14,7 +14,7 @@ from hw.lava.board import Place
 
 
 class Ticking(PyLoihiProcessModel):
-    """Counts Lava time steps 1, 2, ... as ticks 0..T of one batch after another.
+    """Counts Lava time steps 1, 2, ... as ticks 0, 1, ... of one batch after another, `period` of them each.
 
     Tick 0 loads: states are reset, the input is sent. Tick t computes step t of the dynamics, from what was sent at
     tick t - 1, because every link passes its sums on one time step after it received the states.
@@ -23,12 +23,13 @@ class Ticking(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.steps: int = proc_params["steps"]
+        self.period: int = proc_params["period"]
         self.place: Place = proc_params["place"]
 
     @property
     def tick(self) -> int:
-        """0..T within the current batch."""
-        return int((self.time_step - 1) % (self.steps + 1))
+        """From 0 within the current batch."""
+        return int((self.time_step - 1) % self.period)
 
     def run_spk(self) -> None:
         """One Lava time step."""

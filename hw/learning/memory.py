@@ -19,7 +19,8 @@ weight together."""
 
 
 class FloatMemory:
-    """v <- momentum v + g + decay theta, theta <- theta - rate v."""
+    """v <- momentum v + g + decay theta, theta <- theta - rate v; in float64, so that small changes are not lost in the
+    float32 that machines compute with."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hw.lava.engine.link import engine_update
 from hw.lava.engine.rule import EngineRule, engine_rule, payloads, third_factors
-from hw.lava.machine import LavaModelError
+from hw.lava.process import LavaModelError
 
 CENTERED = (-1.0, 1.0)
 """c_k at beta = 1/2."""

@@ -23,8 +23,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FloatNeuron, Wire
-from hw.lava.machine import Lava, LavaError, LavaModelError, LavaStalledError
+from hw.lava.machine import Lava
 from hw.lava.messages import Job
+from hw.lava.process import LavaError, LavaModelError, LavaStalledError
 
 HERE = Path(__file__).parent
 SHARED = Path("/dev/shm")
@@ -276,7 +277,7 @@ HUNG = """
 import signal
 machine = Lava(circuit, steps=20)
 machine.settle(images)
-os.kill(machine._host.process.pid, signal.SIGSTOP)
+os.kill(machine._host[1].process.pid, signal.SIGSTOP)
 print("ready", flush=True)
 input()
 machine.close()
@@ -288,7 +289,7 @@ def kill():
     while len(os.listdir(os.environ["SLOW"])) < 2:
         time.sleep(0.05)
     print("ready", flush=True)
-    os.kill(machine._host.process.pid, 9)
+    os.kill(machine._host[1].process.pid, 9)
 threading.Thread(target=kill).start()
 try:
     machine.settle(images)
@@ -457,7 +458,7 @@ def test_too_little_shared_memory_is_refused_with_what_would_fit(
     session.assert_nothing_left()
 
 
-@pytest.mark.parametrize("module", ["hw.lava.graph", "hw.lava.processes.layer"])
+@pytest.mark.parametrize("module", ["hw.lava.settling", "hw.lava.processes.layer"])
 def test_lava_modules_import_on_their_own(module: str) -> None:
     """Whatever is imported first, Lava must find the compatibility import before it: Python 3.11 and 3.12 need it."""
     done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.lava.engine.rule import WEIGHT_RANGE, EngineRule, engine_rule, payloads, third_factors
-from hw.lava.machine import ROOT, LavaError, LavaModelError, _end
+from hw.lava.process import HostProcess
 
 
 @dataclass(frozen=True)
@@ -128,33 +122,8 @@ def _checked_weight(weight: NDArray[Any], states: list[NDArray[np.float64]], *, 
 
 
 def _run(job: Job) -> NDArray[Any]:
-    """The weights after a run in an interpreter of its own, `hw.lava.engine.run`, of which nothing is left behind."""
-    ours, theirs = socket.socketpair()
-    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
-    environment = dict(os.environ)
-    environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hw.lava.engine.run", str(theirs.fileno())],
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env=environment,
-        start_new_session=True,
-    )
-    theirs.close()
-    connection = Connection(ours.detach())
-    try:
-        connection.send(job)
-        kind, answer = connection.recv()
-    except (EOFError, OSError) as error:
-        log.seek(0)
-        words = log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
-        raise LavaError(f"the learning engine is gone: {words}") from error
-    finally:
-        _end(process, connection, log)
-    if kind == "failed":
-        raise LavaModelError(answer)
-    weight: NDArray[Any] = answer
+    """The weights after a run in an interpreter of its own, of which nothing is left behind."""
+    host = HostProcess("hw.lava.engine.run", job)
+    host.close()
+    weight: NDArray[Any] = host.started
     return weight

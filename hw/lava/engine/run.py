@@ -118,7 +118,7 @@ def main() -> None:
         pass
     except Exception as error:
         with suppress(OSError):
-            connection.send(("failed", f"{error}\n{traceback.format_exc()}"))
+            connection.send(("failed", "model", f"{error}\n{traceback.format_exc()}"))
     finally:
         # Lava's threads and atexit hooks would wait for the processes that are gone
         os._exit(0)

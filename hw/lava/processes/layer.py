@@ -17,6 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from hw.lava.neurons import fixed_neuron, float_neuron
 from hw.lava.ticking import Ticking, spikes
 from hw.ledger import COLUMNS
 
@@ -135,18 +136,14 @@ class PyLayerFloat(_Layer):
     bias: np.ndarray = LavaPyType(np.ndarray, np.float32)
 
     def neuron(self, drive: NDArray[Any]) -> NDArray[Any]:
-        drive += self.spread_bias
-        clipped: NDArray[Any] = np.clip(drive, 0.0, 1.0, out=drive)
-        return clipped
+        return float_neuron(drive, self.spread_bias)
 
 
 class _FixedNeuron(_Layer):
     """s = clip((u + b) >> exponent, 0, one); 24-bit u and b, the half for rounding is in b."""
 
     def neuron(self, drive: NDArray[Any]) -> NDArray[Any]:
-        drive += self.spread_bias
-        drive >>= self.proc_params["exponent"]
-        return np.clip(drive, 0, self.proc_params["one"], out=drive).astype(np.int16)
+        return fixed_neuron(drive, self.spread_bias, self.proc_params["exponent"], self.proc_params["one"])
 
     def resting_state(self) -> NDArray[Any]:
         return np.zeros(self.state.shape, np.int16)

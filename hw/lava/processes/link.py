@@ -38,7 +38,7 @@ class Link(AbstractProcess):
         self.weight = Var(wire.weight.shape, init=wire.weight)
 
 
-class _Link(Ticking):
+class LinkModel(Ticking):
     """Sends the sums of the last time step, then receives states and computes the next sums.
 
     Sending first keeps cycles of processes free of deadlock (Lava's own Dense does the same). States that did not
@@ -88,10 +88,7 @@ class _Link(Ticking):
         raise NotImplementedError
 
 
-@implements(proc=Link, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyLinkFloat(_Link):
+class FloatLinkModel(LinkModel):
     """Float32 weights, states and sums."""
 
     s_below: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
@@ -105,10 +102,7 @@ class PyLinkFloat(_Link):
         return sums
 
 
-@implements(proc=Link, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt", "fixed_pt_delta")
-class PyLinkFixed(_Link):
+class FixedLinkModel(LinkModel):
     """8-bit weights, states (or their changes) of at most 9 bits with sign, 24-bit sums.
 
     a = (W s) << shift brings the products of both links of a layer to one binary point, so that the layer needs one
@@ -123,3 +117,17 @@ class PyLinkFixed(_Link):
 
     def delivered(self, sums: NDArray[np.float32], shift: int) -> NDArray[Any]:
         return sums.astype(np.int32) << shift
+
+
+@implements(proc=Link, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyLinkFloat(FloatLinkModel):
+    """In floating point."""
+
+
+@implements(proc=Link, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "fixed_pt_delta")
+class PyLinkFixed(FixedLinkModel):
+    """In integers."""

@@ -21,7 +21,7 @@ from hw.ledger import COLUMNS
 
 
 class Source(AbstractProcess):
-    """s_0 = x, held for the T steps of a batch. Images come in, and counted events go out, by external pipe."""
+    """s_0 = x, held for all steps of a batch. Images come in, and counted events go out, by external pipe."""
 
     def __init__(self, *, shape: tuple[int, ...], batch: int, **params: Any) -> None:
         super().__init__(batch_size=batch, **params)
@@ -46,7 +46,7 @@ class _Source(Ticking):
             self.images = self.receive("images_in")
             self.report[0] = self.report[1, 0] = spikes(self.images != 0, self.proc_params["traffic"])
         self.send("s_out", self.message(tick))
-        if tick == self.steps:
+        if tick == self.period - 1:
             self.send("report_out", self.report)
 
     def message(self, tick: int) -> NDArray[Any]:  # noqa: ARG002 - delta coding looks at it

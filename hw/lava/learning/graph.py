@@ -1,0 +1,119 @@
+"""A circuit as a graph of Lava processes that learns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hw.lava.compat  # noqa: F401 - before Lava
+
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+from hw.circuit import FixedNeuron
+from hw.lava.board import Place, place
+from hw.lava.graph import Graph, check_shared_memory, feeds_of, traffic_tables
+from hw.lava.learning.messages import LearningJob
+from hw.lava.learning.processes.layer import PlasticLayer
+from hw.lava.learning.processes.link import PlasticLink
+from hw.lava.learning.processes.teacher import Teacher
+from hw.lava.learning.timetable import timetable
+from hw.lava.processes.source import Source
+from hw.learning.memory import fixed_memory
+
+
+@dataclass(frozen=True)
+class LearningGraph(Graph):
+    """Processes in the order of the chain."""
+
+    period: int
+    """Lava time steps per batch."""
+    source: Source
+    links: tuple[PlasticLink, ...]
+    layers: tuple[PlasticLayer, ...]
+    teacher: Teacher
+
+
+def build_learning_graph(job: LearningJob) -> LearningGraph:
+    """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
+    circuit, contrast, neuron = job.circuit, job.contrast, job.circuit.neuron
+    table = timetable(contrast)
+    places: list[Place] = []
+
+    def common(name: str, ports: tuple[str, ...]) -> dict[str, Any]:
+        places.append(place(len(places), name, ports))
+        return {
+            "name": name,
+            "steps": contrast.steps,
+            "period": len(table),
+            "batch": job.batch,
+            "place": places[-1],
+            "table": table,
+            "shares": contrast.weights,
+            "one": neuron.one,
+        }
+
+    fixed = isinstance(neuron, FixedNeuron)
+    wires = len(circuit.wires) + (circuit.readout is not None)
+    memories = [fixed_memory(circuit, index, job.seed) if fixed else (None, None) for index in range(wires)]
+    exponents = neuron.exponents if isinstance(neuron, FixedNeuron) else (0,) * len(circuit.wires)
+    tables = traffic_tables(circuit)
+    top = len(circuit.wires) - 1
+    source = Source(
+        shape=circuit.input_shape, traffic=tables[0], **common("source", ("images_in", "s_out", "report_out"))
+    )
+    links = tuple(
+        PlasticLink(
+            wire=wire,
+            memory=memories[index][0],
+            **common(f"link{index + 1}", ("assignment_in", "s_below", "s_above", "a_up", "a_down", "weight_out")),
+        )
+        for index, wire in enumerate(circuit.wires)
+    )
+    layers = tuple(
+        PlasticLayer(
+            shape=wire.above,
+            bias=circuit.biases[index],
+            memory=memories[index][1],
+            exponent=exponents[index],
+            output=index == top and circuit.readout is None,
+            traffic=tables[index + 1],
+            **common(f"layer{index + 1}", ("assignment_in", "a_in", "s_out", "bias_out", "report_out")),
+        )
+        for index, wire in enumerate(circuit.wires)
+    )
+    teacher = Teacher(
+        shape=circuit.layers[-1],
+        classes=circuit.classes,
+        readout=circuit.readout,
+        bias_=circuit.readout_bias,
+        weight_memory=memories[-1][0],
+        bias_memory=memories[-1][1],
+        exponent=exponents[-1],
+        logit_scale=circuit.logit_scale,
+        **common("teacher", ("assignment_in", "targets_in", "s_in", "pull_out", "hits_out", "weight_out", "bias_out")),
+    )
+
+    source.s_out.connect(links[0].s_below)
+    for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
+        link.a_up.connect(layer.a_in)
+        if index:
+            # the input is clamped: its link passes nothing down
+            link.a_down.connect(layers[index - 1].a_in)
+        layer.s_out.connect(link.s_above)
+        layer.s_out.connect(links[index + 1].s_below if index < top else teacher.s_in)
+    teacher.pull_out.connect(layers[-1].a_in)
+
+    processes: tuple[AbstractProcess, ...] = (source, *links, *layers, teacher)
+    check_shared_memory(processes, wide=("report_out",))
+    return LearningGraph(
+        processes,
+        tuple(places),
+        feeds_of(processes),
+        Loihi2SimCfg(select_tag="fixed_pt" if fixed else "floating_pt"),
+        len(table),
+        source,
+        links,
+        layers,
+        teacher,
+    )

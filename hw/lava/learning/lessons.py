@@ -1,0 +1,37 @@
+"""One pass of a learning graph over its images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hw.circuit import Weights
+from hw.lava.host import Host
+from hw.lava.learning.graph import LearningGraph
+from hw.lava.learning.messages import LearningJob, Pass, Taught
+
+
+def learn(host: Host, graph: LearningGraph, job: LearningJob, lesson: Pass) -> Taught:
+    """Teach all batches in one Lava run, and read the weights."""
+    teacher, layers, links = graph.teacher, graph.layers, graph.links
+    readout = job.circuit.readout is not None
+    count = len(lesson.images)
+    sent = {
+        graph.source.images_in: lesson.images,
+        teacher.targets_in: lesson.targets,
+        teacher.assignment_in: lesson.assignments[-1],
+    }
+    for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
+        sent |= {link.assignment_in: lesson.assignments[index], layer.assignment_in: lesson.assignments[index]}
+    weights = [link.weight_out for link in links] + ([teacher.weight_out] if readout else [])
+    biases = [layer.bias_out for layer in layers] + ([teacher.bias_out] if readout else [])
+    expected = {graph.source.report_out: count, teacher.hits_out: count}
+    expected |= {layer.report_out: count for layer in layers} | dict.fromkeys([*weights, *biases], 1)
+    found = host.run(count * graph.period, sent, expected)
+    # padding is all zero, which causes no events
+    events = [np.sum(found[graph.source.report_out], axis=0).sum(axis=-1)]
+    events += [np.sum(found[layer.report_out], axis=0) for layer in layers]
+    return Taught(
+        events=np.stack(events, axis=2),
+        hits=int(np.sum(found[teacher.hits_out])),
+        weights=Weights(tuple(found[port][0] for port in weights), tuple(found[port][0] for port in biases)),
+    )

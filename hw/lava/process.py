@@ -1,0 +1,126 @@
+"""The interpreter that hosts a Lava graph, seen from the side that starts it and clears up after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+
+
+class LavaError(RuntimeError):
+    """A Lava run ended early."""
+
+
+class LavaStalledError(LavaError):
+    """No process moved any more; the message names each process and the port it waits on."""
+
+
+class LavaModelError(LavaError):
+    """A process model raised, or its process died; the message names it and carries its traceback."""
+
+
+_ERRORS = {"stalled": LavaStalledError, "model": LavaModelError, "died": LavaModelError}
+
+
+class HostProcess:
+    """The parent's end of a module that runs Lava. Everything it forks is in one session, which `close` ends.
+
+    `python -m MODULE FD` talks over the connection FD: it is sent a job, then requests, and tells ("progress", done,
+    total) while it works and (anything else, answer), or ("failed", kind, message) when it is through.
+    """
+
+    def __init__(self, module: str, job: Any) -> None:
+        ours, theirs = socket.socketpair()
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
+        environment = dict(os.environ)
+        # every process of the graph is one thread: the graph itself is what runs in parallel
+        environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            env=environment,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.connection = Connection(ours.detach())
+        self._finalizer = weakref.finalize(self, _end, self.process, self.connection, self.log)
+        try:
+            self._send(job)
+            self.started = self._receive(None)
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, request: Any, progress: Callable[[int, int], None] | None = None) -> Any:
+        """The answer to a request; raises what went wrong over there."""
+        self._send(request)
+        return self._receive(progress)
+
+    def close(self) -> None:
+        """Hang up, and see to it that nothing is left."""
+        self._finalizer()
+
+    def _send(self, message: Any) -> None:
+        try:
+            self.connection.send(message)
+        except OSError as error:
+            raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
+
+    def _receive(self, progress: Callable[[int, int], None] | None) -> Any:
+        while True:
+            try:
+                kind, *content = self.connection.recv()
+            except (EOFError, OSError) as error:
+                raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
+            if kind == "failed":
+                raise _ERRORS.get(content[0], LavaError)(content[1])
+            if kind != "progress":
+                return content[0] if content else None
+            if progress is not None:
+                progress(*content)
+
+    def _last_words(self) -> str:
+        self.log.seek(0)
+        return self.log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes]) -> None:
+    """Close the connection, give the host a moment to end its graph, then end whatever of its session is left."""
+    connection.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    # SIGTERM spares only the resource tracker, which then removes the shared memory of the others and ends by itself; a
+    # stopped process gets it once it is continued
+    for numbers, patience_s in (((signal.SIGTERM, signal.SIGCONT), 3.0), ((signal.SIGKILL,), 5.0)):
+        with suppress(ProcessLookupError, PermissionError):
+            for number in numbers:
+                os.killpg(process.pid, number)
+            _await_group(process, patience_s)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+    log.close()
+
+
+def _await_group(host: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Return early, with ProcessLookupError, when nothing of the host's session is left."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        host.poll()  # reaps it, or it would be left as a zombie of ours
+        os.killpg(host.pid, 0)
+        time.sleep(0.02)
