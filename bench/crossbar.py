@@ -43,8 +43,8 @@ class CrossbarOptions:
     age that is asked for get an empty row there."""
     noise_scale: tuple[float, ...] = (1.0,)
     """Every random spread of the device times this: programming, drift spread, slow and fresh noise."""
-    hours: tuple[float, ...] = (1.0,)
-    """Hours between programming and inference."""
+    hours: tuple[float, ...] | None = None
+    """Hours between programming and inference. Default: 1, and 0 for --learn scratch."""
     adc_bits: tuple[int | None, ...] = (8,)
     """Resolution of the converters; None is an ideal one."""
     tile_size: tuple[int, ...] = (256,)
@@ -72,7 +72,7 @@ class CrossbarOptions:
     """Share of devices stuck at their smallest conductance. Default: none, and 0.025 for --learn repair."""
     encoding: str = "pair"
     """Signed weights as pair (two devices, one of them off), balanced (two that share the weight: what pulses need to
-    move it both ways) or offset (one, and a reference)."""
+    move it both ways, and what --learn scratch makes of a pair) or offset (one, and a reference)."""
     weight_bits: int | None = None
     """Cut weights of so many bits into slices of --cell-bits; default: one device holds a whole weight."""
     cell_bits: int = 2
@@ -87,6 +87,11 @@ class CrossbarOptions:
     """Ends of the wires that the transposed read uses: same (default), or opposite (default of --learn repair)."""
     neurons: Neurons = "digital"
     """Neurons behind converters, or analog ones, where only images and answers are converted."""
+
+    @property
+    def ages_h(self) -> tuple[float, ...]:
+        """Hours between programming and inference."""
+        return (1.0,) if self.hours is None else self.hours
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def points(options: CrossbarOptions) -> tuple[Point, ...]:
         for name in names
         for size in options.tile_size
         for bits in options.adc_bits
-        for hours in options.hours
+        for hours in options.ages_h
         for scale in options.noise_scale
     )
 
@@ -145,10 +150,16 @@ def check_options(options: CrossbarOptions) -> None:
         )
     if EVERY in options.device_preset and len(options.device_preset) > 1:
         raise ValueError(f"--device-preset {EVERY} stands for every preset: name no other beside it")
-    for name in ("device_preset", "noise_scale", "hours", "adc_bits", "tile_size"):
-        values = getattr(options, name)
+    swept: dict[str, tuple[object, ...]] = {
+        "--device-preset": options.device_preset,
+        "--noise-scale": options.noise_scale,
+        "--hours": options.ages_h,
+        "--adc-bits": options.adc_bits,
+        "--tile-size": options.tile_size,
+    }
+    for option, values in swept.items():
         if not values or len(set(values)) < len(values):
-            raise ValueError(f"--{name.replace('_', '-')} {list(values)} must be values, each of them once")
+            raise ValueError(f"{option} {list(values)} must be values, each of them once")
     for option, value in (("--dies", options.dies), ("--draws", options.draws)):
         if not 1 <= value <= DIES_PER_SEED:
             raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")

@@ -27,6 +27,7 @@ UPDATES: dict[str, Update] = {
 STUCK = 0.025
 """Share of devices stuck on, and as many stuck off, that a repair starts from unless told otherwise."""
 SWEPT_BETAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+QUICK_BETAS = (0.05, 0.5)
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,26 @@ def course_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> Co
     )
 
 
-def damaged(options: CrossbarOptions) -> CrossbarOptions:
-    """The dies of a repair: stuck devices, and the transposed read at the far ends of the wires."""
-    return replace(
-        options,
-        stuck_on=STUCK if options.stuck_on is None else options.stuck_on,
-        stuck_off=STUCK if options.stuck_off is None else options.stuck_off,
-        transpose_terminals=options.transpose_terminals or "opposite",
-    )
+def dies_of(learn: Study | None, options: CrossbarOptions) -> CrossbarOptions:
+    """The dies of a study where the command line is silent.
+
+    Repair: stuck devices, and the transposed read at the far ends of the wires. Scratch: devices as they are right
+    after programming, in pairs that share a weight.
+    """
+    if learn == "repair":
+        return replace(
+            options,
+            stuck_on=STUCK if options.stuck_on is None else options.stuck_on,
+            stuck_off=STUCK if options.stuck_off is None else options.stuck_off,
+            transpose_terminals=options.transpose_terminals or "opposite",
+        )
+    if learn == "scratch":
+        return replace(
+            options,
+            hours=(0.0,) if options.hours is None else options.hours,
+            encoding="balanced" if options.encoding == "pair" else options.encoding,
+        )
+    return options
 
 
 def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
@@ -137,3 +150,8 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"--learning-rates {list(options.learning_rates)} must be finite numbers from 0")
     for beta in options.beta or (0.5,):
         contrast_of(options, beta)
+
+
+def betas_of(options: LearnOptions, quick: bool) -> tuple[float, ...]:
+    """The nudges of a sweep."""
+    return options.beta or (QUICK_BETAS if quick else SWEPT_BETAS)

@@ -20,7 +20,7 @@ def tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
 
 def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Of every point, what each way wins back."""
-    heading = ["accuracy %, mean over dies (95 %)", "before", "after", "won back %", "writes per die", "read energy"]
+    heading = ["accuracy %", "before", "after", "won back %", "writes", "read energy"]
     found = []
     for title, group in groups(rows):
         lines = [["float network, no die", f"{100 * group[0]['float_accuracy']:.1f}", "", "", "", ""]]
@@ -44,7 +44,7 @@ def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]
 
 def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Final accuracy of every machine."""
-    heading = ["machine", "written by", "accuracy % (95 %)", "wanted and applied agree", "pulses per device"]
+    heading = ["machine", "accuracy %", "agreement", "pulses"]
     lines = []
     for title, group in groups(rows):
         curves = [row["curve"] for row in group]
@@ -54,7 +54,6 @@ def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]
         lines.append(
             [
                 title,
-                group[0]["update"] or "-",
                 _accuracy([curve["accuracy"][-1] for curve in curves], group[0]["images"]),
                 f"{fmean(agreements):.2f}" if agreements else "-",
                 f"{fmean(writes):.3g}" if writes else "-",
@@ -70,7 +69,7 @@ def beta_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]
         betas = list(dict.fromkeys(entry["beta"] for entry in group[0]["cosines"]))
         remedies = list(dict.fromkeys(entry["remedy"] for entry in group[0]["cosines"]))
         lines = [[remedy, *(f"{fmean(cosines(group, remedy, beta)):.2f}" for beta in betas)] for remedy in remedies]
-        found.append((title, ["cosine with the true gradient", *(f"beta {beta:g}" for beta in betas)], lines))
+        found.append((title, ["beta", *(f"{beta:g}" for beta in betas)], lines))
     return found
 
 
@@ -87,13 +86,15 @@ def cosines(rows: list[Row], remedy: str, beta: float) -> list[float]:
 NOTES = {
     "repair": [
         "- Each way starts on the same die, made anew. Write-verify spends as many writes as EP on the die did.",
-        "- Won back: share of the accuracy lost against the float network that is there at the end, mean over dies.",
+        "- Accuracies: mean over dies (95 %, Student). Won back: share of the accuracy lost against the float network",
+        "  that is there at the end, mean over dies.",
         "- Writes: devices programmed, or pulsed, in all epochs. Read energy: modelled, of all reads of all epochs",
         "  (profile hermes-14nm); rows.jsonl has the energy of writes where the source of the device gives one.",
     ],
     "scratch": [
         "- Accuracy on test images after the last epoch; of dies the mean with Student's interval, else Wilson's.",
         "- Agreement: cosine of all changes asked for in the first epoch with how devices changed, mean over links.",
+        "- Pulses: per device, mean over devices, in all epochs (devices programmed, where it is written with verify).",
     ],
     "beta": [
         "- Cosine between what EP on the die asks of a link and the true gradient of the network that the die holds,",

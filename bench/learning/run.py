@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from bench.backends import BACKENDS
 from bench.config import NOISE_AWARE, QUICK_LIMIT, RunConfig
-from bench.crossbar import DIE_CALIBRATION_IMAGES, CrossbarWork, Point, points
+from bench.crossbar import DIE_CALIBRATION_IMAGES, CrossbarOptions, CrossbarWork, Point, points
 from bench.learning.beta import REMEDIES, beta_sweep
 from bench.learning.curve import Labels
 from bench.learning.options import (
@@ -24,10 +24,10 @@ from bench.learning.options import (
     SCRATCH_DIES,
     SCRATCH_FIXED,
     SCRATCH_FLOAT,
-    SWEPT_BETAS,
     UPDATES,
+    betas_of,
     course_of,
-    damaged,
+    dies_of,
 )
 from bench.learning.repair import Repair, repair_die
 from bench.learning.scratch import default_update, scratch_clocked, scratch_die
@@ -69,7 +69,7 @@ class Material:
 
 def learning_jobs(config: RunConfig) -> list[Job]:
     """Every row of the run."""
-    learn, options = config.learning, damaged(config.crossbar) if config.learning.learn == "repair" else config.crossbar
+    learn, options = config.learning, _dies(config)
     dies = range(1, (2 if config.quick else options.dies) + 1)
     if learn.learn != "scratch":
         update = (learn.update or ("rewrite",))[0] if learn.learn == "repair" else None
@@ -147,7 +147,7 @@ def _one_thread_each() -> Iterator[int]:
 def _repair(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
     network = load_model(config.model)
     twin = f"{config.model}{NOISE_AWARE}"
-    work = CrossbarWork(damaged(config.crossbar), config.seed, material.calibration)
+    work = CrossbarWork(_dies(config), config.seed, material.calibration)
     images, labels = material.test
     right = _float_accuracy(config, images, labels)
 
@@ -174,7 +174,7 @@ def _repair(config: RunConfig, material: Material, advance: Callable[[], None]) 
 
 
 def _scratch(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
-    work = CrossbarWork(replace(config.crossbar, encoding=_encoding(config)), config.seed, material.calibration)
+    work = CrossbarWork(_dies(config), config.seed, material.calibration)
 
     def row(job: Job) -> Row:
         assert job.point is not None
@@ -200,8 +200,8 @@ def _scratch(config: RunConfig, material: Material, advance: Callable[[], None])
 
 def _beta(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
     network = load_model(config.model)
-    work = CrossbarWork(config.crossbar, config.seed, material.calibration)
-    betas = config.learning.beta or SWEPT_BETAS
+    work = CrossbarWork(_dies(config), config.seed, material.calibration)
+    betas = betas_of(config.learning, config.quick)
 
     def row(job: Job) -> Row:
         assert job.point is not None
@@ -239,9 +239,8 @@ def _clocked(config: RunConfig, job: Job, material: Material, advance: Callable[
     return {"curve": curve}
 
 
-def _encoding(config: RunConfig) -> str:
-    """What learns by pulses has to move both ways."""
-    return "balanced" if config.crossbar.encoding == "pair" else config.crossbar.encoding
+def _dies(config: RunConfig) -> CrossbarOptions:
+    return dies_of(config.learning.learn, config.crossbar)
 
 
 def _float_accuracy(config: RunConfig, images: Images, labels: Labels) -> float:
@@ -268,7 +267,7 @@ def _numpy(images: ImageSet) -> tuple[Images, Labels]:
 def _effort(config: RunConfig) -> int:
     """Steps of the progress bar that a row takes."""
     if config.learning.learn == "beta":
-        return len(REMEDIES) * len(config.learning.beta or SWEPT_BETAS)
+        return len(REMEDIES) * len(betas_of(config.learning, config.quick))
     defaults = REPAIR if config.learning.learn == "repair" else SCRATCH_DIES
     return course_of(config.learning, defaults, config.quick).epochs * (2 if config.learning.learn == "repair" else 1)
 
