@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,3 +152,48 @@ def test_a_fused_kernel_adds_the_kernel_up_over_the_window() -> None:
     np.testing.assert_array_equal(fused, [[1, 2, 1, 2], [3, 4, 3, 4], [1, 2, 1, 2], [3, 4, 3, 4]])
     fused = fuse(np.ones((1, 1, 2, 2), np.float32), stride=1, window=2)[0, 0]
     np.testing.assert_array_equal(fused, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(cases(pooling=("none", "sum"), integers=True))
+def test_correlations_are_slopes_of_the_product_in_every_bit(case: Case) -> None:
+    # <W s_below, s_above> is linear in W: its slope along a direction D is <D s_below, s_above>
+    wire, count = case.wire, len(case.below)
+    below, above = _batch_last(case.below, wire.below), _batch_last(case.above, wire.above)
+    found = build_kernel(wire, wire.weight, count).correlate(below, above)
+    assert found.shape == wire.weight.shape
+    direction = np.random.default_rng(1).integers(-9, 10, wire.weight.shape)
+    along = NaiveLink(replace(wire, weight=direction)).up(case.below.astype(np.int64))
+    assert (found * direction).sum() == (along * case.above.astype(np.int64)).sum()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(cases(pooling=("none", "sum", "max"), integers=False))
+def test_correlations_of_floats_are_those_of_automatic_differentiation(case: Case) -> None:
+    wire, count = case.wire, len(case.below)
+    kernel = build_kernel(wire, wire.weight, count)
+    kernel.up(_batch_last(case.below, wire.below))  # which finds the winners of a max pool
+    found = kernel.correlate(_batch_last(case.below, wire.below), _batch_last(case.above, wire.above))
+    weight = torch.as_tensor(wire.weight).double().requires_grad_()
+    below = torch.as_tensor(case.below).double().reshape(count, *wire.below)
+    if wire.kind == "dense":
+        up = below.flatten(1) @ weight.T
+    else:
+        up = F.conv2d(below, weight, stride=wire.stride, padding=wire.padding)
+        if wire.pooling == "max":
+            up = F.max_pool2d(up, wire.pool_size)
+        elif wire.pooling == "sum":
+            up = F.avg_pool2d(up, wire.pool_size) * wire.pool_size**2
+    (up.flatten(1) * torch.as_tensor(case.above).double()).sum().backward()
+    np.testing.assert_allclose(found, weight.grad.numpy(), rtol=1e-6, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(cases(pooling=("none", "sum", "max"), integers=False))
+def test_a_kernel_with_other_weights_is_the_kernel_of_those(case: Case) -> None:
+    wire, count = case.wire, len(case.below)
+    below, above = _batch_last(case.below, wire.below), _batch_last(case.above, wire.above)
+    loaded, fresh = build_kernel(wire, 2 - 3 * wire.weight, count), build_kernel(wire, wire.weight, count)
+    loaded.load(wire.weight)
+    np.testing.assert_array_equal(loaded.up(below), fresh.up(below))
+    np.testing.assert_array_equal(loaded.down(above), fresh.down(above))
