@@ -68,7 +68,7 @@ def coincidences(
     """(outputs, inputs) pulses up and down that trains for this sum of outer products bring together.
 
     The trains are as short as they can be. Both sides fire as often as each other at their largest entry. Where even
-    the longest trains cannot carry the largest product, entries are clipped at firing in every slot.
+    the longest trains cannot carry the largest product, all products shrink alike until they can.
     """
     below, above = np.abs(outer.below), np.abs(outer.above)
     most_below, most_above = float(below.max(initial=0.0)), float(above.max(initial=0.0))

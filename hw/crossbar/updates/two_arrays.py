@@ -98,6 +98,8 @@ class TwoArraysWriter:
         events, self.begun = [self.begun], ProgrammingEvents(0, 0.0, 0.0, 0.0)
         up, down = np.zeros(self.matrix.shape, np.int64), np.zeros(self.matrix.shape, np.int64)
         strength = max(abs(outer.factor) for outer in wanted)
+        if strength == 0:  # a link that does not learn now
+            return events[0]
         self.first = self.first or strength
         slower = strength / self.first
         for outer in wanted:
