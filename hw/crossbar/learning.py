@@ -10,6 +10,7 @@ from hw.circuit import FloatNeuron
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.update import Outer, total
 from hw.digital.dynamics import Dynamics
 from hw.digital.phases import Ends, bias_gradients
@@ -79,9 +80,9 @@ def too_large(name: str, link: CrossbarLink, change: Array) -> str | None:
     )
 
 
-def worn_out(name: str, link: CrossbarLink, device: Device) -> str | None:
-    """Why learning must stop: a device has had all the writes it stands. None if none has."""
-    most = max(int(tile.die.writes.max()) for tile in link.matrix.tiles)
+def worn_out(name: str, arrays: Sequence[TiledMatrix], device: Device) -> str | None:
+    """Why learning must stop: a device of the arrays of a link has had all the writes it stands. None if none has."""
+    most = max(int(tile.die.writes.max()) for array in arrays for tile in array.tiles)
     if device.endurance is None or most < device.endurance:
         return None
     return f"a device of {name} has had {most} writes, {device.name} stands {device.endurance:g}: stopped"

@@ -176,8 +176,11 @@ class Crossbar:
         return Weights(tuple(weights), tuple(bias.numpy() for bias in biases))
 
     def writes(self) -> NDArray[np.int64]:
-        """Writes every device has had since it was first programmed, all tiles in one row."""
-        return np.concatenate([tile.die.writes.ravel() for link in self.links for tile in link.matrix.tiles])
+        """Writes every device has had since it was first programmed, all tiles in one row; a way to write that has
+        arrays of its own adds theirs."""
+        own = [array for writer in self.writers for array in writer.arrays[1:]]
+        arrays = [*(link.matrix for link in self.links), *own]
+        return np.concatenate([tile.die.writes.ravel() for array in arrays for tile in array.tiles])
 
     def _metered(self, run: Callable[[], object], percent: float) -> None:
         """Set every converter's range to a percentile of what it sees during a run through ideal ones."""
@@ -290,7 +293,9 @@ class Crossbar:
         )
         ledger = replace(ends.ledger, macs=None, bytes_moved=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
-        reasons = (worn_out(name, link, self.device) for name, link in zip(self.names, self.links, strict=True))
+        reasons = (
+            worn_out(name, writer.arrays, self.device) for name, writer in zip(self.names, self.writers, strict=True)
+        )
         return next(filter(None, reasons), None)
 
     def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> Ends:

@@ -43,6 +43,11 @@ class MixedWriter:
         self.matrix, self.rng = matrix, rng
         self.chi = np.zeros(matrix.shape)
 
+    @property
+    def arrays(self) -> tuple[TiledMatrix, ...]:
+        """All arrays it writes."""
+        return (self.matrix,)
+
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
         """Add up, and send whole pulses."""
         pulse = weight_per_pulse(self.matrix)

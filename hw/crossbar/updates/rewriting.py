@@ -54,6 +54,11 @@ class RewritingWriter:
         self.aimed = matrix.aimed()
         self.wanted = self.aimed.copy()
 
+    @property
+    def arrays(self) -> tuple[TiledMatrix, ...]:
+        """All arrays it writes."""
+        return (self.matrix,)
+
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
         """Add up, and program what has moved by more than the threshold."""
         return self.move(total(wanted))

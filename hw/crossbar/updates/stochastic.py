@@ -51,6 +51,11 @@ class StochasticWriter:
     matrix: TiledMatrix
     rng: np.random.Generator
 
+    @property
+    def arrays(self) -> tuple[TiledMatrix, ...]:
+        """All arrays it writes."""
+        return (self.matrix,)
+
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
         """Send the coincidences of all outer products."""
         up = np.zeros(self.matrix.shape, np.int64)

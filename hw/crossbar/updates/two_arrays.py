@@ -92,6 +92,11 @@ class TwoArraysWriter:
         self.begun = self._rest()
         self.zero = np.mean([self._rested_read() for _ in range(REST_READS)], axis=0)
 
+    @property
+    def arrays(self) -> tuple[TiledMatrix, ...]:
+        """All arrays it writes."""
+        return (self.matrix, self.fast)
+
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
         """Pulse the fast array, read one of its columns, and hand on whole pulses."""
         update, pulse = self.update, weight_per_pulse(self.matrix)

@@ -43,6 +43,11 @@ def total(wanted: Sequence[Outer]) -> Array:
 class Writer(Protocol):
     """Writes one link; keeps what its method keeps beside the devices."""
 
+    @property
+    def arrays(self) -> tuple[TiledMatrix, ...]:
+        """All arrays it writes, that of the link first."""
+        ...
+
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
         """Change the devices, towards or by what is wanted; returns what it took."""
         ...
