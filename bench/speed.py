@@ -12,10 +12,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.aihwkit_read import aihwkit_seconds
+from bench.learning.speed import speed_learning
+from bench.timing import Speed, fastest
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile
@@ -40,18 +41,8 @@ from models.data import load_data
 from models.network import EPNetwork
 from models.zoo import load_model
 
-REPEATS = 7
 READ_REPEATS = 60
 """Of a read, which takes milliseconds."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Seconds of every case, and the ratios that are promised."""
-
-    seconds: dict[str, float]
-    unit: str
-    ratios: dict[str, float]
 
 
 def speed_lava(batch: int = 256, steps: int = 40, stock_images: int = 8) -> Speed:
@@ -72,7 +63,7 @@ def speed_lava(batch: int = 256, steps: int = 40, stock_images: int = 8) -> Spee
         }
         # several batches a call, as in use: a Lava run pays its start and its first, empty steps once
         work = np.concatenate([images] * 2)
-        seconds = _fastest({name: partial(machine.settle, work) for name, machine in machines.items()})
+        seconds = fastest({name: partial(machine.settle, work) for name, machine in machines.items()})
     per_step = {name: value / (len(work) * steps) for name, value in seconds.items()}
     stock = _stock_lava(network, images[:stock_images], steps)
     per_step["stock_lava"] = stock / steps
@@ -106,7 +97,7 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
             "tile": lambda: tile @ x,
             "tile_transposed": lambda: tile.T @ x,
         }
-        seconds = _fastest(reads, repeats=READ_REPEATS)
+        seconds = fastest(reads, repeats=READ_REPEATS)
         theirs = aihwkit_seconds(size, batch)
         if theirs is not None:
             seconds["aihwkit"] = theirs
@@ -116,7 +107,7 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
         crossbar = to_crossbar(network, device, Design(wires=wires), steps=steps, batch_size=images)
         crossbar.age(3600.0)
         crossbar.calibrate(work[:64])
-        seconds |= _fastest({"float": lambda: digital.settle(work), "crossbar": lambda: crossbar.settle(work)})
+        seconds |= fastest({"float": lambda: digital.settle(work), "crossbar": lambda: crossbar.settle(work)})
     finally:
         torch.set_num_threads(threads)
     ratios = {
@@ -129,7 +120,7 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
     return Speed(seconds, f"per read of {batch} vectors, or settle of {images} images", ratios)
 
 
-SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava, "crossbar": speed_crossbar}
+SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava, "crossbar": speed_crossbar, "learning": speed_learning}
 
 
 def main() -> None:
@@ -147,19 +138,6 @@ def main() -> None:
         table.add_row(case, f"{value:.2f} x")
     Console().print(table)
     print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios}))
-
-
-def _fastest(cases: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
-    """Seconds of the fastest of `repeats` calls of every case, after one that warms up."""
-    for work in cases.values():
-        work()
-    seconds = dict.fromkeys(cases, float("inf"))
-    for _ in range(repeats):
-        for name, work in cases.items():
-            start = time.perf_counter()
-            work()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
 
 
 def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> float:

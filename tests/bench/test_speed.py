@@ -21,7 +21,6 @@ def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_lava_is_timed_beside_torch_and_stock_lava(monkeypatch, capsys):
-    monkeypatch.setattr(speed, "REPEATS", 1)
     monkeypatch.setattr(sys, "argv", ["bench.speed", "lava"])
     speed.main()
     document = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
