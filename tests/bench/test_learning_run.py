@@ -34,7 +34,8 @@ LEARNT, REWRITTEN, LEFT = ARMS[0], ARMS[1], ARMS[2]
 
 @pytest.fixture(autouse=True)
 def _few_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two updates instead of eight: nobody here asks how well a die learns."""
+    """Two updates instead of eight, few to calibrate with: nobody here asks how well a die learns."""
+    monkeypatch.setattr(learning_run, "DIE_CALIBRATION_IMAGES", 8)
     monkeypatch.setattr(learning_run, "QUICK_TRAINING", 32)
 
 
@@ -138,7 +139,7 @@ def test_a_beta_sweep_has_a_cosine_for_every_beta_and_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     options = ["--backend", "crossbar", "--learn", "beta", "--beta", "0.2", "0.5", "--noise-scale", "0", "--hours", "0"]
-    options += ["--adc-bits", "None", "--dies", "1", *SHORT]
+    options += ["--adc-bits", "None", *SHORT, "--free-steps", "2", "--nudged-steps", "1"]
     monkeypatch.setattr(beta, "BATCH", 8)
     rows = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"]
     for row in rows:

@@ -69,18 +69,22 @@ def _accuracy(machine: Crossbar, images: NDArray[np.float32], labels: NDArray[np
 
 @pytest.mark.parametrize(
     ("name", "estimator"),
-    [*((name, "centered") for name in RECIPES), ("average pool", "one_sided"), ("dense squared error", "n_point")],
+    [
+        *((name, "centered") for name in RECIPES),
+        ("dense squared error", "one_sided"),
+        ("dense squared error", "n_point"),
+    ],
 )
 def test_perfect_devices_learn_what_the_digital_machine_learns(name: str, estimator: str) -> None:
     """20 updates, on tiles that cut every link: equal to 1e-5, and what was applied is what was wanted."""
-    network, (images, labels) = example(name), stripes(78)
+    network, (images, labels) = example(name), stripes(39)  # 19 batches of 2 and one of 1
     crossbar, digital = _crossbar(network), to_digital(network, steps=FREE)
-    lesson = _lesson(network, phases=_phases(estimator))
+    lesson = _lesson(network, 2, _phases(estimator))
     learned, reference = crossbar.learn(images, labels, lesson), digital.learn(images, labels, lesson)
     expected = network_with(network, digital.read_weights())
     assert moved_by(expected, network) > 0.05
     assert_same_network(network_with(network, crossbar.read_weights()), expected, atol=1e-5)
-    assert (learned.images, learned.hits) == (78, reference.hits)
+    assert (learned.images, learned.hits) == (39, reference.hits)
     assert learned.agreement is not None
     assert len(learned.agreement) == len(crossbar.links)
     np.testing.assert_allclose(learned.agreement, 1.0, atol=1e-5)
@@ -89,12 +93,11 @@ def test_perfect_devices_learn_what_the_digital_machine_learns(name: str, estima
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("encoding", ["balanced", "offset"])
-def test_fine_steps_learn_almost_the_same(encoding: str) -> None:
+def test_fine_steps_learn_almost_the_same() -> None:
     """Mixed precision is never further off than the pulse that is still owed, which later gradients see."""
     network, (images, labels) = example("dense squared error"), stripes(20)
     device = _pulsing(200_000)
-    crossbar = _crossbar(network, device, replace(EXACT, encoding=encoding), update=MixedPrecision())
+    crossbar = _crossbar(network, device, replace(EXACT, encoding="balanced"), update=MixedPrecision())
     digital = to_digital(network, steps=FREE)
     learned = crossbar.learn(images, labels, _lesson(network))
     digital.learn(images, labels, _lesson(network))
@@ -280,13 +283,13 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
             tile.device = replace(noisy, fresh=Constant(0.0))
             tile.age(0.0)
         lesson = _lesson(network, phases=_phases("centered", 0.3, repeats=repeats))
-        tries = [machine.wanted(images, labels, lesson) for _ in range(12)]
+        tries = [machine.wanted(images, labels, lesson) for _ in range(8)]
         squares = [
             [np.square(found - true).sum() for found, true in zip(wanted, exact, strict=True)] for wanted in tries
         ]
         return np.sqrt(np.mean(squares, axis=0))
 
-    np.testing.assert_allclose(errors(9) / errors(1), 1 / 3, rtol=0.3)
+    np.testing.assert_allclose(errors(9) / errors(1), 1 / 3, rtol=0.35)
 
 
 @pytest.mark.parametrize("endurance", [1.0, 6.0])

@@ -114,7 +114,7 @@ def test_drift_compensation_makes_a_pulse_worth_more() -> None:
 
 def test_coincidences_are_the_outer_product_on_average() -> None:
     """Mean of up - down over many trains, entry by entry within 5 standard errors of the mean."""
-    rng, pulse, draws = np.random.default_rng(2), 0.002, 3000
+    rng, pulse, draws = np.random.default_rng(2), 0.002, 1500
     for factor in (0.004, -0.02):
         outer = _random_outer(np.random.default_rng(3), (4, 5), 3, factor)
         seen = np.array([np.subtract(*coincidences(outer, pulse, 31, rng)) for _ in range(draws)])
@@ -294,7 +294,7 @@ SOFT = {"gamma_up": 1.0, "gamma_down": 1.0, "own_bounds": True, "step_s": G_MAX 
 """Steps that shrink towards both bounds: up and down are equal at zero alone."""
 
 
-def _quadratic(device: Device, update: Update, *, updates: int = 700, seed: int = 0) -> Floats:
+def _quadratic(device: Device, update: Update, *, updates: int = 500, seed: int = 0) -> Floats:
     """Mean error of weights that descend (w - 0.6)**2 / 2 with noisy gradients of unit spread, from 0."""
     matrix = TiledMatrix(np.zeros((3, 16)), replace(EXACT, encoding="balanced"), device, largest=1.0, seed=(seed,))
     writer, rng, late = update.writer(matrix, (seed, 5)), np.random.default_rng(seed), []
