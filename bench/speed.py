@@ -23,8 +23,9 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
-from bench.aihwkit_read import aihwkit_seconds
+from bench.aihwkit_read import aihwkit_read
 from bench.learning.speed import speed_learning
 from bench.timing import Speed, fastest
 from hw.crossbar.devices.presets import preset
@@ -76,8 +77,8 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
     """A tile read beside the bare matrix product, and settling digits on tiles beside settling them in float.
 
     One thread. The tile is size x size pairs of the default device after an hour: 8-bit DAC, fresh noise, wires folded,
-    8-bit ADC. seconds: per read of `batch` vectors, and per settle of `images`. aihwkit, where it is installed as
-    `bench.aihwkit_read` says, does the same read in its C++ tile with PCM read noise.
+    8-bit ADC. seconds: per read of `batch` vectors, and per settle of `images`. aihwkit, where it is installed (see
+    `bench.aihwkit_read`), does the same read in its C++ tile with PCM read noise.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -97,10 +98,11 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
             "tile": lambda: tile @ x,
             "tile_transposed": lambda: tile.T @ x,
         }
-        seconds = fastest(reads, repeats=READ_REPEATS)
-        theirs = aihwkit_seconds(size, batch)
+        theirs = aihwkit_read(weight, x)
         if theirs is not None:
-            seconds["aihwkit"] = theirs
+            reads["aihwkit"] = theirs
+        with threadpool_limits(1):  # aihwkit brings threads of its own
+            seconds = fastest(reads, repeats=READ_REPEATS)
         network, data = load_model("digits"), load_data("digits")
         work = data.train.first(images).floats().numpy()
         digital = to_digital(network, steps=steps, batch_size=images)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
+import torch
 
 from bench import speed
+from bench.aihwkit_read import aihwkit_read
 
 
 def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
@@ -30,3 +34,29 @@ def test_lava_is_timed_beside_torch_and_stock_lava(monkeypatch, capsys):
     for case in ("lava_float", "lava_fixed", "lava_delta"):
         assert ratios[f"{case}_over_torch"] == pytest.approx(seconds[case] / seconds["torch"])
     assert ratios["stock_lava_over_lava"] == pytest.approx(seconds["stock_lava"] / seconds["lava_float"])
+
+
+@pytest.mark.slow
+def test_tiles_are_timed_beside_a_product_and_where_installed_aihwkit(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench.speed", "crossbar"])
+    speed.main()
+    document = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    seconds, ratios = document["seconds"], document["ratios"]
+    cases = {"matmul", "tile", "tile_transposed", "float", "crossbar"}
+    if find_spec("aihwkit") is not None:
+        cases.add("aihwkit")
+    assert set(seconds) == cases
+    assert ratios["tile_over_matmul"] == pytest.approx(seconds["tile"] / seconds["matmul"])
+    assert ratios["crossbar_over_float"] == pytest.approx(seconds["crossbar"] / seconds["float"])
+    assert ("aihwkit_over_tile" in ratios) == ("aihwkit" in cases)
+
+
+def test_aihwkit_reads_the_same_product_where_it_is_installed():
+    rng = np.random.default_rng(0)
+    weight, x = rng.uniform(-1, 1, (30, 40)), torch.as_tensor(rng.random((40, 200)), dtype=torch.float32)
+    read = aihwkit_read(weight, x)
+    if find_spec("aihwkit") is None:
+        assert read is None
+        return
+    expected = weight @ x.numpy()
+    assert np.abs(read().T.numpy() - expected).mean() < 0.1 * np.abs(expected).mean()
