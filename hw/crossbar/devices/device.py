@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+HOTTEST_K = 1000.0
+"""No die is hotter: a temperature beyond is a slip of the unit."""
+
 
 class Curve(Protocol):
     """A published law as a function of conductance; see `hw.crossbar.devices.curves`."""
@@ -62,6 +65,12 @@ class Flicker:
     start_s: float = 0.0
     """Seconds from the last write pulse to time 0, at which the spread of programming was measured."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.read_s < np.inf:
+            raise ValueError(f"read_s is {self.read_s} s, expected a positive number")
+        if not 0 <= self.start_s < np.inf:
+            raise ValueError(f"start_s is {self.start_s} s, expected a number from 0")
+
     def sigma_s(self, target_s: Array, now_s: Array, seconds: float) -> Array:
         """Standard deviation in siemens, `seconds` after programming, of devices that stand at `now_s`."""
         decades = np.log(max((seconds + self.start_s + self.read_s) / (2 * self.read_s), 1.0))
@@ -79,7 +88,13 @@ class Telegraph:
     share: float
     """Share of the devices that have a trap, 0 to 1."""
     relative: float
-    """Step of the conductance over the conductance."""
+    """Step of the conductance over the conductance; above 2 a full trap would leave less than nothing."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share is {self.share}, expected 0 to 1")
+        if not 0 <= self.relative <= 2:
+            raise ValueError(f"relative is {self.relative}, expected 0 to 2")
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,10 @@ class Nonlinearity:
     """Coefficient of V**3, A / V**3."""
     largest_v: float
 
+    def __post_init__(self) -> None:
+        if not 0 < self.largest_v < np.inf:
+            raise ValueError(f"largest_v is {self.largest_v} V, expected a positive number")
+
 
 @dataclass(frozen=True)
 class Temperature:
@@ -99,6 +118,12 @@ class Temperature:
 
     activation_ev: float
     reference_k: float
+
+    def __post_init__(self) -> None:
+        if not -10 < self.activation_ev < 10:
+            raise ValueError(f"activation_ev is {self.activation_ev} eV, expected -10 to 10 eV")
+        if not 0 < self.reference_k < HOTTEST_K:
+            raise ValueError(f"reference_k is {self.reference_k} K, expected 0 to {HOTTEST_K:g} K")
 
 
 class PulseResponse(Protocol):
@@ -220,13 +245,22 @@ class Device:
 
     def check_time(self, seconds: float) -> None:
         """Refuse times at which the source says nothing about the device."""
-        if not seconds >= 0:
+        if not 0 <= seconds < np.inf:
             raise ValueError(f"time is {seconds} s: a die is read 0 s or more after programming")
         longest = 0.0 if self.retention is None else self.retention.longest_s
         if seconds > longest:
             raise ValueError(
                 f"time is {seconds} s: for {self.name} retention is published for 0 s to {longest:g} s only"
             )
+
+    def check_kelvin(self, kelvin: float | None) -> None:
+        """Refuse temperatures at which the source says nothing about the device; None is that of the source."""
+        if kelvin is None:
+            return
+        if self.temperature is None:
+            raise ValueError(f"temperature is {kelvin} K: {self.name} is published at one temperature only")
+        if not 0 < kelvin < HOTTEST_K:
+            raise ValueError(f"temperature is {kelvin} K, expected 0 to {HOTTEST_K:g} K")
 
     def noisy(self, factor: float) -> Device:
         """The device with every random spread times `factor`: programming, drift spread, slow and fresh noise.

@@ -22,7 +22,9 @@ take them as they are.
     ]
 
 `base = "pcm-nandakumar-2019"` starts from a preset: then only `name` and what differs has to be given, a table as a
-whole. Every error is a ValueError that names the file, the key, the value and what was expected.
+whole. The laws of a preset were fitted on its range of conductance: a wider one needs laws of its own. With `pulses`,
+`voltage_v` and `width_s` give the joules of writing. Every error is a ValueError that names the file, the key, the
+value and what was expected.
 """
 
 from __future__ import annotations
@@ -100,6 +102,7 @@ def load_device(path: str | Path) -> Device:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: base: {error}") from None
         changes = _read_fields(Device, table, where, "")
+        _check_range(start, changes, where)
         try:
             device = replace(start, **changes)
         except ValueError as error:
@@ -155,7 +158,7 @@ def _read(hint: Any, value: Any, where: str, key: str) -> Any:
         if hint in _TABLES:
             return _build(hint, value, where, key)
         choices = KINDS[hint]
-        if value.get("kind") not in choices:
+        if value.get("kind") not in list(choices):  # what cannot be a key can be looked for in a list
             found = f"{key}.kind is {value['kind']!r}" if "kind" in value else f"{key}.kind is missing"
             raise ValueError(f"{where}: {found}; there are: {', '.join(choices)}")
         rest = {name: entry for name, entry in value.items() if name != "kind"}
@@ -169,10 +172,13 @@ def _read(hint: Any, value: Any, where: str, key: str) -> Any:
             raise ValueError(f"{where}: {key} is {value!r}, expected one of: {', '.join(map(repr, get_args(hint)))}")
         return value
     if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and not np.isnan(value)
-        if not number or (np.isinf(value) and key.rpartition(".")[2] not in _MAY_BE_INFINITE):
+        try:
+            number = np.nan if isinstance(value, bool | str) else float(value)
+        except (TypeError, OverflowError):
+            number = np.nan
+        if np.isnan(number) or (np.isinf(number) and key.rpartition(".")[2] not in _MAY_BE_INFINITE):
             raise ValueError(f"{where}: {key} is {value!r}, expected a number")
-        return float(value)
+        return number
     if not isinstance(value, hint):
         raise ValueError(f"{where}: {key} is {value!r}, expected {'text' if hint is str else 'true or false'}")
     return value
@@ -182,13 +188,38 @@ def _under(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
+def _check_range(start: Device, changes: Mapping[str, Any], where: str) -> None:
+    """Laws of a preset hold on the range of conductance of the preset only."""
+    laws = ("programming", "fresh", "retention", "flicker", "nonlinearity", "pulses")
+    kept = [name for name in laws if getattr(start, name) is not None and name not in changes]
+    slack = 1e-9 * (start.g_max_s - start.g_min_s)  # of rounding
+    for key, outside in (("g_min_s", -1), ("g_max_s", 1)):
+        value = changes.get(key, getattr(start, key))
+        if kept and outside * (value - getattr(start, key)) > slack:
+            raise ValueError(
+                f"{where}: {key} is {value:g} S, outside the {start.g_min_s:g} S to {start.g_max_s:g} S on which the "
+                f"laws of {start.name} were fitted: give your own of {', '.join(kept)}"
+            )
+
+
 def _check_spreads(device: Device, where: str) -> None:
-    """Spreads must exist and not be negative wherever the device can be programmed."""
+    """Laws must exist, and spreads not be negative, wherever the device can be programmed."""
     g_s = np.linspace(device.g_min_s, device.g_max_s, 101)
+    if device.nonlinearity is not None:
+        # an I-V curve is asked for what a cell has come to, which errors carry out of the range
+        for name, curve in (("second", device.nonlinearity.second), ("third", device.nonlinearity.third)):
+            try:
+                curve(np.array([0.0, 2 * device.g_max_s]))
+            except ValueError as error:
+                raise ValueError(
+                    f"{where}: nonlinearity.{name}: {error}; errors carry devices there: use outside = 'hold'"
+                ) from None
     spreads = {"programming": device.programming, "fresh": device.fresh}
     law = device.retention
     if isinstance(law, retention.PowerLawDrift):
-        spreads["retention.nu_sigma"] = law.nu_sigma
+        spreads |= {"retention.nu_mean": law.nu_mean, "retention.nu_sigma": law.nu_sigma}
+    if device.flicker is not None:
+        spreads["flicker.relative"] = device.flicker.relative
     if isinstance(law, retention.Broadening):
         # default arguments: every function keeps its own index
         spreads |= {f"retention.sigma[{i}]": lambda g, t=t: law.moments(g, t)[1] for i, t in enumerate(law.seconds)}
@@ -200,7 +231,7 @@ def _check_spreads(device: Device, where: str) -> None:
         wrong = ~(sigma >= 0)
         if wrong.any():
             raise ValueError(
-                f"{where}: {key} is {sigma[wrong][0]} at {g_s[wrong][0]} S, but a spread cannot be negative "
+                f"{where}: {key} is {sigma[wrong][0]} at {g_s[wrong][0]} S, but cannot be negative "
                 "(a polynomial can be cut off by `low = 0.0`)"
             )
     if isinstance(law, retention.Broadening):

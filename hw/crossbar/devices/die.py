@@ -48,13 +48,13 @@ class Die:
     def at(self, seconds: float, kelvin: float | None = None) -> Die:
         """The same devices `seconds` after programming, at a temperature.
 
-        Raises ValueError for a time or a temperature at which the source of the device says nothing.
+        Raises ValueError for a time or a temperature at which the source of the device says nothing, and for a time
+        before some of the devices were last written: what they held until then is gone.
         """
         self.device.check_time(seconds)
-        if kelvin is not None and self.device.temperature is None:
-            raise ValueError(f"temperature is {kelvin} K: {self.device.name} is published at one temperature only")
-        if kelvin is not None and not 0 < kelvin < 1000:
-            raise ValueError(f"temperature is {kelvin} K, expected 0 to 1000 K")
+        self.device.check_kelvin(kelvin)
+        if seconds < (last_s := float(self.written_at_s.max(initial=0.0))):
+            raise ValueError(f"time is {seconds} s: devices of this die were written {last_s:g} s after programming")
         return replace(self, seconds=seconds, kelvin=kelvin)
 
     def conductance_s(self) -> Array:

@@ -62,7 +62,9 @@ class PulsedDevice:
     write_noise: float = 0.0
     """Spread of what a read sees around the conductance, over `step_s`; drawn anew when the device is written."""
     voltage_v: float | None = None
+    """Amplitude of a pulse of either sign; without it pulses are counted and their joules are None."""
     width_s: float | None = None
+    """Length of a pulse; likewise."""
 
     SPREADS: ClassVar[tuple[str, ...]] = (
         "step_dtod",
@@ -84,6 +86,10 @@ class PulsedDevice:
         for name in self.SPREADS:
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a finite number from 0")
+        for name, unit in (("voltage_v", "V"), ("width_s", "s")):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"{name} is {value} {unit}, expected a positive number")
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Array]:
         """Steps and bounds of every device, in siemens."""

@@ -155,6 +155,10 @@ def _without(key: str) -> str:
 
 
 LAW = '\n[retention]\nkind = "broadening"\nseconds = [1.0, 9.0]\nsigma = [{}, {}]\n'
+MILO = 'base = "reram-milo-2021"\nname = "x"\n'
+FLAT, BELOW = '{kind = "constant", value = 0.0}', '{kind = "constant", value = -0.1}'
+POINTS = '{kind = "points", g_s = [60e-6, 70e-6], value = [0.1, 0.1]}'
+QUIET = f"programming = {FLAT}\nfresh = {FLAT}\n"
 SAME = '{kind = "polynomial", coefficients = [0.1, 0.5], reference_s = 50e-6, unit = 1e-6}'
 
 
@@ -203,6 +207,40 @@ SAME = '{kind = "polynomial", coefficients = [0.1, 0.5], reference_s = 50e-6, un
         ('base = "ideal"', ["name is missing"]),
         ('base = "ideal"\nname = "x"\ng_max = 1', ["unknown key g_max;"]),
         ('base = "ideal"\nname = "x"\nread_v = 99.0', ["read_v is 99.0 V"]),
+        (
+            'base = "reram-milo-2021"\nname = "x"\ng_max_s = 500e-6',
+            [
+                "g_max_s is 0.0005 S, outside the 5e-05 S to 0.000225 S on which the laws of reram-milo-2021",
+                "programming, fresh, nonlinea",
+            ],
+        ),
+        (f"{MILO}g_min_s = 1e-6\n{QUIET}", ["g_min_s is 1e-06 S", "give your own of nonlinearity"]),
+        (f"{MILO}read_v = 0.6", ["read_v is 0.6 V, its I-V curve is published up to 0.5 V"]),
+        (f"{MILO}telegraph = {{share = 2.0, relative = 0.1}}", ["telegraph: share is 2.0, expected 0 to 1"]),
+        (f"{MILO}telegraph = {{share = 0.2, relative = 2.1}}", ["telegraph: relative is 2.1, expected 0 to 2"]),
+        (f"{MILO}flicker = {{relative = {FLAT}, read_s = 0.0}}", ["flicker: read_s is 0.0 s"]),
+        (f"{MILO}flicker = {{relative = {FLAT}, read_s = 1e-6, start_s = -1}}", ["flicker: start_s is -1.0 s"]),
+        (f"{MILO}flicker = {{relative = {BELOW}, read_s = 1e-6}}", ["flicker.relative is -0.1", "cannot be negative"]),
+        (f"{MILO}temperature = {{activation_ev = 0.1, reference_k = 0}}", ["temperature: reference_k is 0.0 K"]),
+        (f"{MILO}temperature = {{activation_ev = 99, reference_k = 300}}", ["temperature: activation_ev is 99.0 eV"]),
+        (
+            f"{MILO}nonlinearity = {{largest_v = 0, second = {FLAT}, third = {FLAT}}}",
+            ["nonlinearity: largest_v is 0.0"],
+        ),
+        (
+            f"{MILO}nonlinearity = {{largest_v = 0.5, second = {POINTS}, third = {FLAT}}}",
+            ["nonlinearity.second: conductance 0.0 S is outside", "use outside = 'hold'"],
+        ),
+        (
+            f'{MILO}retention = {{kind = "power-law-drift", nu_mean = {POINTS}, nu_sigma = {FLAT}, t0_s = 1.0}}',
+            ["retention.nu_mean: conductance 4.9", "outside the measured 6e-05 S"],
+        ),
+        (
+            f'{MILO}[pulses]\nkind = "linear-step"\ng_min_s = 0\ng_max_s = 1e-4\nzero_s = 5e-5\nstep_s = 1e-8\n'
+            "width_s = -1.0",
+            ["pulses: width_s is -1.0 s, expected a positive number"],
+        ),
+        (f'{MILO}fresh = {{kind = ["constant"], value = 0.0}}', ["fresh.kind is ['constant']", "points"]),
         ("name = ", ["device.toml"]),
     ],
 )
@@ -211,6 +249,20 @@ def test_errors_name_the_file_the_key_and_the_choices(tmp_path: Path, text: str,
         load_device(_file(tmp_path, text))
     for message in messages:
         assert message in str(error.value)
+
+
+def test_a_number_too_large_for_a_float_is_named(tmp_path: Path) -> None:
+    text = '{"base": "ideal", "name": "x", "read_v": 1' + "0" * 400 + "}"
+    with pytest.raises(ValueError, match=r"huge\.json: read_v is 10000.*, expected a number"):
+        load_device(_file(tmp_path, text, "huge.json"))
+
+
+def test_a_preset_with_laws_of_its_own_may_have_a_wider_range(tmp_path: Path) -> None:
+    nothing = f"nonlinearity = {{largest_v = 0.5, second = {FLAT}, third = {FLAT}}}"
+    wide = load_device(_file(tmp_path, f"{MILO}g_max_s = 500e-6\n{QUIET}{nothing}"))
+    assert wide.g_max_s == 500e-6
+    narrow = load_device(_file(tmp_path, f"{MILO}g_min_s = 50e-6\ng_max_s = 100e-6"))  # 50 is the end, but for rounding
+    assert narrow.programming is preset("reram-milo-2021").programming
 
 
 def test_files_that_are_no_device_files(tmp_path: Path) -> None:

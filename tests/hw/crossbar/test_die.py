@@ -10,7 +10,7 @@ from crossbar_examples import IDEAL, uniform_drift
 
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Telegraph, Temperature
-from hw.crossbar.devices.die import program
+from hw.crossbar.devices.die import program, reprogram
 from hw.crossbar.devices.presets import preset
 
 PCM = preset("pcm-nandakumar-2019")
@@ -104,7 +104,7 @@ def test_conductance_outside_the_range_is_refused(target):
 
 def test_times_without_a_published_law_are_refused():
     die = program(grid(PCM, 5), PCM, np.random.default_rng(0))
-    for seconds in (-1.0, np.nan):
+    for seconds in (-1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="0 s or more"):
             die.at(seconds)
     joshi = preset("pcm-joshi-2020")
@@ -112,6 +112,20 @@ def test_times_without_a_published_law_are_refused():
         program(grid(joshi, 5), joshi, np.random.default_rng(0)).at(3600.0)
     with pytest.raises(ValueError, match="one temperature"):
         die.at(0.0, 350.0)
+
+
+def test_a_die_cannot_be_read_before_its_devices_were_written():
+    die = program(grid(PCM, 5), PCM, np.random.default_rng(0)).at(100.0)
+    where = np.array([True, False, False, False, True])
+    changed = reprogram(die, grid(PCM, 5), where, np.random.default_rng(1))
+    np.testing.assert_array_equal(changed.conductance_s()[where], changed.programmed_s[where])
+    later = changed.at(180.0)  # 80 s after the second writing, 180 s after the first
+    for index, elapsed in ((0, 80.0), (4, 80.0), (1, 180.0)):
+        alone = program(grid(PCM, 5), PCM, np.random.default_rng(0))
+        alone = replace(alone, programmed_s=changed.programmed_s, drawn=changed.drawn).at(elapsed)
+        assert later.conductance_s()[index] == alone.conductance_s()[index]
+    with pytest.raises(ValueError, match=r"time is 99\.0 s: devices of this die were written 100 s after programming"):
+        changed.at(99.0)
 
 
 def test_noise_scale_zero_leaves_the_mean_only():
