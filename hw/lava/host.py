@@ -118,23 +118,24 @@ class _Watch:
         host = self.host
         if host.connection.poll():
             raise EOFError  # nothing is sent to us during a run: the other end has gone
-        for name, actor in host.actors.items():
-            self._check(name, actor)
+        self._check()
         board = snapshot(len(host.graph.places))
         if board != self.last:
             self.last, self.since = board, now
         elif now - self.since > host.stall_s:
             raise RunError("stalled", self._stalled(now - self.since))
 
-    def _check(self, name: str, actor: Any) -> None:
-        # an actor whose process was reaped has no exit code to ask for any more
-        failure = actor.exception
-        if failure is not None:
-            error, trace = failure
-            step = next(place.step for place in self.host.graph.places if place.name == name)
-            raise RunError("model", f"process {name!r} failed in time step {step}: {error!r}\n{trace}")
-        if not actor.is_alive():
-            raise RunError("died", f"process {name!r} died with exit code {actor.exitcode}")
+    def _check(self) -> None:
+        # Lava ends the other processes when one has raised: what it raised is there before any of them has ended, and
+        # is the reason to give
+        ended = {name: code for name, actor in self.host.actors.items() if (code := _exit_code(actor)) is not None}
+        for name, actor in self.host.actors.items():
+            if (failure := actor.exception) is not None:
+                error, trace = failure
+                step = next(place.step for place in self.host.graph.places if place.name == name)
+                raise RunError("model", f"process {name!r} failed in time step {step}: {error!r}\n{trace}")
+        for name, code in ended.items():
+            raise RunError("died", f"process {name!r} died with exit code {code}")
 
     def _stalled(self, seconds: float) -> str:
         graph = self.host.graph
@@ -148,3 +149,10 @@ class _Watch:
                 hint = f" from {', '.join(partners)}" if partners else ""
                 lines.append(f"  {place.name} (time step {place.step}) waits on port {port}{hint}")
         return "\n".join([f"the Lava run stalled: no process has moved for {seconds:.0f} s", *lines])
+
+
+def _exit_code(actor: Any) -> int | None:
+    """Of an actor that has ended and was not reaped yet."""
+    with suppress(ValueError):  # a process that was reaped has no exit code to ask for any more
+        return None if actor.is_alive() else actor.exitcode
+    return None

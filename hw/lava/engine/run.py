@@ -98,12 +98,13 @@ def learn(job: Job, connection: Connection) -> NDArray[Any]:
 
 
 def _check(actors: list[Any]) -> None:
+    # before asking what was raised: that is there once a process has ended because of it
+    ended = [actor for actor in actors if not actor.is_alive()]
     for actor in actors:
-        failure = actor.exception
-        if failure is not None:
+        if (failure := actor.exception) is not None:
             raise RuntimeError(f"a process of the learning engine failed: {failure[0]!r}\n{failure[1]}")
-        if not actor.is_alive():
-            raise RuntimeError(f"a process of the learning engine died with exit code {actor.exitcode}")
+    for actor in ended:
+        raise RuntimeError(f"a process of the learning engine died with exit code {actor.exitcode}")
 
 
 def main() -> None:
