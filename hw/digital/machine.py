@@ -14,7 +14,7 @@ from torch import Tensor
 from hw.circuit import Circuit, FixedNeuron, Weights, check_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
-from hw.learning.lesson import Descent, Learned, Lesson, joined
+from hw.learning.lesson import Descent, Learned, LearningStoppedError, Lesson, joined
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
 from hw.machine import Settled, concatenate, split
 
@@ -55,15 +55,24 @@ class Digital:
 
     @torch.no_grad()
     def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
-        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson."""
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson.
+
+        Raises `LearningStoppedError`, with what was learnt so far on the machine and in the error, where an update
+        would leave the range of integers at once.
+        """
         check_images(images, self.circuit.input_shape)
         lesson.check(self.circuit, labels, len(images))
         check_descent(self.circuit, lesson.descent)
+        if self._memories is None:
+            self._memories = self._remember()
         size, contrast = lesson.batch_size, lesson.contrast
-        batches = []
+        batches: list[Learned] = []
         for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
             ends = run_phases(self.dynamics, batch, wanted, contrast)
-            self._descend(gradients(self.dynamics, ends, contrast), lesson.descent)
+            found = gradients(self.dynamics, ends, contrast)
+            if (stop := self._too_large(found, lesson.descent)) is not None:
+                raise LearningStoppedError(stop, joined(batches) if batches else None)
+            self._descend(found, lesson.descent)
             batches.append(Learned(len(batch), ends.hits, ends.ledger))
         return joined(batches)
 
@@ -81,11 +90,24 @@ class Digital:
     ) -> None:
         """A digital machine holds nothing that needs freeing."""
 
+    def _too_large(self, gradients: list[tuple[Tensor, Tensor]], descent: Descent) -> str | None:
+        """Why integers must not make an update; None if they may, and for floats, which have no range."""
+        assert self._memories is not None, "made by learn"
+        names = [*(f"link{index}" for index in range(1, len(self.circuit.wires) + 1)), "readout"]
+        for index, (pair, found) in enumerate(zip(self._memories, gradients, strict=True)):
+            rates = (descent.weight_rates[index], descent.bias_rates[index])
+            decays = (descent.weight_decays[index], descent.bias_decays[index])
+            for memory, gradient, rate, decay in zip(pair, found, rates, decays, strict=True):
+                if isinstance(memory, FloatMemory):
+                    continue
+                if (reason := memory.too_large(gradient.cpu().numpy(), rate, decay)) is not None:
+                    return f"{names[index]}: {reason}"
+        return None
+
     def _descend(self, gradients: list[tuple[Tensor, Tensor]], descent: Descent) -> None:
         """Change every weight and bias by what it remembers and its gradient."""
         dynamics = self.dynamics
-        if self._memories is None:
-            self._memories = self._remember()
+        assert self._memories is not None, "made by learn"
         rates = zip(descent.weight_rates, descent.bias_rates, descent.weight_decays, descent.bias_decays, strict=True)
         for index, (operator, pair, found, (rate, bias_rate, decay, bias_decay)) in enumerate(
             zip(plastic(dynamics), self._memories, gradients, rates, strict=True)

@@ -47,7 +47,8 @@ class FixedMemory:
         accumulator <- clip(accumulator + floor(-rate scale 2**guard_bits (g + decay theta) + u), +-limit 2**guard_bits)
         value = (accumulator + half) >> guard_bits
 
-    so that changes far below one step of `value` arrive on average. `seed` names the place: two machines with the same
+    so that changes far below one step of `value` arrive on average. A change that is larger than the whole range is an
+    error, no saturation. `seed` names the place: two machines with the same
     seeds draw the same numbers.
     """
 
@@ -71,18 +72,38 @@ class FixedMemory:
         half = (1 << self.guard_bits) >> 1
         return (self.accumulator + half) >> self.guard_bits
 
+    def too_large(self, gradient: NDArray[np.float64], rate: float, decay: float) -> str | None:
+        """Why an update must not be made: it would leave the range of the integers at once. None if it may be."""
+        largest = float(np.abs(self._wanted(gradient, rate, decay)).max(initial=0.0)) if rate else 0.0
+        if largest <= 2 * self.limit:  # false for NaN too
+            return None
+        return (
+            f"an update would change an integer by {largest:g}, it holds {-self.limit} to {self.limit}: use a smaller "
+            "learning rate"
+        )
+
     def descend(self, gradient: NDArray[np.float64], rate: float, decay: float, momentum: float) -> NDArray[np.int64]:
-        """The next value; a synapse of integers has no room for momentum."""
+        """The next value; a synapse of integers has no room for momentum.
+
+        Raises ValueError, with nothing changed, where `too_large` says why.
+        """
         assert momentum == 0.0, "refused by check_descent"
         if rate == 0.0:
             return self.value
-        one = 2.0**self.guard_bits
-        if decay:
-            gradient = gradient + decay * ((self.accumulator / one) - self.offset) / self.scale
-        change = np.floor(-rate * self.scale * one * gradient + self.rng.random(self.accumulator.shape))
-        top = self.limit << self.guard_bits
+        if (reason := self.too_large(gradient, rate, decay)) is not None:
+            raise ValueError(reason)
+        one, top = 2.0**self.guard_bits, self.limit << self.guard_bits
+        change = np.floor(one * self._wanted(gradient, rate, decay) + self.rng.random(self.accumulator.shape))
         self.accumulator = np.clip(self.accumulator + change.astype(np.int64), -top, top)
         return self.value
+
+    def _wanted(self, gradient: NDArray[np.float64], rate: float, decay: float) -> NDArray[np.float64]:
+        """The change in steps of the value, before rounding."""
+        if decay:
+            held = self.accumulator / 2.0**self.guard_bits
+            gradient = gradient + decay * (held - self.offset) / self.scale
+        change: NDArray[np.float64] = -rate * self.scale * gradient
+        return change
 
 
 Memory = FloatMemory | FixedMemory

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hw.circuit import FixedNeuron, Weights, with_weights
 from hw.digital.machine import Digital
 from hw.learning.contrast import Contrast, contrast
-from hw.learning.lesson import Descent, Lesson
+from hw.learning.lesson import Descent, LearningStoppedError, Lesson
 from hw.machine import split
 from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with, program_with
@@ -285,6 +285,23 @@ def _gradient_of_integers(program: Program, images: NDArray[np.float32], labels:
         for index, part in enumerate(gradient):
             part -= share * (ends[index + 1].T @ ends[index]) / (len(images) * one**2)
     return np.concatenate([part.ravel() for part in gradient])
+
+
+def test_integers_that_would_leave_their_range_at_once_stop_before_the_update() -> None:
+    """A black image asks nothing of the first link, the next one too much: what the first taught stays."""
+    network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
+    images[:4] = 0.0
+    program = _program(network, headroom_bits=2)
+    machine, reference = (to_digital(program, steps=FREE, seed=2) for _ in range(2))
+    lesson = Lesson(_phases(), Descent((100.0, 0.01, 0.01), (0.01,) * 3, (0.0,) * 3, (0.0,) * 3), 4)
+    with pytest.raises(LearningStoppedError, match=r"link1: an update would change an integer by .*, it holds -127 to "
+                       "127: use a smaller learning rate") as caught:  # fmt: skip
+        machine.learn(images, labels, lesson)
+    assert caught.value.learned is not None
+    assert caught.value.learned.images == 4
+    reference.learn(images[:4], labels[:4], lesson)
+    for ours, theirs in zip(machine.read_weights().weights, reference.read_weights().weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_seeds_decide_the_rounding_of_integers() -> None:

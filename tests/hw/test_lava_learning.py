@@ -31,7 +31,7 @@ from hw.circuit import Weights
 from hw.lava.learning.passes import pass_of
 from hw.lava.learning.timetable import Tick, timetable
 from hw.lava.machine import Lava
-from hw.lava.process import LavaError
+from hw.lava.process import LavaError, LavaModelError
 from hw.learning.contrast import Contrast, contrast
 from hw.learning.lesson import Lesson
 from hw.machine import split
@@ -143,6 +143,19 @@ def test_integers_learn_as_on_the_digital_machine_in_every_bit(name: str, phases
             assert found.ledger.readout_synops == wanted.ledger.readout_synops
     moved = [np.any(new != old) for new, old in zip(machine.read_weights().weights, start.weights, strict=True)]
     assert all(moved)
+
+
+def test_a_rate_that_leaves_the_range_of_integers_at_once_is_an_error_that_names_the_process() -> None:
+    """What was learnt in the passes before stays."""
+    program, (images, labels) = _programs()["dense squared error"], stripes(8)
+    with _on_lava(program) as machine:
+        machine.learn(images, labels, _lesson(program, _centered(), scale=10.0))
+        before = machine.read_weights()
+        # all links are overdriven: whichever says so first
+        with pytest.raises(LavaModelError, match=r"process '(link|layer)\d' failed in time step \d+: .* would change "
+                           r"an integer by .*, it holds -(\d+) to \2: use a smaller learning rate"):  # fmt: skip
+            machine.learn(images, labels, _lesson(program, _centered(), scale=1e7))
+        _assert_same(machine.read_weights(), before)
 
 
 def test_another_batch_size_goes_on_from_the_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import sqrt
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_decay_pulls_the_number_that_an_integer_stands_for() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**20), st.floats(1e-3, 1e5), st.integers(0, 10))
+@given(st.integers(0, 2**20), st.floats(1e-3, 0.7), st.integers(0, 10))
 def test_integers_never_leave_their_range(seed: int, size: float, guard_bits: int) -> None:
     rng = np.random.default_rng(seed)
     memory = _fixed(rng.integers(-127, 128, SHAPE), seed=seed, guard_bits=guard_bits)
@@ -121,7 +122,23 @@ def test_integers_never_leave_their_range(seed: int, size: float, guard_bits: in
         assert np.abs(value).max() <= 127
         np.testing.assert_array_equal(value, memory.value)
     for sign, end in ((1.0, -127), (-1.0, 127)):
-        np.testing.assert_array_equal(memory.descend(np.full(SHAPE, sign * 1e4), 1.0, 0.0, 0.0), end)
+        # twice the range at most: from one end to the other
+        np.testing.assert_array_equal(memory.descend(np.full(SHAPE, sign * 2 * 127 / 64), 1.0, 0.0, 0.0), end)
+
+
+@pytest.mark.parametrize("change", [254.1, -1e9, float("nan"), float("inf")])
+def test_a_change_beyond_the_range_is_refused_and_changes_nothing(change: float) -> None:
+    memory, twin = _fixed(np.full(SHAPE, 5)), _fixed(np.full(SHAPE, 5))
+    gradient = np.zeros(SHAPE)
+    gradient[1, 2] = -change / 64 / 0.5
+    message = rf"would change an integer by {re.escape(f'{abs(change):g}')}, it holds -127 to 127: use a smaller"
+    with pytest.raises(ValueError, match=message):
+        memory.descend(gradient, 0.5, 0.0, 0.0)
+    assert memory.too_large(gradient, 0.5, 0.0) is not None
+    assert memory.too_large(gradient, 0.0, 0.0) is None  # what does not learn asks for nothing
+    # not even a random number was taken
+    np.testing.assert_array_equal(memory.accumulator, twin.accumulator)
+    assert memory.rng.random() == twin.rng.random()
 
 
 def test_seeds_name_the_random_numbers() -> None:
