@@ -10,7 +10,7 @@ import tyro
 
 from bench.backends import BACKENDS
 from bench.crossbar import CrossbarOptions, check_options
-from bench.learning.options import LearnOptions, check_learning, dies_of
+from bench.learning.options import LearnOptions, check_dies, check_learning, dies_of
 from models.data import DATASETS
 from models.zoo import zoo_names
 
@@ -117,7 +117,9 @@ def check(config: RunConfig) -> None:
         raise ConfigError(str(error)) from error
     if "crossbar" in config.backend:
         try:
-            check_options(dies_of(config.learning.learn, config.crossbar))
+            dies = dies_of(config.learning.learn, config.crossbar)
+            check_options(dies)
+            check_dies(config.learning, dies)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from error
         if config.crossbar.noise_aware and f"{config.model}{NOISE_AWARE}" not in zoo_names():

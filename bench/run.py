@@ -28,7 +28,7 @@ from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling
 from bench.learning.figures import draw_learning
 from bench.learning.report import tables, write_learning_report
-from bench.learning.run import learn
+from bench.learning.run import check_course, learn
 from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
 from bench.robustness import DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
@@ -92,6 +92,7 @@ def _learning(config: RunConfig, folder: Path) -> None:
 
 def run_learning(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row of a learning run that the folder does not hold yet, then the report."""
+    check_course(config)
     dataset = load_data(config.data or _trained_on(config.model), config.data_dir)
     _begin(config, folder)
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:

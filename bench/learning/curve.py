@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.crossbar.machine import Crossbar
 from hw.learning.lesson import Learned, LearningStoppedError
 from hw.machine import LearningMachine
+from mapping.learning import network_with, program_with
 from mapping.program import Program
 from mapping.teach import Change, Course, teach
+from models.checkpoint import save_network
 from models.network import EPNetwork
 
 Labels = NDArray[np.int64]
@@ -39,13 +42,15 @@ def learning_curve(
     course: Course,
     *,
     seed: int,
+    keep: Path,
     refresh: Callable[[], None] = lambda: None,
     augment: Change | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Curve:
     """Teach, and measure before and after every epoch; `refresh` prepares a measurement, e.g. sets converter ranges.
 
-    A machine that has to stop keeps what it has learnt; the curve ends there and says why.
+    What was learnt so far is in the file `keep` after every epoch. A machine that has to stop keeps what it has learnt;
+    the curve ends there and says why.
     """
     refresh()
     curve: Curve = {"accuracy": [accuracy(machine, *test)], "train_accuracy": [], "stopped": None}
@@ -53,6 +58,7 @@ def learning_curve(
     try:
         for _, learned in teach(machine, source, *train, course, seed=seed, augment=augment):
             done.append(learned)
+            save_learnt(machine, source, keep)
             refresh()
             curve["accuracy"].append(accuracy(machine, *test))
             curve["train_accuracy"].append(learned.accuracy)
@@ -60,12 +66,22 @@ def learning_curve(
     except LearningStoppedError as error:
         curve["stopped"] = str(error)
         done += [] if error.learned is None else [error.learned]
+        save_learnt(machine, source, keep)
         refresh()
         curve["accuracy"].append(accuracy(machine, *test))
     curve["agreement"] = [None if one.agreement is None else list(one.agreement) for one in done]
     if isinstance(machine, Crossbar):
         curve |= effort(machine, done)
     return curve
+
+
+def save_learnt(machine: LearningMachine, source: EPNetwork | Program, file: Path) -> None:
+    """Write what a machine holds now: a checkpoint, as `--model` takes it, or the program of a machine of integers."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, Program):
+        program_with(source, machine.read_weights()).save(file)
+    else:
+        save_network(network_with(source, machine.read_weights()), file)
 
 
 def effort(machine: Crossbar, done: list[Learned]) -> Curve:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
 
-from bench.crossbar import CrossbarOptions
+from bench.crossbar import CrossbarOptions, design_of, device_of, points
 from hw.crossbar.updates.mixed import MixedPrecision
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.stochastic import StochasticPulses
@@ -15,6 +16,7 @@ from hw.learning.contrast import Contrast, Estimator, contrast
 from mapping.teach import Course
 
 Study = Literal["repair", "scratch", "beta"]
+STUDIES = get_args(Study)
 
 UPDATES: dict[str, Update] = {
     "rewrite": Rewriting(),
@@ -45,7 +47,7 @@ class LearnOptions:
     learning_rates: tuple[float, ...] | None = None
     """One per link and one for the readout, at the start; a cosine takes them to 0. Default: those of the study."""
     beta: tuple[float, ...] = ()
-    """Nudge; --learn beta sweeps all that are given. Default: 0.5, and 0.01 to 2 for beta."""
+    """Nudge; --learn beta sweeps all that are given. Default: that of the study, and 0.01 to 2 for beta."""
     estimator: Estimator = "centered"
     """Which nudged phases an update compares: one_sided, centered or n_point."""
     nudges: int = 4
@@ -73,8 +75,10 @@ class StudyDefaults:
 
 REPAIR = StudyDefaults(epochs=5, learning_rates=(0.05, 0.02, 0.2), beta=0.5)
 """Of the zoo's digits networks: two convolutions and a readout."""
-SCRATCH_DIES = StudyDefaults(epochs=20, learning_rates=(0.5, 0.5), beta=0.5)
-"""Of the dense network that learns from scratch on dies."""
+SCRATCH_DIES = StudyDefaults(epochs=20, learning_rates=(0.5, 0.5), beta=0.9)
+"""Of the dense network that learns from scratch on dies. An output that the first updates have driven below -beta stays
+at 0 in every phase and never learns again: rates of 0.5 lost classes so at beta 0.5, and lose none at 0.9. With a
+squared error beta must stay below 1."""
 SCRATCH_FLOAT = StudyDefaults(
     epochs=12, learning_rates=(0.08, 0.03, 0.3), beta=0.2, momentum=0.9, weight_decay=(1e-4, 1e-2, 3e-4)
 )
@@ -132,12 +136,18 @@ def dies_of(learn: Study | None, options: CrossbarOptions) -> CrossbarOptions:
 def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
     """Refuse what cannot be learnt; ValueError names the option, its value and the choices."""
     if options.learn is None:
+        for field in fields(options):
+            if getattr(options, field.name) != field.default:
+                option, given = field.name.replace("_", "-"), getattr(options, field.name)
+                raise ValueError(f"--{option} {given} says nothing without --learn, choices are {', '.join(STUDIES)}")
         return
     if options.learn in ("repair", "beta") and backends != ("crossbar",):
         raise ValueError(f"--learn {options.learn} runs on --backend crossbar alone, not on {', '.join(backends)}")
     for name in options.update:
         if name not in UPDATES:
             raise ValueError(f"--update {name!r} is unknown, choices are {', '.join(UPDATES)}")
+    if options.learn == "beta" and options.update:
+        raise ValueError(f"--update {list(options.update)}: --learn beta writes nothing")
     if options.learn != "beta" and len(options.beta) > 1:
         raise ValueError(f"--beta {list(options.beta)}: only --learn beta sweeps it, give one value")
     if options.learn == "repair" and len(options.update) > 1:
@@ -148,8 +158,35 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"--learning-batch is {options.learning_batch}, must be at least 1")
     if options.learning_rates is not None and not all(0 <= rate < float("inf") for rate in options.learning_rates):
         raise ValueError(f"--learning-rates {list(options.learning_rates)} must be finite numbers from 0")
+    squared = options.learn == "scratch" and "crossbar" in backends
     for beta in options.beta or (0.5,):
-        contrast_of(options, beta)
+        phases = contrast_of(options, beta)
+        if squared and min(phases.betas) <= -1:
+            raise ValueError(
+                f"--beta {beta:g}: the network that learns on dies has a squared-error output, which has no minimum at "
+                "beta <= -1; use a beta below 1, or --estimator one_sided"
+            )
+
+
+def check_dies(options: LearnOptions, dies: CrossbarOptions) -> None:
+    """Refuse neurons, tiles and ways to write that the devices of a run cannot learn with; ValueError says why."""
+    if options.learn is None:
+        return
+    if dies.neurons == "analog":
+        raise ValueError(f"--learn {options.learn} with --neurons analog: they cannot be nudged, it takes digital")
+    for point in points(dies):
+        for name in options.update or ("rewrite",):  # any device that learns can be rewritten
+            UPDATES[name].check(device_of(point, dies), design_of(point, dies))
+
+
+def check_rates(options: LearnOptions, links: Mapping[str, int]) -> None:
+    """Refuse rates that do not fit; `links` counts the links, readout included, of what learns, by its name."""
+    given = options.learning_rates
+    for name, count in links.items():
+        if given is not None and len(given) != count:
+            raise ValueError(
+                f"--learning-rates {list(given)} are {len(given)} values, {name} has {count}: one per link and readout"
+            )
 
 
 def betas_of(options: LearnOptions, quick: bool) -> tuple[float, ...]:

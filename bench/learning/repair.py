@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,8 @@ class Repair:
             update=self.update,
         )
 
-    def curve(self, network: EPNetwork, point: Point, index: int, advance: Callable[[], None]) -> Curve:
-        """EP on die number `index`."""
+    def curve(self, network: EPNetwork, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> Curve:
+        """EP on die number `index`; what it learns goes into the file `keep`."""
         machine = self.machine(network, point, index)
         return learning_curve(
             machine,
@@ -66,20 +67,23 @@ class Repair:
             self.test,
             self.course,
             seed=self.work.seed,
+            keep=keep,
             refresh=lambda: set_ranges(machine, self.work),
             advance=advance,
         )
 
 
-def repair_die(repair: Repair, point: Point, index: int, advance: Callable[[], None]) -> dict[str, Curve]:
-    """All ways, on one die."""
-    learnt = repair.curve(repair.network, point, index, advance)
+def repair_die(repair: Repair, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> dict[str, Curve]:
+    """All ways, on one die; what EP learns goes into the file `keep`, and one beside it for the twin."""
+    learnt = repair.curve(repair.network, point, index, keep, advance)
     writes = [events["devices"] for events in learnt["written"]]
     curves = {EP: learnt, WRITE_VERIFY: write_back(repair, point, index, writes)}
     if repair.twin is not None:
         machine = repair.machine(repair.twin, point, index)
         curves[NOISE_AWARE] = {"accuracy": [accuracy(machine, *repair.test)]}
-        curves[NOISE_AWARE_EP] = repair.curve(repair.twin, point, index, advance)
+        curves[NOISE_AWARE_EP] = repair.curve(
+            repair.twin, point, index, keep.with_stem(f"{keep.stem}-noise-aware"), advance
+        )
     return curves
 
 

@@ -26,11 +26,12 @@ from bench.learning.options import (
     SCRATCH_FLOAT,
     UPDATES,
     betas_of,
+    check_rates,
     course_of,
     dies_of,
 )
 from bench.learning.repair import Repair, repair_die
-from bench.learning.scratch import default_update, scratch_clocked, scratch_die
+from bench.learning.scratch import DIE_LAYERS, default_update, scratch_clocked, scratch_die
 from bench.robustness import Images
 from bench.rows import Row, append_row, read_rows
 from models.data import Dataset, ImageSet
@@ -40,6 +41,8 @@ from models.zoo import load_model, zoo_names
 LEARNING_PRECISIONS = ("float", "fixed")
 """Number formats a clocked machine learns in."""
 QUICK_TRAINING = 128
+LEARNT = "learnt"
+"""Folder, in that of the run, of what was learnt: one file per row."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def learn(config: RunConfig, dataset: Dataset, folder: Path, progress: Progress)
     def advance() -> None:
         progress.advance(bar)
 
-    for job, row in _rows(config, left, material, advance):
+    files = {job.key: folder / LEARNT / f"{number}.safetensors" for number, job in enumerate(todo, start=1)}
+    for job, row in _rows(config, left, material, files, advance):
         whole = {
             "learn": config.learning.learn,
             **asdict(job),
@@ -113,15 +117,15 @@ def learn(config: RunConfig, dataset: Dataset, folder: Path, progress: Progress)
 
 
 def _rows(
-    config: RunConfig, left: list[Job], material: Material, advance: Callable[[], None]
+    config: RunConfig, left: list[Job], material: Material, files: dict[str, Path], advance: Callable[[], None]
 ) -> Iterator[tuple[Job, Row]]:
     """(job, row) as they are finished: dies side by side, one thread each; other machines one after the other."""
     for job in left:
         if job.die is None:
-            yield job, _clocked(config, job, material, advance)
+            yield job, _clocked(config, job, material, files, advance)
     dies = [job for job in left if job.die is not None]
     make = {"repair": _repair, "scratch": _scratch, "beta": _beta}[str(config.learning.learn)](
-        config, material, advance
+        config, material, files, advance
     )
     with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
         running = {pool.submit(make, job): job for job in dies}
@@ -144,7 +148,9 @@ def _one_thread_each() -> Iterator[int]:
         torch.set_num_threads(threads)
 
 
-def _repair(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
+def _repair(
+    config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
+) -> Callable[[Job], Row]:
     network = load_model(config.model)
     twin = f"{config.model}{NOISE_AWARE}"
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
@@ -167,13 +173,15 @@ def _repair(config: RunConfig, material: Material, advance: Callable[[], None]) 
             config.batch_size,
             config.tolerance,
         )
-        arms = repair_die(repair, job.point, job.die - 1, advance)
-        return {"model": config.model, "float_accuracy": right, "arms": arms}
+        arms = repair_die(repair, job.point, job.die - 1, files[job.key], advance)
+        return {"model": config.model, "float_accuracy": right, "arms": arms, "learnt": _name(files[job.key])}
 
     return row
 
 
-def _scratch(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
+def _scratch(
+    config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
+) -> Callable[[Job], Row]:
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
 
     def row(job: Job) -> Row:
@@ -191,14 +199,20 @@ def _scratch(config: RunConfig, material: Material, advance: Callable[[], None])
             index=job.die - 1,
             steps=config.steps,
             batch_size=config.batch_size,
+            keep=files[job.key],
             advance=advance,
         )
-        return {"curve": curve}
+        return {"curve": curve, "learnt": _name(files[job.key])}
 
     return row
 
 
-def _beta(config: RunConfig, material: Material, advance: Callable[[], None]) -> Callable[[Job], Row]:
+def _beta(
+    config: RunConfig,
+    material: Material,
+    files: dict[str, Path],  # noqa: ARG001 - nothing is learnt
+    advance: Callable[[], None],
+) -> Callable[[Job], Row]:
     network = load_model(config.model)
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
     betas = betas_of(config.learning, config.quick)
@@ -222,7 +236,9 @@ def _beta(config: RunConfig, material: Material, advance: Callable[[], None]) ->
     return row
 
 
-def _clocked(config: RunConfig, job: Job, material: Material, advance: Callable[[], None]) -> Row:
+def _clocked(
+    config: RunConfig, job: Job, material: Material, files: dict[str, Path], advance: Callable[[], None]
+) -> Row:
     curve = scratch_clocked(
         job.backend,
         job.precision,
@@ -234,9 +250,29 @@ def _clocked(config: RunConfig, job: Job, material: Material, advance: Callable[
         steps=config.steps,
         batch_size=config.batch_size,
         device=config.device,
+        keep=files[job.key],
         advance=advance,
     )
-    return {"curve": curve}
+    return {"curve": curve, "learnt": _name(files[job.key])}
+
+
+def _name(file: Path) -> str:
+    """As a row names it: within the folder of the run."""
+    return f"{LEARNT}/{file.name}"
+
+
+def check_course(config: RunConfig) -> None:
+    """Refuse learning rates that do not fit what learns; ValueError counts its links."""
+    counts = {}
+    if config.learning.learn == "scratch":
+        recipe = recipe_for(config.data or "digits")
+        for backend in config.backend:
+            name = "the network of dies" if backend == "crossbar" else "the recipe's network"
+            counts[name] = len(DIE_LAYERS) if backend == "crossbar" else len(recipe.layers) + 1
+    else:
+        network = load_model(config.model)
+        counts[f"model {config.model}"] = len(network.links) + (network.readout is not None)
+    check_rates(config.learning, counts)
 
 
 def _dies(config: RunConfig) -> CrossbarOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ def scratch_die(
     index: int,
     steps: int,
     batch_size: int,
+    keep: Path,
     advance: Callable[[], None],
 ) -> Curve:
     """Die number `index` of a point learns from weights of its own."""
@@ -63,6 +65,7 @@ def scratch_die(
         test,
         course,
         seed=work.seed + index,
+        keep=keep,
         refresh=lambda: set_ranges(machine, work),
         advance=advance,
     )
@@ -90,6 +93,7 @@ def scratch_clocked(
     steps: int,
     batch_size: int,
     device: str,
+    keep: Path,
     advance: Callable[[], None],
 ) -> Curve:
     """The network of a recipe learns on torch or Lava, in floats or integers."""
@@ -99,7 +103,10 @@ def scratch_clocked(
         calibration = torch.as_tensor(train[0][:CALIBRATION_IMAGES])
         source = quantize(network, calibration, steps=steps, headroom_bits=INTEGER_HEADROOM_BITS)
     with open_clocked(backend, source, steps=steps, batch_size=batch_size, seed=seed, device=device) as machine:
-        return learning_curve(machine, source, train, test, course, seed=seed, augment=_shifts(recipe), advance=advance)
+        shifts = _shifts(recipe)
+        return learning_curve(
+            machine, source, train, test, course, seed=seed, keep=keep, augment=shifts, advance=advance
+        )
 
 
 def open_clocked(
