@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import fmean
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bench.figures import COLOURS, new_figure, save_figure
 from bench.learning.repair import ARMS, mean_curve
-from bench.learning.report import cosines, groups
+from bench.learning.report import cosines, groups, point_title
 from bench.rows import Row
 
 LIMIT = 4
@@ -19,16 +20,24 @@ LIMIT = 4
 
 def draw_learning(rows: list[Row], file: Path) -> None:
     """Accuracy against epochs, or cosine against beta, one panel per point."""
-    found = groups(rows)
-    panels = found[:LIMIT] if rows[0]["learn"] != "scratch" else [("From scratch", rows)]
+    panels = (_machines(rows) if rows[0]["learn"] == "scratch" else groups(rows))[:LIMIT]
     figure = new_figure(max(6.0, 4.4 * len(panels)), 3.8)
     many = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     draw = {"repair": _repair, "scratch": _scratch, "beta": _beta}[rows[0]["learn"]]
     for axes, (title, group) in zip(many, panels, strict=True):
         draw(axes, group)
         axes.set_title(title, fontsize=9)
-    many[0].legend(frameon=False, fontsize=8)
+    for axes in many if rows[0]["learn"] == "scratch" else many[:1]:
+        axes.legend(frameon=False, fontsize=8)
     save_figure(figure, file)
+
+
+def _machines(rows: list[Row]) -> list[tuple[str, list[Row]]]:
+    """A panel for machines that compute step by step, and one for every kind of die."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault("from scratch" if row["point"] is None else point_title(row), []).append(row)
+    return list(found.items())
 
 
 def _repair(axes: Axes, rows: list[Row]) -> None:
@@ -40,15 +49,23 @@ def _repair(axes: Axes, rows: list[Row]) -> None:
                 axes.axhline(100 * mean[0], color=colour, linestyle="--", label=arm)
             else:
                 _band(axes, mean, spread, colour, arm)
-    axes.set(xlabel="epochs on the die", ylabel="accuracy, %", ylim=(0, 101))
+    _epochs(axes, "epochs on the die")
 
 
 def _scratch(axes: Axes, rows: list[Row]) -> None:
-    for (title, group), colour in zip(groups(rows), COLOURS * 4, strict=False):
-        curves = [[100 * value for value in row["curve"]["accuracy"]] for row in group]
-        for number, curve in enumerate(curves):
-            axes.plot(curve, color=colour, linewidth=1.4, label=None if number else title)
-    axes.set(xlabel="epochs", ylabel="accuracy, %", ylim=(0, 101))
+    for number, (_, group) in enumerate(groups(rows)):
+        # a machine and its reference lie on each other: gaps in one show the other
+        colour, dashes = COLOURS[number % len(COLOURS)], "--" if group[0]["backend"] == "lava" else "-"
+        name = group[0]["update"] or f"{group[0]['backend']} {group[0]['precision']}"
+        for place, row in enumerate(group):
+            curve, label = [100 * value for value in row["curve"]["accuracy"]], None if place else name
+            axes.plot(curve, color=colour, linestyle=dashes, linewidth=1.4, label=label)
+    _epochs(axes, "epochs, one line per die" if rows[0]["point"] else "epochs")
+
+
+def _epochs(axes: Axes, name: str) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel=name, ylabel="accuracy, %", ylim=(0, 101))
 
 
 def _beta(axes: Axes, rows: list[Row]) -> None:

@@ -131,7 +131,6 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
                 "before": [curve["accuracy"][0] for curve, _ in curves],
                 "after": [curve["accuracy"][-1] for curve, _ in curves],
                 "won_back": [share for share in shares if share is not None],
-                "writes": [sum(events["devices"] for events in curve.get("written", [])) for curve, _ in curves],
             }
     return found
 

@@ -20,22 +20,21 @@ def tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
 
 def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Of every point, what each way wins back."""
-    heading = ["accuracy %", "before", "after", "won back %", "writes", "read energy"]
+    heading = ["accuracy %", "before", "after", "won back %", "writes per device", "reads, per epoch"]
     found = []
     for title, group in groups(rows):
         lines = [["float network, no die", f"{100 * group[0]['float_accuracy']:.1f}", "", "", "", ""]]
         for arm, values in summary(group).items():
             curves = [row["arms"][arm] for row in group]
             learnt = len(curves[0]["accuracy"]) > 1
-            energy = [sum(one["nominal"] for one in curve["energy_j"]) for curve in curves if _priced(curve)]
             lines.append(
                 [
                     arm,
                     _accuracy(values["before"], group[0]["images"]),
                     _accuracy(values["after"], group[0]["images"]) if learnt else "-",
                     _percent(values["won_back"]) if learnt and values["won_back"] else "-",
-                    f"{fmean(values['writes']):.0f}" if learnt else "-",
-                    si(fmean(energy), "J") if energy else "-",
+                    _writes(curves) if learnt else "-",
+                    _epoch_energy(curves),
                 ]
             )
         found.append((title, heading, lines))
@@ -44,19 +43,19 @@ def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]
 
 def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Final accuracy of every machine."""
-    heading = ["machine", "accuracy %", "agreement", "pulses"]
+    heading = ["machine", "accuracy %", "agreement", "writes per device", "reads, per epoch"]
     lines = []
     for title, group in groups(rows):
         curves = [row["curve"] for row in group]
         # agreement of the first epoch, in which most is learnt; later ones ask for less than the devices can do
         agreements = [fmean(curve["agreement"][0]) for curve in curves if curve["agreement"] and curve["agreement"][0]]
-        writes = [curve["writes_per_device"]["mean"] for curve in curves if "writes_per_device" in curve]
         lines.append(
             [
                 title,
                 _accuracy([curve["accuracy"][-1] for curve in curves], group[0]["images"]),
                 f"{fmean(agreements):.2f}" if agreements else "-",
-                f"{fmean(writes):.3g}" if writes else "-",
+                _writes(curves) if "writes_per_device" in curves[0] else "-",
+                _epoch_energy(curves),
             ]
         )
     return [("", heading, lines)]
@@ -83,18 +82,22 @@ def cosines(rows: list[Row], remedy: str, beta: float) -> list[float]:
     ]
 
 
+_EFFORT = [
+    "- Writes: pulses, or programmings where a device is rewritten, in all epochs: mean over the devices of a die, and",
+    "  in brackets the most that any device had. Reads: modelled energy of all reads of an epoch, profile hermes-14nm.",
+    "  rows.jsonl has both by epoch, verify reads too, and the energy of writes where a device's source gives it.",
+]
 NOTES = {
     "repair": [
         "- Each way starts on the same die, made anew. Write-verify spends as many writes as EP on the die did.",
         "- Accuracies: mean over dies (95 %, Student). Won back: share of the accuracy lost against the float network",
         "  that is there at the end, mean over dies.",
-        "- Writes: devices programmed, or pulsed, in all epochs. Read energy: modelled, of all reads of all epochs",
-        "  (profile hermes-14nm); rows.jsonl has the energy of writes where the source of the device gives one.",
+        *_EFFORT,
     ],
     "scratch": [
         "- Accuracy on test images after the last epoch; of dies the mean with Student's interval, else Wilson's.",
         "- Agreement: cosine of all changes asked for in the first epoch with how devices changed, mean over links.",
-        "- Pulses: per device, mean over devices, in all epochs (devices programmed, where it is written with verify).",
+        *_EFFORT,
     ],
     "beta": [
         "- Cosine between what EP on the die asks of a link and the true gradient of the network that the die holds,",
@@ -128,12 +131,16 @@ def groups(rows: list[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def _title(row: Row) -> str:
-    point = row["point"]
-    if point is None:
+    if row["point"] is None:
         return f"{row['backend']} {row['precision']}"
-    named = [point["device"], f"noise x {point['noise_scale']:g}", f"{point['hours']:g} h"]
-    named.append("ideal ADC" if point["adc_bits"] is None else f"{point['adc_bits']} bit ADC")
-    return ", ".join([*named, *([row["update"]] if row["update"] else [])])
+    return ", ".join([point_title(row), *([row["update"]] if row["update"] else [])])
+
+
+def point_title(row: Row) -> str:
+    """The die of a row, in words."""
+    point = row["point"]
+    adc = "ideal ADC" if point["adc_bits"] is None else f"{point['adc_bits']} bit ADC"
+    return ", ".join([point["device"], f"noise x {point['noise_scale']:g}", f"{point['hours']:g} h", adc])
 
 
 def _stopped(rows: list[Row]) -> list[str]:
@@ -141,8 +148,19 @@ def _stopped(rows: list[Row]) -> list[str]:
     return [curve["stopped"] for curve in curves if curve.get("stopped")]
 
 
-def _priced(curve: dict[str, Any]) -> bool:
-    return bool(curve.get("energy_j")) and None not in curve["energy_j"]
+def _writes(curves: Sequence[dict[str, Any]]) -> str:
+    """Per device: mean over devices and dies, and the most of any."""
+    counts = [curve["writes_per_device"] for curve in curves]
+    mean, most = fmean(count["mean"] for count in counts), max(count["max"] for count in counts)
+    return f"{mean:.0f} ({most})" if mean >= 100 else f"{mean:.2g} ({most})"
+
+
+def _epoch_energy(curves: Sequence[dict[str, Any]]) -> str:
+    """Mean over epochs and dies; a dash where the profile has no price or nothing is priced."""
+    energies = [energy for curve in curves for energy in curve.get("energy_j", [])]
+    if not energies or None in energies:
+        return "-"
+    return si(fmean(energy["nominal"] for energy in energies), "J")
 
 
 def _accuracy(values: Sequence[float], images: int) -> str:

@@ -425,7 +425,6 @@ def test_sums_over_dies_by_hand() -> None:
     assert list(found) == [LEARNT, LEFT]
     assert found[LEARNT]["before"] == [0.5, 0.7, 0.9]
     assert found[LEARNT]["after"] == [0.9, 0.8, 0.85]
-    assert found[LEARNT]["writes"] == [7, 11, 1]
     # all of 0.4 and half of 0.2; the last die had lost nothing
     assert found[LEARNT]["won_back"] == pytest.approx([1.0, 0.5])
     assert won_back(rows[2]["arms"][LEARNT], 0.9) is None
