@@ -74,7 +74,13 @@ class TileEvents:
     clipped: Array
     """Conversions that ended at an end of the converter's range."""
     array_j: Array
-    """Joules dissipated by the devices: sum of V**2 G t over every device and read."""
+    """Joules dissipated in the tiles: sum of V**2 G t over every device and read.
+
+    G is the linear part of the conductance, and what the wires leave of it. Behind perfect wires that is all. Else
+    currents from one driver to another through the wires they share are left out: up to 5 % of all at a load of 0.05
+    (`hw.crossbar.tiles.wires.kappa`), a quarter at 0.4 and two thirds at 2, most where few lines are driven, or pairs
+    against each other.
+    """
     holds: Array
     """Analog values sampled and held: one per column and read where the neurons are analog."""
     shift_adds: Array

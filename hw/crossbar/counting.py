@@ -79,9 +79,10 @@ def _events(
         _per_link(link, products, *design.converters(index, chain))
         for index, (link, products) in enumerate(zip(links, done, strict=True))
     ]
-    adc = np.array([count.adc for count in counts])
+    adc, bits = (np.array([getattr(count, name) for count in counts]) for name in ("adc", "bits"))
     if design.neurons == "analog" and len(links) == chain:
         adc[-1, 0] += answers  # no readout: the last states are converted once
+        bits[-1, 0] += answers * (design.adc_bits or IDEAL_BITS)
     largest = [max(link.matrix.tiles, key=lambda tile: tile.shape[0] * tile.shape[1]).shape for link in links]
     return TileEvents(
         links=names,
@@ -98,7 +99,7 @@ def _events(
         array_j=np.array([products.array_j for products in done]),
         holds=np.array([count.holds for count in counts]),
         shift_adds=np.array([count.shift_adds for count in counts]),
-        bits=np.array([count.bits for count in counts]),
+        bits=bits,
         written=written,
         slots=float(slots),
     )

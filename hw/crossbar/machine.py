@@ -24,8 +24,9 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_large, totals, wanted_changes, worn_out
 from hw.crossbar.link import CrossbarLink
-from hw.crossbar.tiles.converters import RangeMeter, RoundingAdc
+from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.tile import Tile, metered
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.update import Update, Writer
 from hw.digital.machine import Digital
@@ -67,20 +68,27 @@ class Crossbar:
         headroom: float = 1.0,
         update: Update = REWRITING,
     ) -> None:
+        program_given = not isinstance(circuit.neuron, FloatNeuron)
+        if program_given and design.neurons == "analog":
+            raise ValueError(
+                "neurons 'analog' have no integers: a program rounds its states at every step, give the network"
+            )
+        if program_given and headroom != 1:
+            raise ValueError(f"headroom is {headroom}: a program's integers have their range, it must be 1")
+        if not 1 <= headroom < np.inf:
+            raise ValueError(f"headroom is {headroom}, expected a number from 1: room for weights to grow")
         self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
         # dies are (die_seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell
         # seeds apart: this one is none of them, also where the two seeds are the same
         self.slow = np.random.default_rng([noise_seed, 0, 0, 1])
         wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
         # integers of up to 24 bits must come out exact, which float32 cannot promise
-        dtype = torch.float32 if isinstance(circuit.neuron, FloatNeuron) else torch.float64
+        dtype = torch.float64 if program_given else torch.float32
         # integer weights keep their grid: the range of a device stands for the largest integer there can be
-        if isinstance(circuit.neuron, FloatNeuron):
-            if not 1 <= headroom < np.inf:
-                raise ValueError(f"headroom is {headroom}, expected a number from 1: room for weights to grow")
-            tops = [headroom * (float(np.abs(wire.weight).max(initial=0.0)) or 1.0) for wire in wires]
-        else:
+        if program_given:
             tops = [2.0 ** (8 * wire.weight.itemsize - 1) - 1 for wire in wires]
+        else:
+            tops = [headroom * (float(np.abs(wire.weight).max(initial=0.0)) or 1.0) for wire in wires]
         self.links = [
             CrossbarLink(
                 wire,
@@ -115,18 +123,32 @@ class Crossbar:
         return concatenate([self._settle_batch(part, trace) for part in split(images, self.batch_size)])
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
-        """Read the die `seconds` after programming from now on, at a temperature."""
+        """Read the die `seconds` after programming from now on, at a temperature.
+
+        Converter ranges and the gains of `compensate_drift` stay as they were set: they know nothing of the time since.
+        Raises ValueError, and changes nothing, for a time or temperature at which the device or the wires have none.
+        """
+        for tile in self._tiles():
+            tile.aged(seconds, kelvin)
         for link in self.links:
             link.matrix.age(seconds, kelvin)
 
     def compensate_drift(self) -> dict[str, float]:
-        """Global drift compensation: scale every link's digital results by what its total conductance lost."""
+        """Global drift compensation: scale every link's results by what its total conductance has lost by now.
+
+        The gains hold until this is called again, also if the die ages further. Digital neurons multiply converted
+        results by them; analog neurons have them in the amplifiers that take their currents.
+        """
         for link in self.links:
             link.matrix.gain = link.matrix.drift_gain()
         return {name: link.matrix.gain for name, link in zip(self.names, self.links, strict=True)}
 
     def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
-        """Set every converter's range to a percentile of what it sees while calibration images settle."""
+        """Set every converter's range to a percentile of what it sees while calibration images settle.
+
+        All conversions of the settle count, those of the first step, when states are zero, like the others: of these
+        images about 100 - `percent` % of the conversions of a tile will be clipped.
+        """
         self._metered(lambda: self.settle(images), percent)
 
     @torch.no_grad()
@@ -184,20 +206,20 @@ class Crossbar:
 
     def _metered(self, run: Callable[[], object], percent: float) -> None:
         """Set every converter's range to a percentile of what it sees during a run through ideal ones."""
-        watched = [(tile, RangeMeter(), RangeMeter()) for link in self.links for tile in link.matrix.tiles]
-        for tile, up, down in watched:
-            tile.adc_up, tile.adc_down = up, down
         written = self._written
-        run()
-        self._written = written  # not for the ledger of a calibration, which nobody sees
-        for tile, up, down in watched:
-            tile.range_from(up, down, percent)
+        try:
+            with metered(self._tiles(), percent):
+                run()
+        finally:
+            self._written = written  # not for the ledger of a calibration, which nobody sees
+
+    def _tiles(self) -> list[Tile]:
+        return [tile for link in self.links for tile in link.matrix.tiles]
 
     def worst_ranges(self) -> None:
         """Give every converter the range that no input could leave, were the devices perfect."""
-        for link in self.links:
-            for tile in link.matrix.tiles:
-                tile.set_ranges(tile.worst_up, tile.worst_down)
+        for tile in self._tiles():
+            tile.set_ranges(tile.worst_up, tile.worst_down)
 
     def integer_ranges(self) -> None:
         """Give every converter of a program the step of one integer, so that nothing is rounded.
@@ -225,7 +247,7 @@ class Crossbar:
 
     def programming(self) -> ProgrammingEvents:
         """What it took to write all tiles once."""
-        return reduce(add, (tile.die.events for link in self.links for tile in link.matrix.tiles))
+        return reduce(add, (tile.die.events for tile in self._tiles()))
 
     def mismatch(self) -> dict[str, float]:
         """||W_down^T - W_up|| / ||W_up|| of every link that is read both ways (Frobenius norms).
@@ -255,10 +277,13 @@ class Crossbar:
             link.matrix.begin(self.slow)
             link.log.clear()
         settled = self.processor.settle(images, trace=trace)
-        if self.design.neurons == "analog" and self.circuit.readout is None and self.design.adc_bits is not None:
-            adc = RoundingAdc(self.design.adc_bits, 1.0)
-            logits = adc.convert(torch.as_tensor(settled.logits))[0].numpy()
-            settled = replace(settled, logits=logits)
+        if self.design.neurons == "analog" and self.circuit.readout is None:
+            # states lie in [0, 1]: what converts them needs no sign, and has the steps of a driver
+            logits, by_step = (
+                drive(torch.as_tensor(states), self.design.adc_bits).numpy()
+                for states in (settled.logits, settled.logits_by_step)
+            )
+            settled = replace(settled, logits=logits, logits_by_step=by_step)
         chain = len(self.circuit.wires)
         written, self._written = self._written, NO_WRITES
         events = settle_events(self.names, self.links, self.design, self.device, settled.steps, chain, written)

@@ -42,7 +42,8 @@ class Design:
     """Resistance of the wires."""
     neurons: Neurons = "digital"
     """"digital" neurons sit behind the converters; "analog" ones take currents as they are, and nothing but the images
-    and the final answer is converted."""
+    and the final answer is converted: partial sums of tiles and slices are weighed and added, and pools taken, of held
+    analog values. Scores of steps before the last are those a converter would give there."""
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:

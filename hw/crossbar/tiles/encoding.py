@@ -9,7 +9,8 @@ matrix W (rows, columns) with |w| <= w_max, and how currents become the product 
   to read out, and both of a pair can move both ways, which is what learning by pulses needs.
 - `OFFSET`: one device per weight around the middle of the range, G = g_mid + w / scale, and one more row and column of
   devices at g_mid. The current of the reference column is subtracted from every column, that of the reference row from
-  every row of the transposed read.
+  every row of the transposed read. Each read sees the errors of its own reference: real devices make the two matrices
+  differ, also behind perfect wires, where pairs are exactly symmetric.
 """
 
 from __future__ import annotations

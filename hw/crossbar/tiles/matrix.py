@@ -22,7 +22,7 @@ from hw.crossbar.devices.die import Die, program
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.layout import DenseLayout, Layout
-from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.tiles.tile import Tile, check_weights
 from hw.crossbar.tiles.wires import asymmetry
 
 
@@ -69,6 +69,7 @@ class TiledMatrix:
         self.shape, self.design, self.device, self.gain = weight.shape, design, device, 1.0
         self.layout: Layout = layout or DenseLayout()
         largest = largest or float(np.abs(weight).max(initial=0.0)) or 1.0
+        check_weights(weight, largest)
         rows, columns = design.codec.capacity(design.rows, design.columns)
         self.largest = largest
         self.placed: list[Placed] = []
@@ -123,7 +124,9 @@ class TiledMatrix:
             tile.begin(rng)
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
-        """Read the die `seconds` after programming from now on."""
+        """Read the die `seconds` after programming from now on. `gain` stays as it is."""
+        for tile in self.tiles:
+            tile.aged(seconds, kelvin)  # before any of them changes
         for tile in self.tiles:
             tile.age(seconds, kelvin)
 

@@ -15,7 +15,8 @@ nonlinear I-V curve, W2 x**2 + W3 x**3 is added, of the nonlinear parts of the c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,15 +104,12 @@ class Tile:
             programming: `die.program`, which draws from the published spread, or a procedure that writes pulses.
             dtype: in which products are computed.
         """
+        check_weights(weight, largest)
         rows, columns = design.codec.capacity(design.rows, design.columns)
         outputs, inputs = weight.shape
         if inputs > rows or outputs > columns:
             raise ValueError(
                 f"weights {weight.shape} need {inputs} rows and {outputs} columns, a tile holds {rows} x {columns}"
-            )
-        if not np.abs(weight).max(initial=0.0) <= largest * (1 + 1e-12):
-            raise ValueError(
-                f"the largest weight is {np.abs(weight).max():g}, the range of a device stands for {largest:g}"
             )
         self.shape, self.design, self.device, self.dtype = (outputs, inputs), design, device, dtype
         self.largest, self.scale = largest, design.codec.scale(largest, device)
@@ -154,8 +152,14 @@ class Tile:
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
         """Read the die `seconds` after programming from now on, until the next `begin` without slow noise."""
-        self.die = self.die.at(seconds, kelvin)
+        self.die = self.aged(seconds, kelvin)
         self._forget()
+
+    def aged(self, seconds: float, kelvin: float | None = None) -> Die:
+        """The die at that age and temperature; ValueError where its device or its wires have none. Changes nothing."""
+        if kelvin is not None:
+            self.design.wires.at_kelvin(kelvin)
+        return self.die.at(seconds, kelvin)
 
     def _forget(self) -> None:
         """What was computed of the die as it was."""
@@ -185,23 +189,12 @@ class Tile:
     def set_ranges(self, up: float, down: float) -> None:
         """Give both converters a range, in units of weight times input; ideal converters need none."""
         if self.design.adc_bits is not None:
-            self.adc_up = RoundingAdc(self.design.adc_bits, up)
-            self.adc_down = RoundingAdc(self.design.adc_bits, down)
+            self.adc_up, self.adc_down = (RoundingAdc(self.design.adc_bits, top) for top in (up, down))
 
     def calibrate(self, x: Tensor, percent: float = 99.9) -> None:
         """Set the ranges by what x (inputs, N), and the answers to it cut to [0, 1], cause."""
-        meters = RangeMeter(), RangeMeter()
-        self.adc_up, self.adc_down = meters
-        _ = self.T @ (self @ x).clamp(0, 1)
-        self.range_from(*meters, percent)
-
-    def range_from(self, up: RangeMeter, down: RangeMeter, percent: float) -> None:
-        """Set the ranges to a percentile of what meters saw in the place of the converters.
-
-        A tile that was never driven, or that holds nothing, has nothing to resolve: it gets its worst case.
-        """
-        self.adc_up = self.adc_down = IdealAdc()
-        self.set_ranges(up.percentile(percent) or self.worst_up, down.percentile(percent) or self.worst_down)
+        with metered([self], percent):
+            _ = self.T @ (self @ x).clamp(0, 1)
 
     def mismatch(self) -> float:
         """||W_down^T - W_up|| / ||W_up|| of what the two directions compute (Frobenius)."""
@@ -310,6 +303,38 @@ class Transposed:
         g_s, curve = tile.die.conductance_s(), tile.device.nonlinearity
         currents = codec.row_differences(solve(g_s, volts, curve, tile.design.wires, "down"))
         return torch.as_tensor(currents.T * (tile.scale / tile.device.read_v))
+
+
+@contextmanager
+def metered(tiles: Sequence[Tile], percent: float) -> Iterator[None]:
+    """Set every range to a percentile of what its converter sees meanwhile, through ideal ones in their place.
+
+    A converter that saw nothing, or nothing but zero, has nothing to resolve: it gets the range of its worst case. If
+    what runs meanwhile fails, all converters are as before.
+    """
+    if not 0 < percent <= 100:
+        raise ValueError(f"percentile is {percent}, expected a number above 0 up to 100")
+    watched = [(tile, tile.adc_up, tile.adc_down, RangeMeter(), RangeMeter()) for tile in tiles]
+    try:
+        for tile, _, _, up, down in watched:
+            tile.adc_up, tile.adc_down = up, down
+        yield
+    finally:
+        for tile, tile_up, tile_down, _, _ in watched:
+            tile.adc_up, tile.adc_down = tile_up, tile_down
+    for tile, _, _, up, down in watched:
+        tile.set_ranges(up.percentile(percent) or tile.worst_up, down.percentile(percent) or tile.worst_down)
+
+
+def check_weights(weight: Array, largest: float) -> None:
+    """Refuse what is no matrix of finite weights up to `largest`."""
+    if weight.ndim != 2 or weight.size == 0:
+        raise ValueError(f"weights of shape {weight.shape}, expected a matrix (outputs, inputs)")
+    if not 0 < largest < np.inf:
+        raise ValueError(f"largest is {largest}, expected a positive weight that the range of a device stands for")
+    top = np.abs(weight).max()
+    if not top <= largest * (1 + 1e-12):  # NaN is wrong too
+        raise ValueError(f"the largest weight is {top:g}, the range of a device stands for {largest:g}")
 
 
 def generator_of(seed: tuple[int, ...]) -> torch.Generator:

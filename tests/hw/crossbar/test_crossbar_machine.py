@@ -16,6 +16,8 @@ from random_nets import mixed_network, networks, program_of, random_images
 from scipy.stats import norm
 
 from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.device import Temperature
+from hw.crossbar.devices.die import reprogram
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
@@ -290,6 +292,7 @@ def test_events_are_those_counted_by_hand(
     counted = naive_counts(circuit, design, settled.steps)
     if neurons == "analog" and circuit.readout is None:  # the answer is the last layer, converted once
         counted["adc", len(circuit.wires) - 1, 0] += 3 * circuit.classes
+        counted["bits", len(circuit.wires) - 1, 0] += 3 * circuit.classes * 10
     assert_counted(events, counted, len(machine.links))
     assert events.links == machine.names
     assert (events.dac_bits, events.adc_bits, events.read_s) == (slice_bits or input_bits, 10, LEAKY.read_s)
@@ -546,9 +549,11 @@ def test_only_the_image_and_the_answer_of_analog_neurons_are_rounded():
     reference = to_digital(network, steps=30).settle(rounded, trace=True)
     for ours, theirs in zip(settled.trace, reference.trace, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    codes = settled.logits * 127
+    # states in [0, 1] have all 256 codes of a converter; the scores of every step are converted alike
+    codes = settled.logits_by_step * 255
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-9)
-    np.testing.assert_allclose(settled.logits, reference.logits, atol=0.5 / 127 + 1e-5)
+    np.testing.assert_array_equal(settled.logits, settled.logits_by_step[-1])
+    np.testing.assert_allclose(settled.logits_by_step, reference.logits_by_step, atol=0.5 / 255 + 1e-5)
     assert np.abs(settled.logits - reference.logits).max() > 1e-3
 
 
@@ -565,6 +570,34 @@ def test_the_readout_of_analog_neurons_is_converted():
     codes = (settled.logits - network.readout.bias.numpy()) / step
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-4)
     np.testing.assert_allclose(settled.logits, reference.logits, atol=step / 2 + 1e-5)
+
+
+def test_analog_neurons_have_no_integers():
+    program = program_of(dense_network(), state_bits=5, seed=1)
+    with pytest.raises(ValueError, match="neurons 'analog' have no integers: a program rounds its states"):
+        to_crossbar(program, IDEAL, Design(neurons="analog"), steps=3)
+    with pytest.raises(ValueError, match=r"headroom is 2\.0: a program's integers have their range"):
+        to_crossbar(program, IDEAL, Design(), steps=3, headroom=2.0)
+    for headroom in (0.5, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"headroom is .*, expected a number from 1"):
+            to_crossbar(dense_network(), IDEAL, Design(), steps=3, headroom=headroom)
+
+
+@pytest.mark.parametrize("neurons", ["digital", "analog"])
+def test_a_drift_gain_holds_until_it_is_measured_again(neurons):
+    """Neurons of both kinds: 10**0.05 at 90 s, which is not enough of 100**0.05 at 990 s."""
+    network, images = pooled_network(), random_images((1, 5, 6), 4, 1)
+    machine = to_crossbar(network, uniform_drift(0.05), replace(EXACT, neurons=neurons), steps=9)
+    reference = to_digital(network, steps=9).settle(images, trace=True)
+    machine.age(90.0)
+    early = machine.compensate_drift()
+    assert_close(machine.settle(images, trace=True), reference)
+    machine.age(990.0)
+    late = machine.settle(images)
+    assert [link.matrix.gain for link in machine.links] == list(early.values()) == pytest.approx([10**0.05] * 3)
+    assert np.abs(late.logits - reference.logits).max() > 1e-3
+    assert list(machine.compensate_drift().values()) == pytest.approx([100**0.05] * 3)
+    assert_close(machine.settle(images, trace=True), reference)
 
 
 # ranges of the converters
@@ -630,6 +663,23 @@ def test_worst_ranges_never_clip_perfect_devices(network, design, input_bits, se
     machine = to_crossbar(network, LEAKY, replace(design, input_bits=input_bits), steps=6)
     machine.worst_ranges()
     assert machine.settle(images).ledger.tiles.clipped.sum() == 0
+
+
+def test_a_calibration_that_fails_changes_nothing():
+    network, images = pooled_network(), random_images((1, 5, 6), 4, 1)
+    machine = to_crossbar(network, IDEAL, Design(rows=10), steps=6)
+    with pytest.raises(ValueError, match="images must lie in"):
+        machine.calibrate(images + 1)
+    with pytest.raises(ValueError, match="percentile is 101"):
+        machine.calibrate(images, 101)
+    with pytest.raises(ValueError, match="the ADC has no range"):
+        machine.settle(images)
+    machine.calibrate(images)
+    before = all_ranges(machine)
+    with pytest.raises(ValueError, match="the batch is empty"):
+        machine.calibrate(images[:0])
+    assert all_ranges(machine) == before
+    assert machine.settle(images).ledger.tiles.written.devices == machine.programming().devices
 
 
 def test_worst_ranges_are_reached():
@@ -720,6 +770,20 @@ def test_times_without_a_law_are_refused():
         to_crossbar(dense_network(), replace(IDEAL, retention=None), EXACT, steps=2).age(1.0)
     with pytest.raises(ValueError, match=r"temperature is 350\.0 K: .* is published at one temperature only"):
         machine.age(1.0, 350.0)
+    warm = replace(PCM, temperature=Temperature(0.1, 300.0))
+    machine = to_crossbar(dense_network(), warm, replace(EXACT, rows=7, wires=Wires(2.0, 2.0)), steps=2)
+    dies = [tile.die for link in machine.links for tile in link.matrix.tiles]
+    with pytest.raises(ValueError, match=r"temperature is 600\.0 K, expected 200\.0 to 500\.0 K"):
+        machine.age(1.0, 600.0)
+    assert [tile.die for link in machine.links for tile in link.matrix.tiles] == dies
+    # one tile was written at 50 s: the others, which were not, must not go back alone
+    machine.age(50.0)
+    tile = machine.links[-1].matrix.tiles[0]
+    where = np.ones(tile.die.target_s.shape, bool)
+    tile.write(reprogram(tile.die, tile.die.target_s, where, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match=r"time is 49\.0 s: devices of this die were written 50 s"):
+        machine.age(49.0)
+    assert {tile.die.seconds for link in machine.links for tile in link.matrix.tiles} == {50.0}
 
 
 # symmetry

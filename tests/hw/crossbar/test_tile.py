@@ -10,8 +10,10 @@ import torch
 from crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kirchhoff import solve as kirchhoff
 from scipy.stats import ks_2samp, kstest
 
+from hw.crossbar.devices.device import Temperature
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
@@ -182,6 +184,26 @@ def test_heat_is_v_squared_g_t_over_all_devices():
     np.testing.assert_allclose(read.array_j.numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("load", "missing"), [(0.0, 1e-9), (0.05, 0.05), (0.4, 0.25), (2.0, 0.67)])
+@pytest.mark.parametrize("driven", [1.0, 0.2])
+def test_heat_behind_wires_is_that_of_the_sources_less_what_drivers_send_to_each_other(load, missing, driven):
+    """Against Kirchhoff's equations of all resistors, in both directions."""
+    weight, x = drawn(6, 24, count=4)
+    x = x * (torch.as_tensor(np.random.default_rng(5).random(x.shape)) < driven)
+    device = replace(IDEAL, g_min_s=1e-6)
+    codec = EXACT.codec
+    g_s = codec.targets(weight.T, float(np.abs(weight).max()), device)
+    ohm = 2 * load / (g_s.mean() * (24**2 + 12**2))
+    matrix = TiledMatrix(weight, replace(EXACT, wires=Wires(ohm, ohm, method="exact")), device, dtype=torch.float64)
+    assert matrix.tiles[0].kappa() == pytest.approx(load)
+    up, down = matrix.up(x.T)[1], matrix.down(x[:6].T)[1]
+    columns = codec.drive_columns(x[:6].T.numpy())
+    for read, vectors, drive, sense in ((up, x.T.numpy(), "left", "bottom"), (down, columns, "bottom", "left")):
+        for joules, volts in zip(read.array_j.numpy(), vectors, strict=True):
+            sources = kirchhoff(g_s, ohm, ohm, volts * device.read_v, drive, sense).source_w * device.read_s
+            assert (1 - missing) * sources <= joules <= sources * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("terminals", ["same", "opposite"])
 @pytest.mark.parametrize("encoding", ["pair", "offset"])
 def test_folded_wires_are_the_nodal_solution(encoding, terminals):
@@ -251,6 +273,73 @@ def test_drift_is_compensated_exactly_where_all_devices_drift_alike():
 def test_a_design_that_cannot_be_built_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Design(**change)
+
+
+def test_calibration_that_fails_leaves_the_converters_as_they_were():
+    weight, x = drawn(4, 6)
+    tile = Tile(weight, 1.0, Design(), IDEAL)
+    for _ in range(2):  # without ranges, then with some
+        before = tile.adc_up, tile.adc_down
+        with pytest.raises(ValueError, match="the DAC drives -1 to 1"):
+            tile.calibrate(x + 5)
+        for percent in (0.0, 100.1, np.nan):
+            with pytest.raises(ValueError, match="percentile is"):
+                tile.calibrate(x, percent)
+        with pytest.raises(ValueError, match="ADC range is -1"):
+            tile.set_ranges(1.0, -1.0)
+        assert (tile.adc_up, tile.adc_down) == before
+        tile.calibrate(x)
+
+
+@pytest.mark.parametrize("wires", [Wires(0.0, 0.0), Wires(2.0, 2.0)])
+@pytest.mark.parametrize("kelvin", [np.nan, -5.0, 199.0, 501.0, 1000.0])
+def test_a_refused_temperature_leaves_every_tile_as_it_was(wires, kelvin):
+    hot = replace(PCM, temperature=Temperature(0.1, 300.0))
+    weight, _ = drawn(7, 11)
+    matrix = TiledMatrix(weight, replace(EXACT, rows=5, columns=6, wires=wires), hot, dtype=torch.float64)
+    matrix.age(60.0, 350.0)
+    before = [(tile.die, tile.up.weight) for tile in matrix.tiles]
+    for seconds, temperature, message in ((3600.0, kelvin, "temperature is"), (-1.0, 350.0, "time is -1")):
+        with pytest.raises(ValueError, match=message):
+            matrix.age(seconds, temperature)
+        for tile, (die, up) in zip(matrix.tiles, before, strict=True):
+            assert tile.die is die
+            assert tile.up.weight is up
+    matrix.age(3600.0)
+    assert {tile.die.seconds for tile in matrix.tiles} == {3600.0}
+
+
+def test_warm_copper_wires_take_more_of_a_read():
+    """Where cells need no activation the wires alone feel 350 K: they resist 1 + 0.00451 * 50 times as much."""
+    device = replace(IDEAL, temperature=Temperature(0.0, 300.0))
+    weight, x = drawn(7, 11)
+    tiles = [
+        Tile(weight, 1.0, replace(EXACT, wires=Wires(ohm, ohm)), device, dtype=torch.float64)
+        for ohm in (20.0, 20.0 * 1.2255)
+    ]
+    tiles[0].age(0.0, 350.0)
+    np.testing.assert_allclose((tiles[0] @ x).numpy(), (tiles[1] @ x).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weight", "largest", "message"),
+    [
+        (np.ones(3), 1.0, r"weights of shape \(3,\), expected a matrix"),
+        (np.ones((0, 3)), 1.0, r"weights of shape \(0, 3\), expected a matrix"),
+        (np.full((2, 2), np.nan), 1.0, "the largest weight is nan"),
+        (np.full((2, 2), np.inf), 1.0, "the largest weight is inf"),
+        (np.zeros((2, 2)), 0.0, "largest is 0.0, expected a positive weight"),
+        (np.ones((2, 2)), np.inf, "largest is inf, expected a positive weight"),
+        (np.ones((2, 2)), 0.5, "the largest weight is 1, the range of a device stands for 0.5"),
+    ],
+)
+def test_weights_that_no_device_can_hold_are_refused(weight, largest, message):
+    with pytest.raises(ValueError, match=message):
+        Tile(weight, largest, Design(), IDEAL)
+    if largest:  # a matrix takes the largest weight if it is told none
+        for design in (Design(), Design(weight_bits=4)):
+            with pytest.raises(ValueError, match=message):
+                TiledMatrix(weight, design, IDEAL, largest=largest)
 
 
 def test_bad_reads_are_refused():
