@@ -54,7 +54,8 @@ class CrossbarOptions:
     draws: int = 1
     """Times each die settles all images, with slow and fresh noise drawn anew."""
     drift_compensation: bool = True
-    """Remedy: scale results by the conductance that a link has lost."""
+    """Remedy: scale results by the conductance that a link has lost; with analog neurons in the amplifiers that take
+    its currents."""
     adc_calibration: bool = True
     """Remedy: set converter ranges by what training images cause on this die; else they hold the worst case."""
     noise_aware: bool | None = None
@@ -67,12 +68,15 @@ class CrossbarOptions:
     kelvin: float | None = None
     """Temperature of the die, for devices with a law of it. Default: that at which they were published."""
     stuck_on: float | None = None
-    """Share of devices stuck at their largest conductance. Default: none, and 0.025 for --learn repair."""
+    """Share of devices stuck at their largest conductance. Default: as the device says (presets: none), and 0.025 for
+    --learn repair."""
     stuck_off: float | None = None
-    """Share of devices stuck at their smallest conductance. Default: none, and 0.025 for --learn repair."""
+    """Share of devices stuck at their smallest conductance. Default: as the device says (presets: none), and 0.025 for
+    --learn repair."""
     encoding: str = "pair"
     """Signed weights as pair (two devices, one of them off), balanced (two that share the weight: what pulses need to
-    move it both ways, and what --learn scratch makes of a pair) or offset (one, and a reference)."""
+    move it both ways, and what --learn scratch makes of a pair) or offset (one, and a reference for each direction, so
+    that errors of the references make up and down differ)."""
     weight_bits: int | None = None
     """Cut weights of so many bits into slices of --cell-bits; default: one device holds a whole weight."""
     cell_bits: int = 2
@@ -86,7 +90,8 @@ class CrossbarOptions:
     transpose_terminals: Terminals | None = None
     """Ends of the wires that the transposed read uses: same (default), or opposite (default of --learn repair)."""
     neurons: Neurons = "digital"
-    """Neurons behind converters, or analog ones, where only images and answers are converted."""
+    """Neurons behind converters, or analog ones, where only images and answers are converted: sums of tiles and slices,
+    pools and drift gains are then analog too."""
 
     @property
     def ages_h(self) -> tuple[float, ...]:
@@ -165,7 +170,7 @@ def check_options(options: CrossbarOptions) -> None:
             raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")
     for point in points(options):
         device = device_of(point, options)
-        design_of(point, options)
+        design = design_of(point, options)
         if not 0 <= point.hours < np.inf:
             raise ValueError(f"--hours is {point.hours}, must be a number from 0")
         if options.device_preset == (EVERY,):
@@ -173,14 +178,22 @@ def check_options(options: CrossbarOptions) -> None:
         device.check_time(point.hours * HOUR_S)
         if options.programming == "write-verify":
             WriteVerify(options.verify_tolerance).check(device)
-        if options.kelvin is not None and device.temperature is None:
-            raise ValueError(f"--kelvin {options.kelvin}: {device.name} is published at one temperature only")
+        if options.kelvin is not None:
+            try:
+                device.check_kelvin(options.kelvin)
+                design.wires.at_kelvin(options.kelvin)
+            except ValueError as error:
+                raise ValueError(f"--kelvin {options.kelvin}: {error}") from None
 
 
 def device_of(point: Point, options: CrossbarOptions) -> Device:
     """The device of a point, as noisy as the point says."""
     named = load_device(Path(point.device)) if Path(point.device).suffix in (".toml", ".json") else preset(point.device)
-    return replace(named.noisy(point.noise_scale), stuck_on=options.stuck_on or 0.0, stuck_off=options.stuck_off or 0.0)
+    return replace(
+        named.noisy(point.noise_scale),
+        stuck_on=named.stuck_on if options.stuck_on is None else options.stuck_on,
+        stuck_off=named.stuck_off if options.stuck_off is None else options.stuck_off,
+    )
 
 
 def design_of(point: Point, options: CrossbarOptions) -> Design:
@@ -260,7 +273,8 @@ def describe(machine: Crossbar) -> dict[str, Any]:
 
 
 def tile_counts(ledger: Ledger) -> dict[str, Any]:
-    """Events per image, by link and direction, and the share of conversions that left the range."""
+    """Events per image, by link and direction, and the share of conversions that left the range; what was written, on
+    all dies together."""
     tiles = ledger.tiles
     assert tiles is not None, "a crossbar counts its tiles"
     per_image = {
@@ -273,6 +287,7 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
         "tiles": list(tiles.tiles),
         "clipped": clipped.tolist(),
         "slots": tiles.slots / ledger.images,
+        "written": asdict(tiles.written),
         **per_image,
     }
 

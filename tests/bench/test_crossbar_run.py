@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 from run_calls import call, refused
 
 from bench import run as bench_run
-from bench.crossbar import CrossbarOptions, Point, check_options, points, reference_point
+from bench.crossbar import CrossbarOptions, Point, check_options, device_of, points, reference_point
 from bench.evaluate import share_correct
+from bench.report import si
 from bench.robustness import DISTURBANCES, accuracy_interval
 from hw.crossbar.devices.presets import PRESETS
 
@@ -81,11 +83,65 @@ def test_of_all_presets_those_without_published_retention_get_an_empty_row(monke
 def test_written_pulse_by_pulse_a_row_tells_the_pulses(monkeypatch, capsys, tmp_path):
     options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
     row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
+    devices = 0
     for die in row["dies"]:
         written = die["programming"]
         assert written["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
         assert written["pulses"] > written["devices"]
         assert written["pulses"] <= written["verify_reads"] <= written["pulses"] + written["devices"]
+        assert written["energy_j"] is None, "no voltage of a pulse is published"
+        devices += written["devices"]
+    ledger = row["tiles"]["written"]
+    assert ledger["devices"] == devices
+    assert ledger["pulses"] == sum(die["programming"]["pulses"] for die in row["dies"])
+    pulses = si(ledger["pulses"] / 2, "")
+    assert f"| {pulses} | - |" in (tmp_path / "run" / "report.md").read_text()
+    with (tmp_path / "run" / "summary.csv").open() as stream:
+        _, line = csv.DictReader(stream)
+    assert float(line["written_per_die.pulses"]) == ledger["pulses"] / 2
+    assert line["written_per_die.energy_j"] == ""
+
+
+def test_pulses_of_a_known_voltage_and_length_have_joules(monkeypatch, capsys, tmp_path):
+    """2 V for 1 us into 2 to 20 uS: 8 to 80 pJ a pulse."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'base = "li-ecram-2018"\nname = "mine"\n[pulses]\nkind = "linear-step"\ng_min_s = 2e-6\ng_max_s = 20e-6\n'
+        "zero_s = 10e-6\nstep_s = 5e-7\nvoltage_v = 2.0\nwidth_s = 1e-6\n"
+    )
+    options = [*SHORT, "--device-preset", str(file), "--hours", "0", "--programming", "write-verify"]
+    row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
+    written = row["tiles"]["written"]
+    assert 8e-12 < written["energy_j"] / written["pulses"] < 80e-12
+    assert written["energy_j"] == pytest.approx(sum(die["programming"]["energy_j"] for die in row["dies"]))
+    assert f"| {si(written['energy_j'] / 2, 'J')} |" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_stuck_devices_of_a_file_stay_unless_the_command_says_otherwise(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "ideal"\nname = "mine"\nstuck_on = 0.02\nstuck_off = 0.03\n')
+    options = CrossbarOptions(device_preset=(str(file),))
+    (point,) = points(options)
+    for given, expected in (({}, (0.02, 0.03)), ({"stuck_on": 0.0}, (0.0, 0.03)), ({"stuck_off": 0.1}, (0.02, 0.1))):
+        device = device_of(point, replace(options, **given))
+        assert (device.stuck_on, device.stuck_off) == expected
+
+
+def test_a_die_is_read_at_a_temperature_that_its_device_and_its_wires_have(monkeypatch, capsys, tmp_path):
+    file = tmp_path / "warm.toml"
+    file.write_text('base = "ideal"\nname = "warm"\ntemperature = {activation_ev = 0.05, reference_k = 300}\n')
+    options = [*SHORT, "--device-preset", str(file), "--wires", "none"]
+    heat = []
+    for kelvin in ("300", "350"):
+        folder = str(tmp_path / kelvin)
+        row = call(monkeypatch, capsys, *options, "--kelvin", kelvin, "--no-drift-compensation", "--output", folder)
+        heat.append(row["rows"][1]["tiles"]["array_j"][0][0])
+    # link 1 sees the same image: exp(0.05 eV / k (1 / 300 K - 1 / 350 K)), k = 8.617e-5 eV / K
+    assert heat[1] / heat[0] == pytest.approx(np.exp(0.05 / 8.617333e-5 * (1 / 300 - 1 / 350)), rel=1e-4)
+    for kelvin, words in (("600", "200.0 to 500.0 K"), ("1200", "0 to 1000 K"), ("nan", "0 to 1000 K")):
+        said = refused(monkeypatch, capsys, *options, "--kelvin", kelvin).replace("\n", " ")
+        assert f"--kelvin {float(kelvin)}: temperature is" in said
+        assert words in said
 
 
 def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, capsys, tmp_path):
