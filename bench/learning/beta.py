@@ -61,7 +61,7 @@ def beta_sweep(
     steps: int,
     advance: Callable[[], None],
 ) -> list[dict[str, Any]]:
-    """Cosines between what the die asks for and the true descent, by remedy and beta: mean over links and batches."""
+    """Cosines between what the die asks for and the true descent, by remedy, beta and link: mean over batches."""
     machine = die(network, point, work, index=index, steps=steps, batch_size=BATCH, tolerance=None)
     held = network_with(network, machine.read_weights())
     batches = [slice(first, first + BATCH) for first in range(0, min(BATCHES * BATCH, len(train[1])), BATCH)]

@@ -49,7 +49,7 @@ def _repair(axes: Axes, rows: list[Row]) -> None:
                 axes.axhline(100 * mean[0], color=colour, linestyle="--", label=arm)
             else:
                 _band(axes, mean, spread, colour, arm)
-    _epochs(axes, "epochs on the die")
+    _epochs(axes, "epochs on the die; bands: standard deviation over dies")
 
 
 def _scratch(axes: Axes, rows: list[Row]) -> None:

@@ -73,9 +73,9 @@ def beta_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]
 
 
 def cosines(rows: list[Row], remedy: str, beta: float) -> list[float]:
-    """One per die: mean over links."""
+    """One per die: mean over links. The readout is left out: it sees its error in every state, whatever the nudge."""
     return [
-        fmean(entry["cosine"].values())
+        fmean(value for link, value in entry["cosine"].items() if link != "readout")
         for row in rows
         for entry in row["cosines"]
         if entry["remedy"] == remedy and entry["beta"] == beta
@@ -101,7 +101,7 @@ NOTES = {
     ],
     "beta": [
         "- Cosine between what EP on the die asks of a link and the true gradient of the network that the die holds,",
-        "  mean over links, batches and dies.",
+        "  mean over links, batches and dies; without the readout, which sees its error whatever the nudge.",
     ],
 }
 
@@ -116,10 +116,22 @@ def write_learning_report(folder: Path, rows: list[Row], environment: dict[str, 
     ]
     for title, heading, cells in tables(rows):
         lines += [*([f"## {title}", ""] if title else []), *markdown(heading, cells), ""]
+    lines += _damage(rows[0])
     lines += [*NOTES[rows[0]["learn"]], ""]
     lines += [f"- Stopped: {why}" for why in _stopped(rows)]
     lines += ["", "![What was learnt](learning.png)", ""]
     (folder / "report.md").write_text("\n".join(lines))
+
+
+def _damage(row: Row) -> list[str]:
+    """What was wrong with the dies of a repair."""
+    if "damage" not in row:
+        return []
+    on, off, terminals = (row["damage"][name] for name in ("stuck_on", "stuck_off", "transpose_terminals"))
+    return [
+        f"- Damage: {100 * on:g} % of the devices stuck on, {100 * off:g} % stuck off; transposed reads at the",
+        f"  {terminals} ends of the wires; errors of programming and drift as the device and its age have them.",
+    ]
 
 
 def groups(rows: list[Row]) -> list[tuple[str, list[Row]]]:

@@ -41,6 +41,8 @@ from models.zoo import load_model, zoo_names
 LEARNING_PRECISIONS = ("float", "fixed")
 """Number formats a clocked machine learns in."""
 QUICK_TRAINING = 128
+DAMAGE = ("stuck_on", "stuck_off", "transpose_terminals")
+"""Options that say, beside the point, what is wrong with a die that is repaired."""
 LEARNT = "learnt"
 """Folder, in that of the run, of what was learnt: one file per row."""
 
@@ -174,7 +176,9 @@ def _repair(
             config.tolerance,
         )
         arms = repair_die(repair, job.point, job.die - 1, files[job.key], advance)
-        return {"model": config.model, "float_accuracy": right, "arms": arms, "learnt": _name(files[job.key])}
+        damage = {name: getattr(work.options, name) for name in DAMAGE}
+        learnt = _name(files[job.key])
+        return {"model": config.model, "float_accuracy": right, "damage": damage, "arms": arms, "learnt": learnt}
 
     return row
 

@@ -78,6 +78,7 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
         }  # fmt: skip
         assert row["point"]["device"] == "pcm-nandakumar-2019"
         assert 0 <= row["float_accuracy"] <= 1
+        assert row["damage"] == {"stuck_on": 0.025, "stuck_off": 0.025, "transpose_terminals": "opposite"}
         assert tuple(row["arms"]) == ARMS
         _check_curve(row["arms"][LEARNT], 1)
         _check_curve(row["arms"][ARMS[3]], 1)
@@ -96,6 +97,7 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
     report = (folder / "report.md").read_text()
     for arm in ARMS:
         assert f"| {arm} |" in report
+    assert "2.5 % of the devices stuck on, 2.5 % stuck off" in report
 
     file = folder / "rows.jsonl"
     kept = _rows(file)
