@@ -1,22 +1,28 @@
 """Every preset against its paper: a million devices at ten conductances have the published mean and spread.
 
 The formulas stand here a second time, in microsiemens and with the numbers of the sources, on purpose: nothing is
-called from the curves under test. All statistics are taken before the die cuts conductances off at zero.
+called from the curves under test. Laws are held against them before a die cuts conductances off at zero; the slow tests
+do the same with whole dies and reads of tiles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, log, log10, sqrt
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.die import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.retention import Broadening, PowerLawDrift
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.tile import Tile
 
 SAMPLES = 1_000_000
 SECOND, HOUR, DAY, MONTH = 1.0, 3600.0, 86400.0, 30 * 86400.0
@@ -348,6 +354,66 @@ def test_flicker(name: str, normals: NDArray[np.float64]) -> None:
         grown = sqrt(log((seconds + start + read) / (2 * read)))
         for i, g in enumerate(_grid(published)):
             _agree(sigma[i] * normals, 0.0, 0.8 * g * relative(g) * grown)
+
+
+# dies and tiles, which cut conductances off at zero
+
+
+def _cut(mean: float, sigma: float) -> tuple[float, float]:
+    """First and second moment of max(0, N(mean, sigma))."""
+    if sigma == 0:
+        return mean, mean**2
+    share, density = float(ndtr(mean / sigma)), exp(-((mean / sigma) ** 2) / 2) / sqrt(2 * np.pi)
+    return mean * share + sigma * density, (mean**2 + sigma**2) * share + mean * sigma * density
+
+
+def _close(samples: NDArray[np.float64], moments: tuple[float, float]) -> None:
+    """First two moments of samples in siemens, given in microsiemens."""
+    spread = sqrt(max(moments[1] - moments[0] ** 2, 0.0))
+    _agree(samples, moments[0], spread)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_million_programmed_devices_drift_and_flicker_as_published(name: str) -> None:
+    device, published = preset(name), PUBLISHED[name]
+    ages = [seconds for seconds in (HOUR, DAY, MONTH) if seconds <= published.longest]
+    for index, g in enumerate(_grid(published)):
+        die = program(np.full(SAMPLES, g * 1e-6), device, np.random.default_rng([31, index]))
+        sigma = published.programming(g)
+        written = _cut(g, sigma)
+        _close(die.conductance_s(), written)
+        for seconds in ages:
+            now = die.at(seconds).conductance_s()
+            if published.drift is not None:
+                decay = log((seconds + published.drift[2]) / published.drift[2])
+                nu, spread = published.drift[0](g), published.drift[1](g)
+                kept = [_thermal(power * decay, nu, spread) for power in (1, 2)]
+                _close(now, (written[0] * kept[0], written[1] * kept[1]))
+            elif published.moments is not None and seconds in published.moments:
+                mean, total = published.moments[seconds](g)
+                if mean > 5 * total and g > 5 * sigma:  # nothing is cut off
+                    _agree(now, mean, total)
+            if published.flicker is not None and g > 5 * sigma:
+                relative, read, start = published.flicker
+                grown = relative(g) * sqrt(log((seconds + start + read) / (2 * read)))
+                if grown < 0.2:
+                    ratio = die.at(seconds).settling_s(np.random.default_rng([32, index])) / now
+                    _agree(ratio * 1e-6, 1.0, grown)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_million_reads_of_a_tile_are_as_noisy_as_published(name: str) -> None:
+    """Ten weights of one row at full voltage, each a pair with one device at the lower end."""
+    published = PUBLISHED[name]
+    device = replace(preset(name), programming=Constant(0.0), nonlinearity=None)
+    grid, (low, high) = _grid(published), published.range_us
+    design = Design(rows=1, columns=20, input_bits=None, adc_bits=None)
+    tile = Tile((grid[:, None] - low) / (high - low), 1.0, design, device, noise_seed=(33,), dtype=torch.float64)
+    reads = (tile @ torch.ones(1, SAMPLES, dtype=torch.float64)).numpy() * (high - low)
+    for g, read in zip(grid, reads, strict=True):
+        _agree(read * 1e-6, g - low, sqrt(published.fresh(g) ** 2 + published.fresh(low) ** 2))
 
 
 def test_current_and_voltage_of_milo() -> None:
