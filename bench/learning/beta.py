@@ -69,18 +69,23 @@ def beta_sweep(
     found = []
     for remedy in REMEDIES:
         for beta in betas:
-            phases = contrast(
-                remedy.estimator,
-                beta,
-                free_steps=options.free_steps,
-                nudged_steps=options.nudged_steps,
-                points=remedy.nudges,
-                repeats=remedy.repeats,
-            )
+            phases = phases_of(remedy, beta, options)
             cosines = _cosines(machine, network, phases, train, batches, truths)
             found.append({"remedy": remedy.name, "beta": beta, "phases": len(phases.betas), "cosine": cosines})
             advance()
     return found
+
+
+def phases_of(remedy: Remedy, beta: float, options: LearnOptions) -> Contrast:
+    """The phases of one point of the sweep."""
+    return contrast(
+        remedy.estimator,
+        beta,
+        free_steps=options.free_steps,
+        nudged_steps=options.nudged_steps,
+        points=remedy.nudges,
+        repeats=remedy.repeats,
+    )
 
 
 def _cosines(

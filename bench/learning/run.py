@@ -17,7 +17,7 @@ from rich.progress import Progress
 from bench.backends import BACKENDS
 from bench.config import NOISE_AWARE, QUICK_LIMIT, RunConfig
 from bench.crossbar import DIE_CALIBRATION_IMAGES, CrossbarOptions, CrossbarWork, Point, points
-from bench.learning.beta import REMEDIES, beta_sweep
+from bench.learning.beta import REMEDIES, beta_sweep, phases_of
 from bench.learning.curve import Labels
 from bench.learning.options import (
     REPAIR,
@@ -34,6 +34,7 @@ from bench.learning.repair import Repair, repair_die
 from bench.learning.scratch import DIE_LAYERS, default_update, scratch_clocked, scratch_die
 from bench.robustness import Images
 from bench.rows import Row, append_row, read_rows
+from mapping.circuit import circuit_of
 from models.data import Dataset, ImageSet
 from models.recipes import recipe_for
 from models.zoo import load_model, zoo_names
@@ -266,9 +267,9 @@ def _name(file: Path) -> str:
 
 
 def check_course(config: RunConfig) -> None:
-    """Refuse learning rates that do not fit what learns; ValueError counts its links."""
-    counts = {}
-    if config.learning.learn == "scratch":
+    """Refuse learning rates and nudges that do not fit what learns; ValueError counts its links, or names the nudge."""
+    counts, options = {}, config.learning
+    if options.learn == "scratch":
         recipe = recipe_for(config.data or "digits")
         for backend in config.backend:
             name = "the network of dies" if backend == "crossbar" else "the recipe's network"
@@ -276,7 +277,13 @@ def check_course(config: RunConfig) -> None:
     else:
         network = load_model(config.model)
         counts[f"model {config.model}"] = len(network.links) + (network.readout is not None)
-    check_rates(config.learning, counts)
+        phases = [course_of(options, REPAIR, config.quick).contrast]
+        if options.learn == "beta":
+            betas = betas_of(options, config.quick)
+            phases = [phases_of(remedy, beta, options) for remedy in REMEDIES for beta in betas]
+        for contrast in phases:
+            contrast.check(circuit_of(network))
+    check_rates(options, counts)
 
 
 def _dies(config: RunConfig) -> CrossbarOptions:

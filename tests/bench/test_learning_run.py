@@ -30,7 +30,7 @@ from mapping.learning import network_with
 from mapping.machines import to_crossbar, to_digital
 from mapping.program import Program
 from mapping.teach import Course, teach
-from models.checkpoint import load_network
+from models.checkpoint import load_network, save_network
 from models.data import load_data
 from models.network import Dense, EPNetwork, build_network
 
@@ -264,6 +264,31 @@ def test_rates_that_do_not_fit_are_refused_before_anything_is_written(
         bench_run.main()
     assert stopped.value.code == 1
     assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "beta"),
+    [(["--learn", "repair", "--beta", "1"], -1), (["--learn", "beta"], -1), (["--learn", "beta", "--beta", "2"], -2)],
+    ids=["repair", "swept", "given"],
+)
+def test_a_readout_that_cannot_be_nudged_so_far_is_refused_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: list[str],
+    beta: int,
+) -> None:
+    squared = tmp_path / "squared.safetensors"
+    save_network(scratch.fresh((1, 8, 8), 0), squared)
+    given = ["bench.run", "--backend", "crossbar", "--model", str(squared), "--data", "digits", *options]
+    monkeypatch.setattr(sys, "argv", [*given, "--output", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stopped:
+        bench_run.main()
+    assert stopped.value.code == 1
+    said = capsys.readouterr().err
+    assert f"a nudge of beta {beta} cannot be applied: the squared-error output has no minimum at beta <= -1" in said
+    assert "use a smaller beta, or estimator one_sided" in said
     assert not (tmp_path / "run").exists()
 
 
