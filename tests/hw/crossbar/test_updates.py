@@ -14,11 +14,13 @@ from crossbar_examples import EXACT, IDEAL, noisy_reads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.presets import preset
-from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.devices.pulses import ExpStep, LinearStep
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.mixed import MixedPrecision, MixedWriter
@@ -319,6 +321,24 @@ def test_two_arrays_do_better_than_plain_pulses_where_steps_are_not_symmetric() 
     # noise pushes plain weights to where steps are equal
     assert plain.mean() < -0.2
     assert abs(arrays.mean()) < 0.6 * abs(plain.mean())
+
+
+def test_exponential_steps_rest_where_what_goes_up_comes_down() -> None:
+    """Steps of 1 - A exp(+-gamma w) up and down: pulses rest where step times mean gradient of that sign are equal."""
+    amplitude, gamma = 0.05, 4.0
+    steps = ExpStep(
+        g_min_s=0.0, g_max_s=G_MAX, zero_s=G_MAX / 2, step_s=G_MAX / 200, cycle=0.3, step_dtod=0.1, a=1.0, b=0.0,
+        amplitude_up=amplitude, amplitude_down=amplitude, gamma_up=gamma, gamma_down=gamma,
+    )  # fmt: skip
+
+    def surplus(w: float) -> float:
+        up = norm.expect(lambda x: max(x, 0.0), loc=0.6 - w)
+        down = norm.expect(lambda x: max(-x, 0.0), loc=0.6 - w)
+        return float((1 - amplitude * np.exp(gamma * w)) * up - (1 - amplitude * np.exp(-gamma * w)) * down)
+
+    rest = brentq(surplus, 0.0, 0.6) - 0.6
+    assert rest < -0.1
+    assert _quadratic(replace(IDEAL, pulses=steps), StochasticPulses()).mean() == pytest.approx(rest, abs=0.025)
 
 
 def test_the_fast_array_starts_where_its_steps_are_equal() -> None:
