@@ -38,7 +38,7 @@ class RunConfig:
     seed: int = 0
     """Seed of the input noise, and of the dies of a crossbar."""
     device: str = "cpu"
-    """Where torch computes: cpu, cuda or cuda:N."""
+    """Where torch computes: cpu, cuda or cuda:N. Lava and the dies of a crossbar are simulated on the CPU."""
     precision: tuple[str, ...] = ()
     """Number formats: float, fixed (integers), delta (integers, only changes are sent), analog (crossbar). Default: all
     a machine has."""
@@ -125,7 +125,7 @@ def check(config: RunConfig) -> None:
         if config.crossbar.noise_aware and f"{config.model}{NOISE_AWARE}" not in zoo_names():
             raise ConfigError(
                 f"--noise-aware: the zoo holds no {config.model}{NOISE_AWARE}; train one with "
-                "`python -m models.train --weight-noise`, and give it as --model with --no-noise-aware"
+                "`python -m models.train --weight-noise`, and give it as --model with --noise-aware False"
             )
 
 

@@ -39,8 +39,8 @@ class CrossbarOptions:
     """Crossbar runs: devices, tiles, remedies. Lists are swept, every value with every other."""
 
     device_preset: tuple[str, ...] = (DEFAULT_DEVICE,)
-    """Devices: presets (see --list), TOML or JSON files of your own, or all. Of all, those without published data at an
-    age that is asked for get an empty row there."""
+    """Devices: presets (see --list), TOML or JSON files of your own (read anew for every die: leave them alone during a
+    run), or all. Of all, those without published data at an age that is asked for get an empty row there."""
     noise_scale: tuple[float, ...] = (1.0,)
     """Every random spread of the device times this: programming, drift spread, slow and fresh noise."""
     hours: tuple[float, ...] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_the_default_die_is_within_a_point_of_float_after_an_hour():
 def test_python_in_the_readme_runs(block, capsys):
     exec(compile(block, "README.md", "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_options_in_the_readme_are_those_of_the_command_line(monkeypatch, capsys):
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"bench\.run ([^#`\n]*)", readme) + re.findall(r"`(--[^`]*)`", readme)
+    assert len(commands) > 10
+    monkeypatch.setattr(sys, "argv", ["bench.run", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    for option in re.findall(r"--[a-z-]+", " ".join(commands)):
+        assert option in known, option
 
 
 def test_results_belong_to_the_network_that_is_shipped():
