@@ -27,7 +27,7 @@ def manifest_path(checkpoint: Path) -> Path:
 
 
 def make_manifest(
-    trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str
+    trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str, processes: int = 1
 ) -> dict[str, Any]:
     """The manifest of a run as a JSON document; measures the validation and, once, the test images."""
     network = trained.network
@@ -43,6 +43,7 @@ def make_manifest(
         "test": _measured(evaluate(network, data.test, steps=recipe.steps)),
         "history": [asdict(record) for record in trained.history],
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "wall_s": round(trained.wall_s, 1),

@@ -1,7 +1,8 @@
-"""Train a network from scratch:  python -m models.train --data digits
+"""Train a network from scratch:  python -m models.train digits
 
 Writes the checkpoint FILE.safetensors and its manifest FILE.json. While it runs, FILE.safetensors.training holds the
-state of the last whole epoch: a run that was stopped goes on with --resume and gives the same weights bit for bit. The
+state of the last whole epoch: a run that was stopped goes on with --resume and gives the same weights bit for bit.
+Several processes share every batch when torchrun starts them:  torchrun --nproc-per-node 2 -m models.train RECIPE. The
 last line of output is the manifest as one JSON document. Exit code 2 for a bad option, 1 for a run that failed.
 """
 
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -21,10 +22,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.checkpoint import save_network
-from models.data import DATASETS, load_data
+from models.data import load_data
 from models.learning import Estimator
 from models.manifest import make_manifest, manifest_path, write_manifest
-from models.recipes import RECIPES, Recipe, recipe_for
+from models.parallel import Team, team_of_torchrun
+from models.recipes import Recipe, recipe_for
 from models.training import DivergedError, train
 from models.training_state import EpochRecord
 
@@ -33,14 +35,14 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Options:
-    """Train a network from scratch by equilibrium propagation. What is not given comes from the data set's recipe."""
+    """Train a network from scratch by equilibrium propagation. What is not given comes from the recipe."""
 
-    data: str = "digits"
-    """Data set: digits or mnist."""
+    recipe: Annotated[str, tyro.conf.Positional] = "digits"
+    """Name of a recipe in models/recipes, or a .toml file of your own."""
     data_dir: Path | None = None
     """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
     output: Path | None = None
-    """Checkpoint to write, ending in .safetensors; results/DATA.safetensors if not given."""
+    """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
     seed: int = 0
     """Seed of all random numbers."""
     epochs: int | None = None
@@ -67,6 +69,8 @@ class Options:
     """Noise-aware training: standard deviation of the weights over the largest, as polynomial in |w| / max |w|."""
     weight_limit: float | None = None
     """Clip weights at so many standard deviations of their tensor after every update."""
+    weight_bits: int | None = None
+    """Quantization-aware training: settle with weights of so many bits."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
     resume: bool = False
@@ -75,7 +79,7 @@ class Options:
     @property
     def checkpoint(self) -> Path:
         """Where the checkpoint goes."""
-        return Path("results", f"{self.data}{SUFFIX}") if self.output is None else self.output
+        return Path("results", f"{Path(self.recipe).stem}{SUFFIX}") if self.output is None else self.output
 
     @property
     def state(self) -> Path:
@@ -94,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     command = shlex.join(["python", "-m", "models.train", *arguments])
     try:
-        manifest = run(options, recipe, command)
+        with team_of_torchrun(options.device) as (team, device):
+            manifest = run(options, recipe, command, team, device)
     except (ValueError, OSError, DivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -102,15 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rest = f"{command} --resume" if options.state.exists() and not options.resume else "the same command"
         print(f"\nstopped: continue after the last whole epoch with {rest}", file=sys.stderr)
         return 130
-    print(json.dumps(manifest))
+    if manifest is not None:
+        print(json.dumps(manifest))
     return 0
 
 
 def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
-    if options.data not in DATASETS:
-        raise ValueError(f"--data is {options.data!r}, choose from {', '.join(RECIPES)}")
-    recipe = recipe_for(options.data)
+    recipe = recipe_for(options.recipe)
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
     if options.checkpoint.suffix != SUFFIX:
@@ -129,7 +133,7 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
-    others = ("shift", "weight_noise", "weight_limit")
+    others = ("shift", "weight_noise", "weight_limit", "weight_bits")
     given = {**_given(options, schedule), **_given(options, others)}
     return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **given)
 
@@ -143,9 +147,9 @@ def check_device(name: str) -> None:
         raise ValueError(f"--device is {name!r}, choose from {', '.join(choices)}")
 
 
-def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
-    """Load, train, write; returns the manifest."""
-    data = load_data(options.data, options.data_dir)
+def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
+    """Load, train, write; returns the manifest, to the leader of the team."""
+    data = load_data(recipe.data, options.data_dir)
     with _progress() as progress:
         task = progress.add_task("training", total=recipe.epochs, found="")
 
@@ -157,12 +161,17 @@ def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
             data,
             recipe,
             seed=options.seed,
-            device=options.device,
+            device=device,
             state_path=options.state,
             resume=options.resume,
             report=report,
+            team=team,
         )
-    manifest = make_manifest(trained, data, recipe, seed=options.seed, device=options.device, command=command)
+    if not team.leads:
+        return None
+    manifest = make_manifest(
+        trained, data, recipe, seed=options.seed, device=options.device, command=command, processes=team.size
+    )
     save_network(trained.network, options.checkpoint)
     write_manifest(manifest_path(options.checkpoint), manifest)
     options.state.unlink()

@@ -15,18 +15,26 @@ from time import monotonic
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from models.augment import shifted
+from models.augment import mirrored, shifted
 from models.data import Dataset, ImageSet
-from models.evaluation import evaluate
+from models.engine.evaluation import evaluate_fast
+from models.engine.learning import engine_gradient
+from models.evaluation import Evaluation, evaluate
 from models.learning import Gradient, ep_gradient
 from models.network import EPNetwork, build_network
+from models.normalisation import Normalisation, normalisation_of
+from models.parallel import Team
 from models.recipes import Recipe
 from models.relaxation import States
-from models.training_state import EpochRecord, TrainingState, describe_run, load_state, save_state
+from models.training_state import EpochRecord, TrainingState, describe_run, load_state, remembered, save_state
 from models.weight_noise import limit_weights, programmed
+from models.weight_rounding import rounded
+
+ADAM_BETA_2 = 0.99
+"""Memory of squared gradients: 100 batches, since few epochs leave no time for the usual 1,000."""
 
 
 class DivergedError(ArithmeticError):
@@ -54,6 +62,7 @@ def train(
     state_path: Path | None = None,
     resume: bool = False,
     report: Callable[[EpochRecord], None] = lambda _: None,
+    team: Team = Team(),  # noqa: B008 - frozen
 ) -> Trained:
     """Train a fresh network on `data.train`; `data.validation` is only watched, `data.test` never touched.
 
@@ -65,12 +74,17 @@ def train(
         state_path: where to leave the state after every epoch; None leaves none.
         resume: continue from the state at `state_path` rather than from nothing.
         report: called after every epoch.
+        team: the processes that share every batch; each calls `train`, the leader alone writes and reports.
 
     Raises:
+        ValueError: a batch has fewer images than there are processes.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
     """
     began = monotonic()
+    smallest = len(data.train) % recipe.batch_size or recipe.batch_size
+    if smallest < team.size:
+        raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
     network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0))
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
@@ -86,19 +100,30 @@ def train(
         _put_back(state, parameters, optimizer, cosine)
         history, spent = state.history, state.wall_s
     training, validation = data.train.to(device), data.validation.to(device)
+    normalisation = normalisation_of(data.train).to(device) if recipe.normalise else None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        hits = _run_epoch(network, parameters, optimizer, training, recipe, generator_of(seed, epoch), epoch)
+        generator = generator_of(seed, epoch)
+        hits = _run_epoch(network, parameters, optimizer, training, recipe, normalisation, generator, epoch, team)
         cosine.step()
-        found = evaluate(network, validation, steps=recipe.steps)
+        found = _watched(deployed(network, normalisation), validation, recipe)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
         history = (*history, record)
-        if state_path is not None:
-            momenta = {name: optimizer.state[tensor].get("momentum_buffer") for name, tensor in parameters.items()}
+        if state_path is not None and team.leads:
+            keys = remembered(recipe.optimizer, recipe.momentum)
+            moments = {name: {key: optimizer.state[held][key] for key in keys} for name, held in parameters.items()}
             wall_s = spent + monotonic() - began
-            save_state(state_path, TrainingState(parameters, momenta, cosine.state_dict(), history, wall_s), run)
-        report(record)
-    trained = network.map_parameters(lambda tensor: tensor.detach().cpu().clone())
+            save_state(state_path, TrainingState(parameters, moments, cosine.state_dict(), history, wall_s), run)
+        if team.leads:
+            report(record)
+    trained = deployed(network, normalisation).map_parameters(lambda tensor: tensor.detach().cpu().clone())
     return Trained(trained, history, spent + monotonic() - began)
+
+
+def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwork:
+    """The network that takes pixels as they are."""
+    return (
+        network if normalisation is None else network.with_parameters(normalisation.folded(network.named_parameters()))
+    )
 
 
 def generator_of(seed: int, epoch: int) -> torch.Generator:
@@ -117,17 +142,22 @@ def check_gradient(gradient: Gradient, epoch: int, step: int) -> None:
             )
 
 
-def check_states(states: States, epoch: int, step: int) -> None:
+def between(states: States) -> Tensor:
+    """(L,) 1 for every layer with a state strictly between 0 and 1, which a nudge can move, 0 for the others."""
+    return torch.stack([((state > 0) & (state < 1)).any() for state in states]).float()
+
+
+def check_alive(alive: Tensor, epoch: int, step: int) -> None:
     """Raise `DivergedError` where all states of a layer, in all images, are 0 or 1: nothing can nudge them."""
-    for index, state in enumerate(states, start=1):
-        if not bool(((state > 0) & (state < 1)).any()):
+    for index, count in enumerate(alive.tolist(), start=1):
+        if not count:
             raise DivergedError(
                 f"training diverged in epoch {epoch}, step {step}: all states of layer {index} are saturated at "
                 "0 or 1. Try smaller learning rates or a smaller gain"
             )
 
 
-def _optimizer(parameters: dict[str, Tensor], recipe: Recipe) -> tuple[SGD, CosineAnnealingLR]:
+def _optimizer(parameters: dict[str, Tensor], recipe: Recipe) -> tuple[Optimizer, CosineAnnealingLR]:
     layers = [f"link{index}" for index in range(1, len(recipe.layers) + 1)] + ["readout"]
     groups = [
         {
@@ -137,44 +167,74 @@ def _optimizer(parameters: dict[str, Tensor], recipe: Recipe) -> tuple[SGD, Cosi
         }
         for layer, rate, decay in zip(layers, recipe.learning_rates, recipe.weight_decay, strict=True)
     ]
-    optimizer = SGD(groups, momentum=recipe.momentum)
+    optimizer: Optimizer
+    if recipe.optimizer == "adamw":
+        optimizer = AdamW(groups, betas=(recipe.momentum, ADAM_BETA_2))
+    else:
+        optimizer = SGD(groups, momentum=recipe.momentum)
     return optimizer, CosineAnnealingLR(optimizer, recipe.epochs)
 
 
 def _run_epoch(
     network: EPNetwork,
     parameters: dict[str, Tensor],
-    optimizer: SGD,
+    optimizer: Optimizer,
     images: ImageSet,
     recipe: Recipe,
+    normalisation: Normalisation | None,
     generator: torch.Generator,
     epoch: int,
+    team: Team,
 ) -> int:
     """Every image once, in random order. Returns how many the free states classified right just before they taught."""
-    hits = 0
+    hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
     order = torch.randperm(len(images), generator=generator).to(images.pixels.device)
     for step, indices in enumerate(order.split(recipe.batch_size), start=1):
         batch, labels = images.batch(indices)
-        batch = shifted(batch, recipe.shift, recipe.shift_chance, generator)
-        taught = programmed(network, recipe.weight_noise, generator) if recipe.weight_noise else network
-        gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
+        batch = mirrored(batch, generator) if recipe.flip else batch
+        batch = shifted(batch, recipe.shift, recipe.shift_chance, generator, recipe.shift_border)
+        batch, labels = team.share(batch), team.share(labels)
+        taught = deployed(network, normalisation)
+        taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
+        taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
+        if recipe.arithmetic == "bfloat16":
+            gradient, free = engine_gradient(taught, batch, labels, recipe.phases)
+        else:
+            gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
+        right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()
+        # every process adds the mean over its share, weighted by the share
+        part = len(labels) / len(indices)
+        *sums, alive, right = team.total(
+            [*(part * tensor for tensor in gradient.values()), between(free), right.float()]
+        )
+        gradient = dict(zip(gradient, sums, strict=True))
         check_gradient(gradient, epoch, step)
-        check_states(free, epoch, step)
-        hits += int((network.logits(free[-1]).argmax(dim=1) == labels).sum())
+        check_alive(alive, epoch, step)
+        hits += right.long()
+        gradient = gradient if normalisation is None else normalisation.pulled_back(gradient)
         for name, tensor in parameters.items():
             tensor.grad = gradient[name]
         optimizer.step()
         if recipe.weight_limit is not None:
             limit_weights(parameters, recipe.weight_limit)
-    return hits
+    return int(hits)
 
 
-def _put_back(state: TrainingState, parameters: dict[str, Tensor], optimizer: SGD, cosine: CosineAnnealingLR) -> None:
+def _watched(network: EPNetwork, validation: ImageSet, recipe: Recipe) -> Evaluation:
+    """How good the network is after an epoch, in the arithmetic it learns in."""
+    watched = validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
+    if recipe.arithmetic == "bfloat16":
+        return evaluate_fast(network, watched, sweeps=recipe.steps // 2)
+    return evaluate(network, watched, steps=recipe.steps)
+
+
+def _put_back(
+    state: TrainingState, parameters: dict[str, Tensor], optimizer: Optimizer, cosine: CosineAnnealingLR
+) -> None:
     for name, tensor in parameters.items():
         tensor.copy_(state.weights[name])
-        momentum = state.momenta[name]
-        if momentum is not None:
-            optimizer.state[tensor]["momentum_buffer"] = momentum.to(tensor.device)
+        for key, held in state.moments[name].items():
+            optimizer.state[tensor][key] = held if key == "step" else held.to(tensor.device)
     cosine.load_state_dict(state.schedule)
     for group, rate in zip(optimizer.param_groups, cosine.get_last_lr(), strict=True):
         group["lr"] = rate

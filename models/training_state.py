@@ -39,8 +39,8 @@ class TrainingState:
 
     weights: Mapping[str, Tensor]
     """By the names of `EPNetwork.named_parameters`."""
-    momenta: Mapping[str, Tensor | None]
-    """By the same names; all None without momentum."""
+    moments: Mapping[str, Mapping[str, Tensor]]
+    """By the same names, what the optimizer remembers of each, by its own names for that; empty without momentum."""
     schedule: dict[str, Any]
     """State of the learning-rate schedule."""
     history: tuple[EpochRecord, ...]
@@ -53,7 +53,7 @@ def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[
     """The configuration of a run as JSON: two runs with equal ones give equal weights."""
     layers = [{"kind": type(layer).__name__, **asdict(layer)} for layer in recipe.layers]
     phases = asdict(recipe.phases)
-    rest = {name: value for name, value in asdict(recipe).items() if name not in ("layers", "phases")}
+    rest = {name: value for name, value in asdict(recipe).items() if name not in ("data", "layers", "phases")}
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rest.items()}
     counts = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
     return {
@@ -65,7 +65,7 @@ def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[
 def save_state(path: Path, state: TrainingState, run: dict[str, Any]) -> None:
     """Write the state of `run`, complete or not at all."""
     tensors = {f"weight.{name}": tensor for name, tensor in state.weights.items()}
-    tensors |= {f"momentum.{name}": tensor for name, tensor in state.momenta.items() if tensor is not None}
+    tensors |= {f"{key}.{name}": held for name, kept in state.moments.items() for key, held in kept.items()}
     document = {
         "version": VERSION,
         "run": run,
@@ -96,10 +96,18 @@ def load_state(path: Path, like: Mapping[str, Tensor], run: dict[str, Any]) -> T
             f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run[name]!r}: "
             "resume with the same, or delete the file to start anew"
         )
+    keys = remembered(run["optimizer"], run["momentum"])
     shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
-    if run["momentum"]:
-        shapes |= {f"momentum.{name}": tuple(tensor.shape) for name, tensor in like.items()}
+    for name, tensor in like.items():
+        shapes |= {f"{key}.{name}": () if key == "step" else tuple(tensor.shape) for key in keys}
     check_tensors(path, tensors, shapes)
     weights = {name: tensors[f"weight.{name}"] for name in like}
-    momenta = {name: tensors.get(f"momentum.{name}") for name in like}
-    return TrainingState(weights, momenta, schedule, history, wall_s)
+    moments = {name: {key: tensors[f"{key}.{name}"] for key in keys} for name in like}
+    return TrainingState(weights, moments, schedule, history, wall_s)
+
+
+def remembered(optimizer: str, momentum: float) -> tuple[str, ...]:
+    """What torch's optimizer keeps of every tensor, by its own names."""
+    if optimizer == "adamw":
+        return ("step", "exp_avg", "exp_avg_sq")
+    return ("momentum_buffer",) if momentum else ()

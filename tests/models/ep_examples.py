@@ -60,6 +60,7 @@ def bars(train: int = 48, other: int = 16) -> Dataset:
 def tiny_recipe(epochs: int = 3, **changes: object) -> Recipe:
     """A recipe for `bars` that takes a fraction of a second."""
     settings: dict[str, object] = {
+        "data": "bars",
         "layers": (Conv(4, gain=0.4), Conv(6, pooling="average", pool_size=2, gain=0.4)),
         "learning_rates": (0.05, 0.05, 0.3),
         "weight_decay": (1e-3, 1e-3, 1e-3),

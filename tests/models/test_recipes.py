@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from ep_examples import tiny_recipe
 
 from models.network import build_network
-from models.recipes import RECIPES, recipe_for
+from models.recipes import read_recipe, recipe_for, recipe_names
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 
 
-@pytest.mark.parametrize(("name", "shape"), [("digits", (1, 8, 8)), ("mnist", (1, 28, 28))])
-def test_every_recipe_builds_a_network_for_its_data(name: str, shape: tuple[int, ...]) -> None:
-    network = build_network(shape, recipe_for(name).layers, 10, torch.Generator())
-    assert network.input_shape == shape
-    assert network.classes == 10
-    assert set(RECIPES) == {"digits", "mnist"}
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_builds_a_network_for_its_data(name: str) -> None:
+    recipe = recipe_for(name)
+    classes = 100 if recipe.data == "cifar100" else 10
+    network = build_network(SHAPES[recipe.data], recipe.layers, classes, torch.Generator())
+    assert network.input_shape == SHAPES[recipe.data]
+    assert network.classes == classes
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no recipe for the data set 'cifar10': there are recipes for digits, mnist"):
+    with pytest.raises(ValueError, match=r"'cifar10' is neither one of .*mnist.* nor a path to a \.toml"):
         recipe_for("cifar10")
+
+
+FILE = """
+data = "digits"
+learning_rates = [0.1, 0.2]
+weight_decay = [0, 1e-3]
+epochs = 3
+batch_size = 4
+phases = {free_steps = 5, nudged_steps = 2, beta = 0.3}
+[[layers]]
+kind = "dense"
+units = 9
+"""
+
+
+def test_a_recipe_of_ones_own_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE)
+    recipe = recipe_for(str(path))
+    assert (recipe.data, recipe.learning_rates, recipe.epochs) == ("digits", (0.1, 0.2), 3)
+    assert recipe.phases.beta == 0.3
+    assert recipe.layers[0].units == 9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs = 3", "", "the recipe lacks epochs"),
+        ("epochs = 3", "epoch = 3", "the recipe has the key 'epoch', choose from data, layers"),
+        ("units = 9", "unit = 9", "layer 1 has the key 'unit', choose from units, gain"),
+        ('"dense"', '"denser"', "layer 1 has the kind 'denser', choose from conv, dense"),
+        ("beta = 0.3", "beta = 0", "beta is 0"),
+        ("epochs = 3", "epochs = ", "not TOML"),
+        ("epochs = 3", 'epochs = "three"', "the recipe has epochs 'three'"),
+        ("units = 9", "units = 9.5", "layer 1 has units 9.5"),
+    ],
+)
+def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE.replace(old, new))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_recipe(path)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +82,11 @@ def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
         ({"steps": 0}, "steps is 0"),
         ({"shift": -1}, "shift is -1, expected at least 0"),
         ({"momentum": 1.0}, "momentum is 1.0"),
+        ({"optimizer": "adam"}, "optimizer is 'adam', choose from sgd, adamw"),
+        ({"watched": 0}, "watched is 0"),
+        ({"arithmetic": "float16"}, "arithmetic is 'float16', choose from float32, bfloat16"),
+        ({"shift_border": "white"}, "shift_border is 'white', choose from black, edge"),
+        ({"weight_bits": 1}, "weight_bits is 1, expected 2 to 16"),
         ({"shift_chance": 1.1}, "shift_chance is 1.1"),
     ],
 )

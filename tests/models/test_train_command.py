@@ -17,7 +17,7 @@ from models.training_state import EpochRecord
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--data digits` means the bars in memory and a recipe of 3 epochs."""
+    """Every recipe means the bars in memory and a recipe of 3 epochs."""
     monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
     monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(3))
 
@@ -32,8 +32,8 @@ def exit_code(*arguments: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "imagenet"], "--data is 'imagenet', choose from digits, mnist"),
-        (["--data", "cifar10"], "no recipe for the data set 'cifar10': there are recipes for digits, mnist"),
+        (["imagenet"], "recipe 'imagenet' is neither one of digits"),
+        (["mine.toml"], "mine.toml: no such file"),
         (["--data-dir", "/nowhere"], "--data-dir is '/nowhere', expected a directory"),
         (["--output", "net.pt"], "--output is 'net.pt', expected a name that ends in .safetensors"),
         (["--seed", "-1"], "--seed is -1"),
@@ -128,5 +128,5 @@ def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp
 
 def test_missing_files_end_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = str(tmp_path / "net.safetensors")
-    assert exit_code("--data", "mnist", "--data-dir", str(tmp_path), "--output", output) == 1
+    assert exit_code("mnist", "--data-dir", str(tmp_path), "--output", output) == 1
     assert "not found" in capsys.readouterr().err

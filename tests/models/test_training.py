@@ -13,7 +13,7 @@ from ep_examples import bars, tiny_recipe
 from models.checkpoint import CheckpointError
 from models.evaluation import evaluate
 from models.network import Conv, EPNetwork
-from models.training import DivergedError, check_gradient, check_states, generator_of, train
+from models.training import DivergedError, between, check_alive, check_gradient, generator_of, train
 from models.training_state import EpochRecord
 
 
@@ -62,7 +62,11 @@ def test_generators_differ_by_seed_and_epoch() -> None:
     assert float(torch.rand((), generator=generator_of(1, 2))) == drawn[1, 2]
 
 
-@pytest.mark.parametrize("changes", [{}, {"momentum": 0.0}], ids=["momentum", "none"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"momentum": 0.0}, {"optimizer": "adamw", "learning_rates": (1e-3,) * 3}],
+    ids=["momentum", "none", "adamw"],
+)
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, stop: int, changes: dict) -> None:
     phases = replace(tiny_recipe().phases, estimator="random_sign")  # uses the generator in every batch
@@ -133,6 +137,6 @@ def test_a_gradient_that_is_no_number_is_named() -> None:
 
 
 def test_one_state_between_the_bounds_is_enough() -> None:
-    check_states((torch.tensor([0.0, 0.5]),), 1, 1)
+    check_alive(between((torch.tensor([0.0, 0.5]),)), 1, 1)
     with pytest.raises(DivergedError, match="epoch 2, step 3: all states of layer 2 are saturated"):
-        check_states((torch.tensor([0.5]), torch.tensor([0.0, 1.0])), 2, 3)
+        check_alive(between((torch.tensor([0.5]), torch.tensor([0.0, 1.0]))), 2, 3)

@@ -1,18 +1,24 @@
-"""Recipes: how each data set's network is built and trained."""
+"""A recipe: how a network is built and trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from models.augment import Border
 from models.learning import Phases
 from models.network import Conv, Dense
+
+Arithmetic = Literal["float32", "bfloat16"]
+Optimizer = Literal["sgd", "adamw"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a trained network, besides the data and the seed."""
+    """Everything that decides a trained network, besides the images and the seed."""
 
+    data: str
+    """Name of the data set."""
     layers: tuple[Conv | Dense, ...]
     """The layers, from the bottom; a softmax readout comes on top."""
     learning_rates: tuple[float, ...]
@@ -23,18 +29,36 @@ class Recipe:
     batch_size: int
     phases: Phases
     """How the EP gradient is taken."""
+    optimizer: Optimizer = "sgd"
+    """Stochastic gradient descent with momentum, decay in the gradient; or AdamW (Loshchilov & Hutter 2019), which
+    needs no rate of its own for every layer, decay apart from the gradient."""
     momentum: float = 0.9
+    """Of AdamW: beta_1."""
     shift: int = 0
     """Augmentation: shift an image by up to this many pixels along each axis."""
     shift_chance: float = 0.5
     """Share of the images that are shifted at all."""
+    shift_border: Border = "black"
+    """What moves in at the border of a shifted image."""
+    flip: bool = False
+    """Augmentation: half of the images are mirrored left to right."""
+    normalise: bool = False
+    """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
+    are (`models.normalisation`)."""
+    arithmetic: Arithmetic = "float32"
+    """What states are computed in: float32 by `models.learning`, bfloat16 by `models.engine`; weights are float32."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
+    watched: int | None = None
+    """Validation images that are looked at after every epoch; None looks at all. The manifest measures all."""
 
     weight_noise: tuple[float, ...] = ()
     """Noise-aware training: c_0, c_1, ... of the programming noise of `models.weight_noise`; none by default."""
     weight_limit: float | None = None
     """Clip each weight tensor at so many of its standard deviations after every update; None clips nothing."""
+    weight_bits: int | None = None
+    """Quantization-aware training: all phases see weights of so many bits (`models.weight_rounding`); None rounds
+    nothing."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decay"):
@@ -46,8 +70,8 @@ class Recipe:
                 )
             if not all(0 <= value < float("inf") for value in values):
                 raise ValueError(f"{name} is {values}, expected finite values from 0")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("steps", 1), ("shift", 0)):
-            if getattr(self, name) < least:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("steps", 1), ("shift", 0), ("watched", 1)):
+            if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
         if not all(abs(value) < float("inf") for value in self.weight_noise):
             raise ValueError(f"weight_noise is {self.weight_noise}, expected finite coefficients")
@@ -60,38 +84,16 @@ class Recipe:
             raise ValueError(f"momentum is {self.momentum}, expected 0 up to but not 1")
         if not 0 <= self.shift_chance <= 1:
             raise ValueError(f"shift_chance is {self.shift_chance}, expected 0 to 1")
-
-
-RECIPES: Mapping[str, Recipe] = {
-    # The bottom link costs little, since its input never changes: a wide one with large kernels saturates its units.
-    # Decay on link 2 keeps the feedback weak, so that the network comes to rest soon: delta coding thrives on both.
-    "digits": Recipe(
-        layers=(Conv(32, kernel=5, padding=2, gain=0.4), Conv(32, pooling="average", pool_size=2, gain=0.4)),
-        learning_rates=(0.08, 0.03, 0.3),
-        weight_decay=(1e-4, 1e-2, 3e-4),
-        epochs=40,
-        batch_size=16,
-        phases=Phases(free_steps=20, nudged_steps=10, beta=0.2),
-        shift=1,
-        shift_chance=0.6,
-    ),
-    "mnist": Recipe(
-        layers=(
-            Conv(32, padding=0, pooling="average", pool_size=2, gain=0.4),
-            Conv(64, padding=0, pooling="average", pool_size=2, gain=0.4),
-        ),
-        learning_rates=(0.03, 0.03, 0.3),
-        weight_decay=(3e-4, 3e-3, 3e-4),
-        epochs=20,
-        batch_size=64,
-        phases=Phases(free_steps=20, nudged_steps=10, beta=0.2),
-        shift=1,
-    ),
-}
-
-
-def recipe_for(data: str) -> Recipe:
-    """The recipe of that data set, or a ValueError that lists those there are."""
-    if data not in RECIPES:
-        raise ValueError(f"no recipe for the data set {data!r}: there are recipes for {', '.join(RECIPES)}")
-    return RECIPES[data]
+        if self.optimizer not in get_args(Optimizer):
+            raise ValueError(f"optimizer is {self.optimizer!r}, choose from {', '.join(get_args(Optimizer))}")
+        if self.arithmetic not in get_args(Arithmetic):
+            raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
+        if self.arithmetic == "bfloat16" and (self.phases.estimator, self.phases.schedule) != ("centered", "odd_even"):
+            raise ValueError(
+                f"arithmetic bfloat16 takes the estimator centered and the schedule odd_even, not "
+                f"{self.phases.estimator} and {self.phases.schedule}"
+            )
+        if self.shift_border not in get_args(Border):
+            raise ValueError(f"shift_border is {self.shift_border!r}, choose from {', '.join(get_args(Border))}")
+        if self.weight_bits is not None and not 2 <= self.weight_bits <= 16:
+            raise ValueError(f"weight_bits is {self.weight_bits}, expected 2 to 16, or none at all")

@@ -1,0 +1,124 @@
+"""Odd-even sweeps: the layers 1, 3, 5, ... and then 2, 4, ..., each by one convolution up and one down.
+
+A convolution up gives a layer its drive and its switch; the switch then steers the way down until the layer below has
+changed, so that no convolution is run twice. Nothing is kept but the states, switches and one drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.engine.stages import Stage, spread, stage_of, strongest
+from models.links import DenseLink
+from models.network import EPNetwork
+from models.relaxation import States
+
+Update = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]]
+Spread = Callable[[Tensor, Tensor | None, int, int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where a settle stands: of layers 1..L, states (B, H, W, C) and the switch of the link below them."""
+
+    states: tuple[Tensor, ...]
+    switches: tuple[Tensor | None, ...]
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Nudges (B,) of either sign towards targets (B, K), one-hot."""
+
+    betas: Tensor
+    targets: Tensor
+
+
+def update(sums: Tensor, feedback: Tensor | None, window: int) -> tuple[Tensor, Tensor | None]:
+    """s = clip(max over windows of the sums, plus what comes from above; 0, 1), and the switch."""
+    best, switch = strongest(sums, window)
+    drive = best.clone() if feedback is None else feedback.add_(best)
+    return drive.clamp_(0, 1), switch
+
+
+class Engine:
+    """A network with a readout on its way to be settled; `update` and `spread` may be compiled versions."""
+
+    def __init__(
+        self, network: EPNetwork, dtype: torch.dtype, *, update: Update = update, spread: Spread = spread
+    ) -> None:
+        if network.readout is None:
+            raise ValueError("the engine settles networks with a softmax readout; this one has none")
+        self.network, self.dtype = network, dtype
+        self.update, self.spread = update, spread
+        self.stages: tuple[Stage, ...] = tuple(stage_of(link, dtype) for link in network.links)
+        channels, rows, columns = self.stages[-1].above
+        readout: DenseLink = network.readout
+        self.readout = readout.weight.unflatten(1, (channels, rows, columns)).permute(0, 2, 3, 1).flatten(1)
+        self.readout_bias = readout.bias
+
+    def begin(self, images: Tensor) -> tuple[Tensor, Running]:
+        """Sums that the clamped images (B, C, H, W) send up, and the zero state."""
+        sums = self.stages[0].up(images.permute(0, 2, 3, 1).to(self.dtype))
+        states = tuple(sums.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
+        # nothing comes down from a zero state, wherever it goes
+        switches = tuple(
+            None if stage.window == 1 else torch.zeros_like(state, dtype=torch.uint8)
+            for stage, state in zip(self.stages, states, strict=True)
+        )
+        return sums, Running(states, switches)
+
+    def sweep(self, sums: Tensor, at: Running, pull: Pull | None = None) -> Running:
+        """All layers once: odd ones, then even ones."""
+        states, switches = list(at.states), list(at.switches)
+        for parity in (0, 1):
+            for layer in range(parity, len(self.stages), 2):
+                arrived = sums if layer == 0 else self.stages[layer].up(states[layer - 1])
+                feedback = self.feedback(layer, states, switches, pull)
+                stage = self.stages[layer]
+                states[layer], switches[layer] = self.update(arrived, feedback, stage.window)
+        return Running(tuple(states), tuple(switches))
+
+    def feedback(
+        self, layer: int, states: list[Tensor], switches: list[Tensor | None], pull: Pull | None
+    ) -> Tensor | None:
+        """What a layer receives from above."""
+        if layer + 1 < len(self.stages):
+            return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
+        return None if pull is None else self.pulled(states[-1], pull)
+
+    def wide(self, index: int, states: Tensor, switch: Tensor | None) -> Tensor:
+        """The states above link `index` where its maximum came from, before pooling."""
+        stage = self.stages[index]
+        rows, columns = (
+            (size + 2 * stage.padding - edge) // stage.stride + 1
+            for size, edge in zip(stage.below[1:], stage.weight.shape[2:], strict=True)
+        )
+        return self.spread(states, switch, stage.window, rows, columns)
+
+    def states(self, at: Running) -> States:
+        """The states as the network has them, (B, *shape_l): views, in the engine's dtype."""
+        layers = zip(at.states, self.network.layers, strict=True)
+        return tuple(state.permute(0, 3, 1, 2).reshape(len(state), *shape) for state, shape in layers)
+
+    def scores(self, last: Tensor) -> Tensor:
+        """(B, K) class scores of the last layer."""
+        return last.flatten(1).to(self.readout.dtype) @ self.readout.T + self.readout_bias
+
+    def error(self, last: Tensor, targets: Tensor) -> Tensor:
+        """(B, K) y - softmax of the scores."""
+        return targets - self.scores(last).softmax(dim=1)
+
+    def pulled(self, last: Tensor, pull: Pull) -> Tensor:
+        """beta R^T (y - softmax(R s + r))."""
+        return (pull.betas[:, None] * self.error(last, pull.targets) @ self.readout).view(last.shape).to(last.dtype)
+
+    def settle(self, images: Tensor, sweeps: int) -> Running:
+        """The free phase from zero."""
+        sums, at = self.begin(images)
+        for _ in range(sweeps):
+            at = self.sweep(sums, at)
+        return at
