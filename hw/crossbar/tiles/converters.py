@@ -29,8 +29,10 @@ def check_bits(name: str, bits: int | None, limits: tuple[int, int]) -> None:
 def drive(x: Tensor, bits: int | None) -> Tensor:
     """Inputs in [-1, 1] as a DAC of this resolution sets them; None sets them exactly.
 
-    Raises ValueError for an input outside the range: the voltage does not exist.
+    Raises ValueError for an input outside the range, whose voltage does not exist, and for none at all.
     """
+    if x.numel() == 0:
+        raise ValueError(f"inputs of shape {tuple(x.shape)}: there is nothing to drive")
     low, high = torch.aminmax(x)
     if not (low >= -1 and high <= 1):  # false for NaN too
         raise ValueError(f"inputs from {float(low):g} to {float(high):g}: the DAC drives -1 to 1")

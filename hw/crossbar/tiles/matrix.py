@@ -173,6 +173,8 @@ class TiledMatrix:
 
     def __matmul__(self, x: Tensor) -> Tensor:
         """W x: x (inputs,) or (inputs, N)."""
+        if x.ndim not in (1, 2) or len(x) != self.shape[1]:
+            raise ValueError(f"inputs {tuple(x.shape)} do not fit: expected ({self.shape[1]},) or ({self.shape[1]}, N)")
         return self.up(x.T)[0].T if x.ndim == 2 else self.up(x[None])[0][0]
 
 

@@ -353,8 +353,11 @@ def test_bad_reads_are_refused():
     for bad in (x + 1, x * torch.nan):
         with pytest.raises(ValueError, match="the DAC drives -1 to 1"):
             _ = tile @ bad
-    with pytest.raises(ValueError, match=r"inputs \(5, 6\) do not fit: expected \(6,\) or \(6, N\)"):
-        _ = tile @ x[:5]
+    for reader in (tile, TiledMatrix(weight, Design(), IDEAL)):
+        with pytest.raises(ValueError, match=r"inputs \(5, 6\) do not fit: expected \(6,\) or \(6, N\)"):
+            _ = reader @ x[:5]
+        with pytest.raises(ValueError, match=r"inputs of shape \(0, 6\): there is nothing to drive"):
+            _ = reader @ x[:, :0]
     with pytest.raises(ValueError, match=r"the largest weight is .*, the range of a device stands for 0.5"):
         Tile(weight, 0.5, Design(), IDEAL)
     with pytest.raises(ValueError, match="need 6 rows and 4 columns, a tile holds 3 x 2"):
