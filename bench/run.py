@@ -14,6 +14,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import tyro
 from rich.console import Console
@@ -27,6 +28,7 @@ from bench.environment import environment
 from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling
 from bench.learning.figures import draw_learning
+from bench.learning.options import STUDIES, UPDATES
 from bench.learning.report import tables, write_learning_report
 from bench.learning.run import check_course, learn
 from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
@@ -35,6 +37,7 @@ from bench.rows import Row, append_row, read_rows
 from bench.sweeps import draw_sweeps
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
+from hw.learning.contrast import Estimator
 from mapping.quantize import quantize
 from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names
@@ -272,6 +275,7 @@ def _listing() -> str:
     lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
     lines += [f"model {', '.join(zoo_names())} or a FILE", f"data {', '.join(DATASETS)}"]
     lines += [f"disturbances {', '.join(DISTURBANCES)}"]
+    lines += [f"learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(get_args(Estimator))}"]
     document = {
         "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
         "device_presets": list(PRESETS),
@@ -279,6 +283,9 @@ def _listing() -> str:
         "models": list(zoo_names()),
         "data": list(DATASETS),
         "disturbances": list(DISTURBANCES),
+        "studies": list(STUDIES),
+        "updates": list(UPDATES),
+        "estimators": list(get_args(Estimator)),
     }
     return "\n".join([*lines, json.dumps(document)])
 

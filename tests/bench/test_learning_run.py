@@ -355,6 +355,15 @@ def test_what_was_learnt_can_be_used(
         assert right == row["curve"]["accuracy"][-1]
 
 
+def test_list_names_what_can_be_learnt_and_how(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = call(monkeypatch, capsys, "--list")
+    assert document["studies"] == ["repair", "scratch", "beta"]
+    assert document["updates"] == ["rewrite", "pulses", "mixed", "two-arrays"]
+    assert document["estimators"] == ["one_sided", "centered", "n_point"]
+
+
 def _furthest(one: EPNetwork, other: EPNetwork) -> float:
     """Largest difference of any number."""
     pairs = zip(one.named_parameters().values(), other.named_parameters().values(), strict=True)
