@@ -29,7 +29,7 @@ from hw.crossbar.devices.die import Die, program
 from hw.crossbar.tiles.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.nonlinear import solve
-from hw.crossbar.tiles.wires import asymmetry, effective_down, effective_up, kappa
+from hw.crossbar.tiles.wires import Wires, asymmetry, effective_down, effective_up, kappa
 
 Product = Callable[[Tensor, Tensor], Tensor]
 """Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...)."""
@@ -202,7 +202,13 @@ class Tile:
 
     def kappa(self) -> float:
         """Load of the wires; see `hw.crossbar.tiles.wires.kappa`."""
-        return kappa(self.die.conductance_s(), self.design.wires)
+        return kappa(self.die.conductance_s(), self.wires)
+
+    @property
+    def wires(self) -> Wires:
+        """The wires at the temperature of the die."""
+        wires, kelvin = self.design.wires, self.die.kelvin
+        return wires if kelvin is None else wires.at_kelvin(kelvin)
 
     @property
     def T(self) -> Transposed:  # noqa: N802 - as numpy
@@ -220,15 +226,13 @@ class Tile:
         """
         volts = np.zeros((x.shape[1], self.die.target_s.shape[0]))
         volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven
-        currents = solve(self.die.conductance_s(), volts, self.device.nonlinearity, self.design.wires)
+        currents = solve(self.die.conductance_s(), volts, self.device.nonlinearity, self.wires)
         return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
 
     def _both(self, g_s: Array) -> tuple[Direction, Direction]:
         """Both directions of these conductances, behind the wires, which are solved once for every age of the die."""
         if self._wired is None:
-            now, wires = self.die.conductance_s(), self.design.wires
-            if self.die.kelvin is not None:
-                wires = wires.at_kelvin(self.die.kelvin)
+            now, wires = self.die.conductance_s(), self.wires
             up = _WireFold.of(now, effective_up(now, wires))
             down = up if wires.terminals == "same" else _WireFold.of(now, effective_down(now, wires))
             self._wired = up, down
@@ -301,7 +305,7 @@ class Transposed:
         tile, codec = self.tile, self.tile.design.codec
         volts = codec.drive_columns(x.T.double().numpy() * tile.device.read_v)
         g_s, curve = tile.die.conductance_s(), tile.device.nonlinearity
-        currents = codec.row_differences(solve(g_s, volts, curve, tile.design.wires, "down"))
+        currents = codec.row_differences(solve(g_s, volts, curve, tile.wires, "down"))
         return torch.as_tensor(currents.T * (tile.scale / tile.device.read_v))
 
 
