@@ -19,6 +19,8 @@ from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Temperature
 from hw.crossbar.devices.die import reprogram
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.devices.write_verify import WriteVerify
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
 from mapping.machines import to_crossbar, to_digital
@@ -843,6 +845,25 @@ def test_images_that_no_machine_reads_are_refused():
                 machine.settle(images)
     with pytest.raises(ValueError, match="steps is 0"):
         to_crossbar(dense_network(), IDEAL, EXACT, steps=0)
+
+
+def test_the_ledger_holds_the_pulses_that_wrote_the_die_once():
+    """Steps of 1 uS from 0 at 2 V for 100 ns: k pulses to k uS, 4e-7 V**2 s times the conductances on the way."""
+    steps = LinearStep(g_min_s=0.0, g_max_s=25e-6, zero_s=12.5e-6, step_s=1e-6, voltage_v=2.0, width_s=1e-7)
+    codes = np.array([[3, -7, 25], [0, 12, 1]])
+    weight = torch.as_tensor(codes / 25, dtype=torch.float32)
+    network = EPNetwork((DenseLink(weight, torch.full((2,), 0.5), (3,)),))
+    for pulses in (steps, replace(steps, width_s=None)):
+        device = replace(IDEAL, pulses=pulses)
+        machine = to_crossbar(network, device, Design(), steps=2, batch_size=2, programming=WriteVerify(tolerance=0.01))
+        machine.calibrate(random_images((3,), 4, 0))  # whose ledger nobody sees
+        first, second = (machine.settle(random_images((3,), 5, seed)).ledger.tiles.written for seed in (1, 2))
+        counts = np.abs(codes)
+        joules = 4e-7 * 1e-6 * (counts**2 / 2).sum()
+        assert (first.devices, first.pulses) == (12, counts.sum())
+        assert first.energy_j == (pytest.approx(joules) if pulses.width_s else None)
+        assert first == machine.programming()
+        assert (second.devices, second.pulses) == (0, 0.0)
 
 
 def test_programming_is_counted_device_by_device():
