@@ -24,6 +24,8 @@ class ProgrammingEvents:
     """Reads between the pulses."""
     energy_j: float | None
     """Joules of the write pulses, V**2 (G_before + G_after) / 2 t; None where no voltage or width is published."""
+    given_up: int = 0
+    """Devices that were pulsed as often as was allowed and never read within the tolerance of their target."""
 
     def __add__(self, other: ProgrammingEvents) -> ProgrammingEvents:
         """What it took to write two dies; a figure that one of them lacks is None."""
@@ -33,7 +35,11 @@ class ProgrammingEvents:
             return None if ours is None or theirs is None else ours + theirs
 
         return ProgrammingEvents(
-            self.devices + other.devices, total("pulses"), total("verify_reads"), total("energy_j")
+            self.devices + other.devices,
+            total("pulses"),
+            total("verify_reads"),
+            total("energy_j"),
+            self.given_up + other.given_up,
         )
 
 

@@ -86,7 +86,7 @@ class Die:
             trapped = rng.random(now.shape) < device.telegraph.share
             sign = np.where(rng.random(now.shape) < 0.5, -0.5, 0.5)
             noisy = noisy + trapped * sign * device.telegraph.relative * now
-        return np.where(np.isnan(self.stuck_s), np.maximum(noisy, 0.0), self.stuck_s)
+        return np.where(np.isnan(self.stuck_s), np.maximum(noisy, 0.0), now)
 
 
 def program(target_s: Array, device: Device, rng: np.random.Generator) -> Die:

@@ -23,7 +23,7 @@ class WriteVerify:
     tolerance: float = 0.02
     """Largest accepted distance from the target, over the range of the device."""
     most_pulses: int = 1000
-    """Pulses after which a device is left as it is."""
+    """Pulses after which a device is left as it is, and counted as given up."""
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:
@@ -59,6 +59,6 @@ class WriteVerify:
             g_s, seen_s = np.where(wanted, moved_s, g_s), after_s
         voltage, width = response.voltage_v, response.width_s
         energy_j = None if voltage is None or width is None else voltage**2 * width * conducted_s
-        events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j)
+        events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j, int(wanted.sum()))
         die = written(target_s, seen_s, stuck_s, device, rng, events, drawn)
         return replace(die, resting_s=g_s)

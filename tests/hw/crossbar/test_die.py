@@ -87,6 +87,10 @@ def test_temperature_follows_arrhenius():
     for kelvin in (0.0, -5.0, np.nan):
         with pytest.raises(ValueError, match=r"temperature is .* expected"):
             die.at(0.0, kelvin)
+    # a stuck device conducts by the same law, also during a settle
+    stuck = program(np.full(3, 1e-5), replace(device, stuck_on=1.0), np.random.default_rng(0)).at(0.0, 350.0)
+    np.testing.assert_allclose(stuck.conductance_s(), device.g_max_s * np.exp(0.55262), rtol=1e-4)
+    np.testing.assert_array_equal(stuck.settling_s(np.random.default_rng(1)), stuck.conductance_s())
 
 
 def test_drift_of_one_exponent_is_exact():

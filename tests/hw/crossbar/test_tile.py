@@ -318,10 +318,10 @@ def test_warm_copper_wires_take_more_of_a_read():
         for ohm in (20.0, 20.0 * 1.2255)
     ]
     tiles[0].age(0.0, 350.0)
-    warm, thick = tiles
-    assert warm.kappa() == pytest.approx(thick.kappa())
+    warm, worse = tiles
+    assert warm.kappa() == pytest.approx(worse.kappa())
     for read in (lambda tile: tile @ x, lambda tile: tile.solve(x), lambda tile: tile.T.solve(x[:7])):
-        np.testing.assert_allclose(read(warm).numpy(), read(thick).numpy(), rtol=1e-12)
+        np.testing.assert_allclose(read(warm).numpy(), read(worse).numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

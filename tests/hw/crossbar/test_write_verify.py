@@ -26,6 +26,11 @@ def test_equal_steps_take_the_pulses_that_arithmetic_says():
     # V**2 t (G_before + G_after) / 2 along both ramps: 4 V**2 x 100 ns x sum
     ramp = sum((k + 0.5) * 1e-7 for k in range(50)) + sum((k + 0.5) * 1e-7 for k in range(250))
     assert die.events.energy_j == pytest.approx(4 * 1e-7 * ramp)
+    assert die.events.given_up == 0
+    # 50 pulses are as many as the second device needs, but nobody reads it after the last
+    few = WriteVerify(tolerance=0.0019, most_pulses=50)(target, device, np.random.default_rng(0)).events
+    assert (few.pulses, few.given_up) == (100, 2)
+    assert (die.events + few).given_up == 2
 
 
 def test_noisy_steps_end_within_the_tolerance():
@@ -51,6 +56,7 @@ def test_stuck_devices_waste_every_pulse():
     die = WriteVerify(most_pulses=40)(np.full(10, 1e-5), device, np.random.default_rng(0))
     assert (die.conductance_s() == 0).all()
     assert die.events.pulses == 400
+    assert die.events.given_up == 10
 
 
 @pytest.mark.parametrize("name", ["li-ecram-2018", "mo-ecram-2019"])
