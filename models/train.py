@@ -16,12 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.checkpoint import save_network
+from models.command import SUFFIX, check_options, progress_bar
 from models.data import load_data
 from models.learning import Estimator
 from models.manifest import make_manifest, manifest_path, write_manifest
@@ -29,8 +27,6 @@ from models.parallel import Team, team_of_torchrun
 from models.recipes import Recipe, recipe_for
 from models.training import DivergedError, train
 from models.training_state import EpochRecord
-
-SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -115,13 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
-    if options.checkpoint.suffix != SUFFIX:
-        raise ValueError(f"--output is {str(options.checkpoint)!r}, expected a name that ends in {SUFFIX}")
-    if options.seed < 0:
-        raise ValueError(f"--seed is {options.seed}, expected a number from 0")
-    check_device(options.device)
+    check_options(options.data_dir, options.checkpoint, options.seed, options.device)
     if options.resume and not options.state.exists():
         raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
     if options.state.exists() and not options.resume:
@@ -138,19 +128,10 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
     return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **given)
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that torch does not know or that is not there."""
-    choices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if len(choices) > 1:
-        choices.insert(1, "cuda")
-    if name not in choices:
-        raise ValueError(f"--device is {name!r}, choose from {', '.join(choices)}")
-
-
 def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
     """Load, train, write; returns the manifest, to the leader of the team."""
     data = load_data(recipe.data, options.data_dir)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, found="")
 
         def report(record: EpochRecord) -> None:
@@ -180,12 +161,6 @@ def run(options: Options, recipe: Recipe, command: str, team: Team, device: str)
 
 def _given(options: Options, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[found]}"), console=console, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from models.augment import mirrored, shifted
+from models.batches import batches
 from models.data import Dataset, ImageSet
 from models.engine.evaluation import evaluate_fast
 from models.engine.learning import engine_gradient
@@ -188,12 +188,8 @@ def _run_epoch(
 ) -> int:
     """Every image once, in random order. Returns how many the free states classified right just before they taught."""
     hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
-    order = torch.randperm(len(images), generator=generator).to(images.pixels.device)
-    for step, indices in enumerate(order.split(recipe.batch_size), start=1):
-        batch, labels = images.batch(indices)
-        batch = mirrored(batch, generator) if recipe.flip else batch
-        batch = shifted(batch, recipe.shift, recipe.shift_chance, generator, recipe.shift_border)
-        batch, labels = team.share(batch), team.share(labels)
+    for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator), start=1):
+        batch, labels = team.share(whole), team.share(whole_labels)
         taught = deployed(network, normalisation)
         taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
         taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
@@ -203,7 +199,7 @@ def _run_epoch(
             gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
         right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()
         # every process adds the mean over its share, weighted by the share
-        part = len(labels) / len(indices)
+        part = len(labels) / len(whole)
         *sums, alive, right = team.total(
             [*(part * tensor for tensor in gradient.values()), between(free), right.float()]
         )

@@ -1,0 +1,38 @@
+"""What the commands that train share: what they refuse before work starts, and the progress they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SUFFIX = ".safetensors"
+
+
+def check_options(data_dir: Path | None, checkpoint: Path, seed: int, device: str) -> None:
+    """ValueError names the option of any training that is bad, its value and what it may be."""
+    if data_dir is not None and not data_dir.is_dir():
+        raise ValueError(f"--data-dir is {str(data_dir)!r}, expected a directory")
+    if checkpoint.suffix != SUFFIX:
+        raise ValueError(f"--output is {str(checkpoint)!r}, expected a name that ends in {SUFFIX}")
+    if seed < 0:
+        raise ValueError(f"--seed is {seed}, expected a number from 0")
+    check_device(device)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or that is not there."""
+    choices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if len(choices) > 1:
+        choices.insert(1, "cuda")
+    if name not in choices:
+        raise ValueError(f"--device is {name!r}, choose from {', '.join(choices)}")
+
+
+def progress_bar() -> Progress:
+    """On standard error, and only on a terminal; what its field `found` says comes last."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[found]}"), console=console, disable=not console.is_terminal)
