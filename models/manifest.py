@@ -14,11 +14,18 @@ import torch
 
 from models.data import Dataset
 from models.evaluation import Evaluation, evaluate
+from models.feed_forward import Score, evaluate_feed_forward
 from models.network import EPNetwork
 from models.recipes import Recipe
 from models.tensorfile import write_atomically
 from models.training import Trained
 from models.training_state import describe_run
+from models.twins import Backprop
+
+RUN = ("data", "split", "images", "seed", "device")
+"""What a manifest says of a run beside its hyperparameters."""
+SHARED_BY_TWINS = ("layers", "epochs", "batch_size", "shift", "shift_chance", "shift_border", "flip", "normalise")
+"""What a feed-forward twin takes from the recipe."""
 
 
 def manifest_path(checkpoint: Path) -> Path:
@@ -30,24 +37,26 @@ def make_manifest(
     trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str, processes: int = 1
 ) -> dict[str, Any]:
     """The manifest of a run as a JSON document; measures the validation and, once, the test images."""
-    network = trained.network
-    run = describe_run(data, recipe, seed, device)
-    return {
-        "command": command,
-        **{name: run.pop(name) for name in ("data", "split", "images", "seed", "device")},
-        "hyperparameters": run,
-        "weights_of": f"the last epoch, {len(trained.history)}",
-        "parameters": parameter_count(network),
+    found = {
         "evaluation": f"{recipe.steps} synchronous steps from zero",
-        "validation": _measured(evaluate(network, data.validation, steps=recipe.steps)),
-        "test": _measured(evaluate(network, data.test, steps=recipe.steps)),
-        "history": [asdict(record) for record in trained.history],
-        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
-        "processes": processes,
-        "threads": torch.get_num_threads(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "wall_s": round(trained.wall_s, 1),
+        "validation": _settled(evaluate(trained.network, data.validation, steps=recipe.steps)),
+        "test": _settled(evaluate(trained.network, data.test, steps=recipe.steps)),
     }
+    return _document(trained, describe_run(data, recipe, seed, device), found, command, processes)
+
+
+def make_twin_manifest(
+    trained: Trained, data: Dataset, recipe: Recipe, backprop: Backprop, *, seed: int, device: str, command: str
+) -> dict[str, Any]:
+    """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has."""
+    found = {
+        "evaluation": "one pass upwards, without feedback",
+        "validation": _scored(evaluate_feed_forward(trained.network, data.validation)),
+        "test": _scored(evaluate_feed_forward(trained.network, data.test)),
+    }
+    run = describe_run(data, recipe, seed, device)
+    kept = {name: run[name] for name in (*RUN, *SHARED_BY_TWINS)}
+    return _document(trained, {**kept, "optimizer": "adamw", **asdict(backprop)}, found, command, processes=1)
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -60,12 +69,32 @@ def parameter_count(network: EPNetwork) -> int:
     return sum(tensor.numel() for tensor in network.named_parameters().values())
 
 
-def _measured(found: Evaluation) -> dict[str, Any]:
+def _document(
+    trained: Trained, run: dict[str, Any], found: dict[str, Any], command: str, processes: int
+) -> dict[str, Any]:
     return {
-        "accuracy": found.accuracy,
-        "correct": found.correct,
-        "count": found.count,
-        "cost": found.cost,
+        "command": command,
+        **{name: run.pop(name) for name in RUN},
+        "hyperparameters": run,
+        "weights_of": f"the last epoch, {len(trained.history)}",
+        "parameters": parameter_count(trained.network),
+        **found,
+        "history": [asdict(record) for record in trained.history],
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "processes": processes,
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "wall_s": round(trained.wall_s, 1),
+    }
+
+
+def _scored(found: Evaluation | Score) -> dict[str, Any]:
+    return {"accuracy": found.accuracy, "correct": found.correct, "count": found.count, "cost": found.cost}
+
+
+def _settled(found: Evaluation) -> dict[str, Any]:
+    return {
+        **_scored(found),
         "residual": {
             "median": found.residual_quantile(0.5),
             "p95": found.residual_quantile(0.95),

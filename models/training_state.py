@@ -29,8 +29,8 @@ class EpochRecord:
     """Share of the validation images classified right, under the deployed dynamics."""
     validation_cost: float
     """Their mean cost."""
-    residual_p95: float
-    """The residual that 95 % of them do not exceed at the step limit."""
+    residual_p95: float | None
+    """The residual that 95 % of them do not exceed at the step limit; None for a feed-forward twin, which has none."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""Feed-forward twins: their gradient, what they learn, and that they are plain networks in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from ep_examples import bars, tiny_recipe
+from torch import nn
+
+from models.feed_forward import evaluate_feed_forward
+from models.network import Conv, Dense, build_network
+from models.normalisation import normalisation_of
+from models.relaxation import start_states
+from models.training import DivergedError, generator_of
+from models.twins import Backprop, train_twin
+
+POOLED = (Conv(4, gain=0.4), Conv(6, pooling="max", pool_size=2, gain=0.4))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"layers": POOLED, "normalise": True}])
+def test_it_learns_an_easy_set(batch_norm: bool, changes: dict) -> None:
+    data, recipe = bars(), tiny_recipe(15, **changes)
+    trained = train_twin(data, recipe, Backprop(batch_norm, learning_rate=0.01), seed=0)
+    assert evaluate_feed_forward(trained.network, data.test).accuracy == 1.0
+    assert [record.epoch for record in trained.history] == list(range(1, 16))
+    last, found = trained.history[-1], evaluate_feed_forward(trained.network, data.validation)
+    assert (last.validation_accuracy, last.validation_cost) == (found.accuracy, found.cost)
+    assert last.residual_p95 is None
+    assert last.train_accuracy > trained.history[0].train_accuracy
+    assert trained.wall_s > 0
+    assert not any(tensor.requires_grad for tensor in trained.network.named_parameters().values())
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_two_epochs_are_those_of_a_torch_model(batch_norm: bool) -> None:
+    """nn.Module on normalised pixels, loss.backward() and AdamW give the same scores: black borders, no padding."""
+    data, recipe = bars(), tiny_recipe(2, layers=POOLED, shift=0, normalise=True)
+    trained = train_twin(data, recipe, Backprop(batch_norm, 3e-3, weight_decay=0.1), seed=2)
+
+    first = build_network(data.train.shape, recipe.layers, data.classes, generator_of(2, epoch=0))
+    assert first.readout is not None
+    lower, upper, readout = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3, padding=1), nn.Linear(54, 3)
+    for module, link in zip((lower, upper, readout), (*first.links, first.readout), strict=True):
+        module.load_state_dict({"weight": link.weight, "bias": link.bias})
+    norms = [nn.BatchNorm2d(4), nn.BatchNorm2d(6)] if batch_norm else [nn.Identity(), nn.Identity()]
+    model = nn.Sequential(lower, norms[0], nn.Hardtanh(0, 1), upper, norms[1], nn.MaxPool2d(2), nn.Hardtanh(0, 1),
+                          nn.Flatten(), readout)  # fmt: skip
+    colour = normalisation_of(data.train)
+
+    def scores(images: torch.Tensor) -> torch.Tensor:
+        return model((nn.functional.pad(images, [1] * 4) - colour.mean) / colour.size)
+
+    learnt = dict(model.named_parameters())
+    if batch_norm:  # their slope is a rounding error, of which Adam would make a full step
+        del learnt["0.bias"], learnt["3.bias"]
+    groups = [
+        {"params": [tensor for tensor in learnt.values() if tensor.ndim > 1], "weight_decay": 0.1},
+        {"params": [tensor for tensor in learnt.values() if tensor.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+    for epoch in (1, 2):
+        order = torch.randperm(len(data.train), generator=generator_of(2, epoch))
+        for indices in order.split(recipe.batch_size):
+            images, labels = data.train.batch(indices)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(scores(images), labels).backward()
+            optimizer.step()
+        schedule.step()
+    images, _ = data.test.batch(torch.arange(len(data.test)))
+    model.eval()
+    last = start_states(trained.network, images, "feed_forward")[-1]
+    with torch.no_grad():
+        torch.testing.assert_close(trained.network.logits(last), scores(images), rtol=0, atol=1e-4)
+
+
+def test_a_twin_of_a_recipe_starts_where_equilibrium_propagation_does() -> None:
+    recipe = tiny_recipe(1)
+    barely = train_twin(bars(), recipe, Backprop(learning_rate=1e-12), seed=4).network
+    first = build_network((1, 6, 6), recipe.layers, 3, generator_of(4, epoch=0))
+    for name, tensor in first.named_parameters().items():
+        torch.testing.assert_close(barely.named_parameters()[name], tensor, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_equal_seeds_give_equal_bits_whatever_the_global_generators_say(batch_norm: bool) -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        recipe = tiny_recipe(2, flip=True)
+        return train_twin(bars(), recipe, Backprop(batch_norm), seed=seed).network.named_parameters()
+
+    first = weights(3)
+    torch.manual_seed(12345)
+    again, other = weights(3), weights(4)
+    assert all(torch.equal(tensor, again[name]) for name, tensor in first.items())
+    assert not torch.equal(first["link1.weight"], other["link1.weight"])
+
+
+def test_it_looks_at_no_more_validation_images_than_the_recipe_says() -> None:
+    data = bars()
+    trained = train_twin(data, tiny_recipe(1, watched=5), Backprop(), seed=0)
+    found = evaluate_feed_forward(trained.network, data.validation.first(5))
+    assert trained.history[0].validation_cost == found.cost
+
+
+def test_a_run_that_saturates_stops_with_layer_and_step() -> None:
+    with pytest.raises(DivergedError, match=r"epoch \d+, step \d+: all states of layer \d are saturated"):
+        train_twin(bars(), tiny_recipe(3), Backprop(learning_rate=1e4), seed=0)
+
+
+def test_a_single_image_is_too_few_to_normalise_a_flat_layer_over() -> None:
+    flat = tiny_recipe(1, layers=(Conv(4), Dense(6)), batch_size=47)
+    with pytest.raises(ValueError, match=r"batches of 47 leave a single one of 48 images.*flat layer 2"):
+        train_twin(bars(), flat, Backprop(batch_norm=True), seed=0)
+    train_twin(bars(), flat, Backprop(), seed=0)
+    train_twin(bars(), replace(flat, batch_size=46), Backprop(batch_norm=True), seed=0)
+    train_twin(bars(), tiny_recipe(1, batch_size=47), Backprop(batch_norm=True), seed=0)
+
+
+@pytest.mark.parametrize("changes", [{"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"weight_decay": -0.1}])
+def test_settings_that_make_no_sense_are_named(changes: dict) -> None:
+    ((name, value),) = changes.items()
+    with pytest.raises(ValueError, match=f"{name} is {value}, expected a finite value"):
+        Backprop(**changes)
