@@ -32,15 +32,15 @@ def centered_gradient(engine: Engine, images: Tensor, targets: Tensor, phases: P
     targets (B, K), one-hot. The phases +beta and -beta run side by side as a batch of 2 B.
     """
     batch = len(images)
-    sums, free = engine.begin(images)
+    drive, free = engine.begin(images)
     for _ in range(phases.free_steps):
-        free = engine.sweep(sums, free)
-    sums, at = sums.repeat(2, 1, 1, 1), _twice(free)
+        free = engine.sweep(drive, free)
+    drive, at = drive.repeat(2, 1, 1, 1), _twice(free)
     betas = torch.full((2 * batch,), phases.beta, dtype=engine.readout.dtype, device=images.device)
     betas[batch:] *= -1
     pull = Pull(betas, targets.repeat(2, 1))
     for _ in range(phases.nudged_steps):
-        at = engine.sweep(sums, at, pull)
+        at = engine.sweep(drive, at, pull)
     return _contrast(engine, images, at, pull, phases.beta), free
 
 

@@ -61,25 +61,28 @@ class Engine:
         self.readout_bias = readout.bias
 
     def begin(self, images: Tensor) -> tuple[Tensor, Running]:
-        """Sums that the clamped images (B, C, H, W) send up, and the zero state."""
-        sums = self.stages[0].up(images.permute(0, 2, 3, 1).to(self.dtype))
-        states = tuple(sums.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
+        """What the clamped images (B, C, H, W) send up, pooled, which never changes, and the zero state."""
+        bottom = self.stages[0]
+        drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
+        states = tuple(drive.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
         # nothing comes down from a zero state, wherever it goes
-        switches = tuple(
+        switches = [
             None if stage.window == 1 else torch.zeros_like(state, dtype=torch.uint8)
             for stage, state in zip(self.stages, states, strict=True)
-        )
-        return sums, Running(states, switches)
+        ]
+        return drive, Running(states, (switch, *switches[1:]))
 
-    def sweep(self, sums: Tensor, at: Running, pull: Pull | None = None) -> Running:
+    def sweep(self, drive: Tensor, at: Running, pull: Pull | None = None) -> Running:
         """All layers once: odd ones, then even ones."""
         states, switches = list(at.states), list(at.switches)
         for parity in (0, 1):
             for layer in range(parity, len(self.stages), 2):
-                arrived = sums if layer == 0 else self.stages[layer].up(states[layer - 1])
                 feedback = self.feedback(layer, states, switches, pull)
-                stage = self.stages[layer]
-                states[layer], switches[layer] = self.update(arrived, feedback, stage.window)
+                if layer == 0:
+                    states[0] = self.update(drive, feedback, 1)[0]
+                    continue
+                arrived = self.stages[layer].up(states[layer - 1])
+                states[layer], switches[layer] = self.update(arrived, feedback, self.stages[layer].window)
         return Running(tuple(states), tuple(switches))
 
     def feedback(
@@ -118,7 +121,7 @@ class Engine:
 
     def settle(self, images: Tensor, sweeps: int) -> Running:
         """The free phase from zero."""
-        sums, at = self.begin(images)
+        drive, at = self.begin(images)
         for _ in range(sweeps):
-            at = self.sweep(sums, at)
+            at = self.sweep(drive, at)
         return at
