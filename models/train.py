@@ -92,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    command = shlex.join(["python", "-m", "models.train", *arguments])
+    # what makes these weights from nothing, whether or not this run was interrupted
+    made_by = [argument for argument in arguments if argument != "--resume"]
+    command = shlex.join(["python", "-m", "models.train", *made_by])
     try:
         with team_of_torchrun(options.device) as (team, device):
             manifest = run(options, recipe, command, team, device)
@@ -100,8 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        rest = f"{command} --resume" if options.state.exists() and not options.resume else "the same command"
-        print(f"\nstopped: continue after the last whole epoch with {rest}", file=sys.stderr)
+        rest = (
+            f"continue after the last whole epoch with {command} --resume"
+            if options.state.exists()
+            else "no epoch done"
+        )
+        print(f"\nstopped: {rest}", file=sys.stderr)
         return 130
     if manifest is not None:
         print(json.dumps(manifest))
