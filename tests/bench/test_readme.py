@@ -6,9 +6,12 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
+from bench.learning.repair import EP, summary
+from bench.learning.report import cosines, tables
 from bench.report import columns, device_lines, markdown
 from bench.rows import read_rows
 from bench.run import main
@@ -43,6 +46,47 @@ def test_the_default_die_is_within_a_point_of_float_after_an_hour():
     assert row["accuracy"] >= reference["accuracy"] - 0.01
     sweep = read_rows(RESULTS.with_name("digits-crossbar-noise") / "rows.jsonl")
     assert len(sweep) == 1 + 5 * 3
+
+
+@pytest.mark.parametrize("name", ["digits-repair", "digits-scratch-lava", "digits-scratch", "digits-beta"])
+def test_tables_of_learning_in_the_readme_are_those_of_the_results_files(name):
+    folder, readme = RESULTS.with_name(name), (ROOT / "README.md").read_text()
+    for _, heading, lines in tables(read_rows(folder / "rows.jsonl")):
+        assert "\n".join(markdown(heading, lines)) in readme
+    assert f"--output bench/results/{name}" in " ".join(readme.split())
+    assert "dirty" not in json.loads((folder / "env.json").read_text())["commit"]
+
+
+def test_what_is_promised_of_learning_holds_in_the_results():
+    repaired = read_rows(RESULTS.with_name("digits-repair") / "rows.jsonl")
+    assert [row["die"] for row in sorted(repaired, key=lambda row: row["die"])] == [1, 2, 3, 4, 5]
+    assert all(len(row["arms"][EP]["accuracy"]) <= 1 + 5 for row in repaired)
+    assert fmean(summary(repaired)[EP]["won_back"]) >= 0.8
+
+    clocked = read_rows(RESULTS.with_name("digits-scratch-lava") / "rows.jsonl")
+    last = {(row["backend"], row["precision"]): row["curve"]["accuracy"][-1] for row in clocked}
+    assert last["lava", "float"] >= 0.97
+    assert last["lava", "fixed"] >= 0.95
+    assert last["lava", "fixed"] == last["torch", "fixed"]
+
+    dies: dict[tuple[str, str], list[float]] = {}
+    for row in read_rows(RESULTS.with_name("digits-scratch") / "rows.jsonl"):
+        dies.setdefault((row["point"]["device"], row["update"]), []).append(row["curve"]["accuracy"][-1])
+    assert fmean(dies["li-ecram-2018", "pulses"]) >= 0.95
+    assert fmean(dies["reram-hfo2-gong-2022", "mixed"]) >= 0.93
+    assert len(dies["reram-hfo2-gong-2022", "pulses"]) == 3
+
+    swept = read_rows(RESULTS.with_name("digits-beta") / "rows.jsonl")
+    seen = {
+        (remedy, beta): fmean(cosines(swept, remedy, beta))
+        for remedy in ("centered", "centered, 8 averaged", "4 nudges")
+        for beta in (0.01, 0.05, 0.2, 0.5, 1.0)
+    }
+    # small nudges drown; what helps: larger ones, averages, and where they are large, more of them
+    assert seen["centered", 0.01] < 0.2
+    assert seen["centered", 0.5] > 0.6
+    assert seen["centered, 8 averaged", 0.05] > 2 * seen["centered", 0.05]
+    assert seen["4 nudges", 1.0] > 1.5 * seen["centered", 1.0]
 
 
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
