@@ -11,6 +11,7 @@ import tyro
 from bench.backends import BACKENDS
 from bench.crossbar import CrossbarOptions, check_options
 from bench.learning.options import LearnOptions, check_dies, check_learning, dies_of
+from bench.manifests import trained_with_noise
 from models.data import DATASETS
 from models.zoo import zoo_names
 
@@ -62,8 +63,8 @@ class RunConfig:
     """Print backends, precisions, models and data sets, and stop."""
 
     def fixed_part(self) -> dict[str, object]:
-        """What must not change when a run is resumed."""
-        moving = ("output", "resume", "list", "crossbar", "learning")
+        """What must not change when a run is resumed. Where the files of the data lie may."""
+        moving = ("output", "resume", "list", "data_dir", "crossbar", "learning")
         values = {name: value for name, value in vars(self).items() if name not in moving}
         if "crossbar" in self.backend:
             values |= vars(self.crossbar)
@@ -110,7 +111,7 @@ def check(config: RunConfig) -> None:
         raise ConfigError(f"--delta-threshold is {config.delta_threshold}, states end at {2**config.state_bits - 1}")
     if config.tolerance is not None and not 0 <= config.tolerance < 1:
         raise ConfigError(f"--tolerance is {config.tolerance}, must be in [0, 1): states lie in [0, 1]")
-    _check_device(config.device)
+    check_device(config.device)
     try:
         check_learning(config.learning, config.backend)
     except ValueError as error:
@@ -122,15 +123,23 @@ def check(config: RunConfig) -> None:
             check_dies(config.learning, dies)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from error
-        if config.crossbar.noise_aware and f"{config.model}{NOISE_AWARE}" not in zoo_names():
+        try:
+            aware = f"{config.model}{NOISE_AWARE}" in zoo_names() or trained_with_noise(config.model)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        if config.crossbar.noise_aware and not aware:
             raise ConfigError(
-                f"--noise-aware: the zoo holds no {config.model}{NOISE_AWARE}; train one with "
-                "`python -m models.train --weight-noise`, and give it as --model with --noise-aware False"
+                f"--noise-aware: {config.model} was trained without noise and the zoo holds no "
+                f"{config.model}{NOISE_AWARE}; train one with `python -m models.train --weight-noise` and give it as "
+                "--model"
             )
 
 
 def model_of(config: RunConfig) -> str:
-    """The network that runs: on a crossbar, its twin that was trained with programming noise, if it is to be used."""
+    """The network that runs: on a crossbar, its twin that was trained with programming noise, if it is to be used.
+
+    A network that was itself trained with noise has no twin and needs none.
+    """
     twin = f"{config.model}{NOISE_AWARE}"
     wanted = config.crossbar.noise_aware
     if "crossbar" not in config.backend or wanted is False or twin not in zoo_names():
@@ -143,7 +152,8 @@ def _choose(option: str, value: str, choices: tuple[str, ...]) -> None:
         raise ConfigError(f"{option} {value!r} is unknown, choices are {', '.join(choices)}")
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuse a device that is not there."""
     import torch
 
     kind, _, index = device.partition(":")

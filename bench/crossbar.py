@@ -59,7 +59,8 @@ class CrossbarOptions:
     adc_calibration: bool = True
     """Remedy: set converter ranges by what training images cause on this die; else they hold the worst case."""
     noise_aware: bool | None = None
-    """Remedy: use the network that was trained with programming noise. Default: if the zoo has one of this model."""
+    """Remedy: use the network that was trained with programming noise: the model itself, or the one that the zoo has
+    beside it. Default: if there is one."""
     programming: Literal["published", "write-verify"] = "published"
     """Programming error with the published spread, or what writing pulse by pulse leaves on devices whose response to
     pulses is published."""

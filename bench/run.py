@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -24,13 +23,14 @@ from rich.table import Table
 from bench.backends import BACKENDS, Job, Workload, jobs
 from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
 from bench.crossbar import DIE_CALIBRATION_IMAGES, EVERY, CrossbarWork, Point, points, published, reference_point
-from bench.environment import environment
 from bench.evaluate import evaluate, unpublished
 from bench.figures import draw_energy, draw_settling
+from bench.folders import begin, open_folder
 from bench.learning.figures import draw_learning
 from bench.learning.options import STUDIES, UPDATES
 from bench.learning.report import tables, write_learning_report
 from bench.learning.run import check_course, learn
+from bench.manifests import fingerprint, trained_on
 from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
 from bench.robustness import DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
@@ -43,7 +43,6 @@ from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names
 
 CALIBRATION_IMAGES = 256
-RESULTS = Path("results")
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
         if config.list:
             print(_listing())
             return
-        folder = _run_folder(config)
+        folder = open_folder(config.output, config.resume, _identity(config), Path(config.model).stem)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -96,8 +95,8 @@ def _learning(config: RunConfig, folder: Path) -> None:
 def run_learning(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row of a learning run that the folder does not hold yet, then the report."""
     check_course(config)
-    dataset = load_data(config.data or _trained_on(config.model), config.data_dir)
-    _begin(config, folder)
+    dataset = load_data(config.data or trained_on(config.model), config.data_dir)
+    begin(folder, _identity(config), config.device)
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
         rows = learn(config, dataset, folder, progress)
     write_learning_report(folder, rows, json.loads((folder / "env.json").read_text()))
@@ -109,7 +108,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
     model = model_of(config)
     network = load_model(model)
-    name = config.data or _trained_on(model)
+    name = config.data or trained_on(model)
     dataset = load_data(name, config.data_dir)
     limit = min(config.limit or len(dataset.test), QUICK_LIMIT if config.quick else len(dataset.test))
     test = dataset.test.first(limit)
@@ -131,7 +130,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     work = Workload(
         network, program, config.steps, config.batch_size, config.tolerance, config.delta_threshold, config.device, dies
     )
-    _begin(config, folder)
+    begin(folder, _identity(config), config.device)
     file = folder / "rows.jsonl"
     done = {_job(row).key: row for row in read_rows(file)}
     # a sweep is disturbed at one point only: attacks are the dear part of a run
@@ -181,79 +180,18 @@ def _job(row: Row) -> Job:
 def _effort(job: Job, work: Workload, disturbed_point: Point | None) -> int:
     """Settles of all images that a row takes."""
     machines = 1 if job.point is None else work.crossbar.options.dies
-    warm_up = 1 if job.point is None else 0
-    return machines * (1 + warm_up + (len(DISTURBANCES) if job.point in (None, disturbed_point) else 0))
-
-
-def _run_folder(config: RunConfig) -> Path:
-    """Where the run goes: a folder that holds no run yet, or the one to go on with, made under the same options."""
-    fixed = _identity(config)
-    if config.resume:
-        folder = config.output or _newest()
-        if not (folder / "config.json").is_file():
-            raise ConfigError(f"--resume: {str(folder)!r} holds no run (config.json is missing)")
-        before = json.loads((folder / "config.json").read_text())
-        for name in sorted({*before, *fixed}):
-            if before.get(name) != fixed.get(name):
-                raise ConfigError(
-                    f"--resume: the run in {str(folder)!r} has {name} = {before.get(name)!r}, not {fixed.get(name)!r}"
-                )
-        return folder
-    folder = config.output or _fresh(RESULTS / f"{datetime.now():%Y%m%d-%H%M%S}-{Path(config.model).stem}")
-    if (folder / "rows.jsonl").exists() or (folder / "config.json").exists():
-        raise ConfigError(f"--output {str(folder)!r} already holds a run: use --resume or another folder")
-    return folder
-
-
-def _begin(config: RunConfig, folder: Path) -> None:
-    """Write down what is about to be run and where, once everything it needs has been loaded."""
-    if (folder / "config.json").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "env.json").write_text(json.dumps(environment(config.device), indent=2) + "\n")
-    (folder / "config.json").write_text(json.dumps(_identity(config), indent=2) + "\n")
+    return machines * (1 + (len(DISTURBANCES) if job.point in (None, disturbed_point) else 0))
 
 
 def _identity(config: RunConfig) -> dict[str, object]:
     devices = config.crossbar.device_preset if "crossbar" in config.backend else ()
-    files = {name: _fingerprint(name) for name in devices if Path(name).is_file()}
+    files = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in devices if Path(name).is_file()}
     return {
         **config.fixed_part(),
-        "model_sha256": _fingerprint(config.model),
+        # the zoo is part of the source and known by its commit
+        "model_sha256": None if config.model in zoo_names() else fingerprint(config.model),
         **({"device_sha256": files} if files else {}),
     }
-
-
-def _fresh(folder: Path) -> Path:
-    """The folder, or the first numbered one beside it that is not taken: two runs may start in one second."""
-    number, free = 2, folder
-    while free.exists():
-        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
-    return free
-
-
-def _newest() -> Path:
-    runs = sorted(RESULTS.glob("*/config.json"), key=lambda file: file.stat().st_mtime)
-    if not runs:
-        raise ConfigError(f"--resume: there is no run in {str(RESULTS)!r}; name one with --output")
-    return runs[-1].parent
-
-
-def _fingerprint(model: str) -> str | None:
-    """sha256 of a model file; the zoo is part of the source and known by its commit."""
-    return None if model in zoo_names() else hashlib.sha256(Path(model).read_bytes()).hexdigest()
-
-
-def _trained_on(model: str) -> str:
-    """The data set of a model's manifest, which lies beside it."""
-    manifest = (
-        Path(__file__).parents[1] / "models" / "zoo" / f"{model}.json"
-        if model in zoo_names()
-        else Path(model).with_suffix(".json")
-    )
-    if not manifest.is_file():
-        raise ValueError(f"{model} has no manifest {str(manifest)!r} that names its data: give --data")
-    return str(json.loads(manifest.read_text())["data"])
 
 
 def _write_all(folder: Path, rows: list[Row]) -> None:

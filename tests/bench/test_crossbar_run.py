@@ -11,11 +11,14 @@ import pytest
 from run_calls import call, refused
 
 from bench import run as bench_run
+from bench.config import RunConfig, check, model_of
 from bench.crossbar import CrossbarOptions, Point, check_options, device_of, points, reference_point
 from bench.evaluate import share_correct
 from bench.report import si
 from bench.robustness import DISTURBANCES, accuracy_interval
 from hw.crossbar.devices.presets import PRESETS
+from models.manifest import manifest_path
+from models.zoo import FOLDER
 
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
 TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")
@@ -180,13 +183,35 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, 
         (["--device-preset", "all", "--kelvin", "350"], ["--device-preset all", "--kelvin"]),
         (["--kelvin", "350"], ["--kelvin 350", "one temperature"]),
         (["--slice-bits", "9"], ["slice_bits is 9"]),
-        (["--model", "digits-noise-aware", "--noise-aware", "True"], ["digits-noise-aware-noise-aware"]),
     ],
 )
 def test_what_no_die_can_be_made_of_is_refused_before_anything_runs(monkeypatch, capsys, options, words):
     said = refused(monkeypatch, capsys, "--backend", "crossbar", *options).replace("\n", " ")
     for word in words:
         assert word in said, said
+
+
+def test_a_network_trained_with_noise_is_its_own_remedy_and_needs_no_twin(monkeypatch, capsys, tmp_path):
+    options = ["--backend", "crossbar", "--noise-aware", "True"]
+    for name, noise, ran in (("own", [0.02, 0.1], "own"), ("plain", [], None)):
+        file = tmp_path / f"{name}.safetensors"
+        file.write_bytes((FOLDER / "digits.safetensors").read_bytes())
+        manifest = json.loads((FOLDER / "digits.json").read_text())
+        manifest["hyperparameters"]["weight_noise"] = noise
+        manifest_path(file).write_text(json.dumps(manifest))
+        if ran is None:
+            said = refused(monkeypatch, capsys, *options, "--model", str(file))
+            assert "plain.safetensors was trained without noise" in said
+            assert "plain.safetensors-noise-aware" in said
+        else:
+            config = RunConfig(("crossbar",), str(file), crossbar=CrossbarOptions(noise_aware=True))
+            check(config)
+            assert model_of(config) == str(file)
+    trained = RunConfig(("crossbar",), "digits-noise-aware", crossbar=CrossbarOptions(noise_aware=True))
+    check(trained)
+    assert model_of(trained) == "digits-noise-aware"
+    assert model_of(replace(trained, model="digits")) == "digits-noise-aware"
+    assert model_of(replace(trained, model="digits", backend=("lava",))) == "digits"
 
 
 def test_intervals_over_dies_are_students_and_of_one_die_wilsons():
