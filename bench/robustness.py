@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 from models.network import EPNetwork
-from models.relaxation import relax
+from models.relaxation import States, relax, start_states
 
 Images = NDArray[np.float32]
 
@@ -20,6 +21,9 @@ GAUSSIAN_SIGMAS = (0.1, 0.2, 0.3)
 PGD_EPSILONS = (0.03, 0.1)
 """Radius of the Linf ball around an image."""
 PGD_STEPS = 20
+ATTACK_BYTES = 2**31
+"""What an attack may keep of the states of a batch on their way, to go back through them: it takes as many images at
+once as that holds, and finds the same whatever their number."""
 PGD_TRAVEL = 2.5
 """Steps of PGD_TRAVEL * epsilon / PGD_STEPS: together 2.5 radii, as in the seed study."""
 
@@ -42,25 +46,44 @@ class FreePhase(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, classes)."""
         sweeps = equal_sweeps(self.network, self.steps)
-        settled = (
-            relax(self.network, images, steps=self.steps, schedule="synchronous")
-            if sweeps is None
-            else relax(self.network, images, steps=sweeps, schedule="odd_even")
-        )
+        if sweeps is None:
+            settled = relax(self.network, images, steps=self.steps, schedule="synchronous")
+        elif (self.steps - len(self.network.links)) % 2 == 0:
+            settled = relax(self.network, images, steps=sweeps, schedule="odd_even")
+        else:
+            start = first_step(self.network, images)
+            settled = relax(self.network, images, steps=sweeps, schedule="odd_even", start=start)
         return self.network.logits(settled.states[-1])
 
 
 def equal_sweeps(network: EPNetwork, steps: int) -> int | None:
     """Odd-even sweeps that leave the last layer exactly where so many synchronous steps leave it, at half the work.
 
-    The synchronous dynamics from zero are two interleaved chains. After k sweeps the even layers are those of step 2k,
-    the odd ones those of step 2k - 1; None if the last layer is not met at this step, or where winners of max pooling
-    couple the chains.
+    The synchronous dynamics from zero are two interleaved chains. In one, odd layers move at odd steps: k sweeps from
+    zero make steps 2k - 1 of odd layers and 2k of even ones. In the other, even layers move first, to `first_step`: k
+    sweeps from there make steps 2k of odd layers and 2k + 1 of even ones. None where winners of max pooling couple the
+    chains, or no sweep is needed.
     """
-    odd = len(network.links) % 2
-    if any(getattr(link, "pooling", "none") == "max" for link in network.links) or steps % 2 != odd:
+    if any(getattr(link, "pooling", "none") == "max" for link in network.links):
         return None
-    return (steps + odd) // 2
+    met_from_zero = (steps - len(network.links)) % 2 == 0
+    return (steps + 1) // 2 if met_from_zero else steps // 2 or None
+
+
+def attack_batch(network: EPNetwork, steps: int) -> int:
+    """Images that may be attacked at once: autograd keeps about 3 numbers for every sum of every step or sweep."""
+    sums = sum(prod(getattr(link, "summed", link.above)) for link in network.links)
+    runs = equal_sweeps(network, steps) or steps
+    return max(1, ATTACK_BYTES // (4 * 3 * sums * runs))
+
+
+def first_step(network: EPNetwork, images: Tensor) -> States:
+    """States after a synchronous step from zero, even layers only: nothing but the bias moves them."""
+    states = start_states(network, images, "zero")
+    return tuple(
+        (state + link.spread_bias()).clamp(0, 1) if layer % 2 == 0 else state
+        for layer, (link, state) in enumerate(zip(network.links, states, strict=True), start=1)
+    )
 
 
 def gaussian(images: Images, sigma: float, seed: int) -> Images:
@@ -99,7 +122,7 @@ def pgd_linf(
         eps_step=PGD_TRAVEL * epsilon / PGD_STEPS,
         max_iter=PGD_STEPS,
         num_random_init=0,
-        batch_size=batch_size,
+        batch_size=min(batch_size, attack_batch(network, steps)),
         verbose=False,
     )
     attacked = attack.generate(images, np.eye(network.classes, dtype=np.float32)[labels])
