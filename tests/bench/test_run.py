@@ -6,12 +6,17 @@ import csv
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from run_calls import call, refused
 
+from bench import evaluate as bench_evaluate
 from bench import run as bench_run
 from bench.backends import BACKENDS, jobs
 from bench.robustness import DISTURBANCES
+from mapping.machines import to_digital
+from models.data import load_data
+from models.zoo import load_model
 
 SHORT = ["--limit", "12", "--steps", "6"]
 
@@ -139,6 +144,27 @@ def test_tolerance_and_thresholds_reach_the_machines(monkeypatch, capsys, tmp_pa
     assert row["steps"] < 40
     assert fixed["steps"] < 40
     assert row["residual"]["max"] <= 0.05
+
+
+def test_settling_in_portions_changes_nothing_but_the_memory_it_takes(monkeypatch):
+    network, images = load_model("digits"), load_data("digits").test.first(23).floats().numpy()
+    with to_digital(network, steps=5, batch_size=4) as machine:
+        whole = machine.settle(images)
+        monkeypatch.setattr(bench_evaluate, "AT_ONCE", 10)
+        found = bench_evaluate.settle(machine, images)
+    np.testing.assert_allclose(found.logits_by_step, whole.logits_by_step, atol=1e-5)
+    np.testing.assert_allclose(found.residual, whole.residual, atol=1e-6)
+    np.testing.assert_array_equal(found.ledger.dense, whole.ledger.dense)
+    assert (found.ledger.images, found.states) == (23, ())
+
+
+def test_where_data_lie_is_not_written_down_and_may_change(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "run"
+    options = ["--backend", "torch", *SHORT, "--output", str(folder)]
+    call(monkeypatch, capsys, *options, "--data-dir", str(tmp_path))
+    call(monkeypatch, capsys, *options, "--resume")
+    for name in ("config.json", "env.json", "rows.jsonl", "report.md", "summary.csv"):
+        assert str(tmp_path) not in (folder / name).read_text()
 
 
 def test_jobs_start_with_the_reference_and_repeat_nothing():
