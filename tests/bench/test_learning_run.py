@@ -56,7 +56,7 @@ def _check_curve(curve: dict[str, Any], epochs: int) -> None:
     assert all(0 <= value <= 1 for value in (*curve["accuracy"], *curve["train_accuracy"]))
     assert curve["stopped"] is None
     for events, energy in zip(curve["written"], curve["energy_j"], strict=True):
-        assert set(events) == {"devices", "pulses", "verify_reads", "energy_j"}
+        assert set(events) == {"devices", "pulses", "verify_reads", "energy_j", "given_up"}
         assert events["devices"] > 0
         assert 0 < energy["low"] <= energy["nominal"] <= energy["high"]
     assert 0 < curve["writes_per_device"]["mean"] <= curve["writes_per_device"]["max"]
