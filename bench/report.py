@@ -24,14 +24,14 @@ def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
     disturbances = list(rows[0]["robust"])
     return [
         ("backend", [f"{row['backend']} {row['precision']}" for row in rows]),
-        ("accuracy %", [_percent(row["accuracy"], row["accuracy_ci95"]) for row in rows]),
+        ("accuracy %", [percent(row["accuracy"], row["accuracy_ci95"]) for row in rows]),
         *((name, [f"{100 * row['robust'][name]:.1f}" for row in rows]) for name in disturbances),
         ("steps", [f"{row['steps']:.4g}" for row in rows]),
         ("synops sent", [si(row["synops"][_coding(row)], "") for row in rows]),
         ("dense / delta", [f"{row['synops']['dense'] / max(row['synops']['delta'], 1e-9):.1f}" for row in rows]),
-        ("energy modelled", [_spread(row["energy_j"], "J") for row in rows]),
+        ("energy modelled", [spread(row["energy_j"], "J") for row in rows]),
         ("energy measured", [si(row["energy_measured_j"], "J") for row in rows]),
-        ("latency modelled", [_spread(row["latency_s"], "s") for row in rows]),
+        ("latency modelled", [spread(row["latency_s"], "s") for row in rows]),
         ("latency measured", [si(row["latency_s"]["measured"], "s") for row in rows]),
         ("simulation", [si(row["wall_s_per_image"], "s") for row in rows]),
     ]
@@ -84,7 +84,7 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
         lines.append(
             [
                 *named,
-                _percent(row["accuracy"], row["accuracy_ci95"]),
+                percent(row["accuracy"], row["accuracy_ci95"]),
                 f"{100 * min(row['accuracy_by_die']):.1f}",
                 f"{row['residual']['median']:.2g}",
                 f"{_largest(row, 'mismatch'):.2g}",
@@ -108,7 +108,7 @@ def device_lines(rows: list[Row]) -> list[list[str]]:
     for row in rows:
         point = row.get("point")
         if point and all(point[axis] == reference[axis] for axis in AXES if axis not in ("device", "hours")):
-            cell = "-" if row["accuracy"] is None else _percent(row["accuracy"], row["accuracy_ci95"])
+            cell = "-" if row["accuracy"] is None else percent(row["accuracy"], row["accuracy_ci95"])
             found.setdefault(point["device"], {})[point["hours"]] = cell
     ages = list(dict.fromkeys(age for cells in found.values() for age in cells))
     heading = ["accuracy %", *("just programmed" if age == 0 else f"after {age:g} h" for age in ages)]
@@ -188,7 +188,7 @@ def write_report(
     for row in rows:
         for profile, cost in row["costs"].items():
             parts = ", ".join(f"{name} {si(value, 'J')}" for name, value in cost["breakdown_j"].items())
-            energy, latency = _spread(cost["energy_j"], "J"), _spread(cost["latency_s"] or {}, "s")
+            energy, latency = spread(cost["energy_j"], "J"), spread(cost["latency_s"] or {}, "s")
             lines.append(
                 f"| {row['backend']} {row['precision']} | {profile} | {energy} | {latency} | {parts} | {cost['note']} |"
             )
@@ -269,11 +269,13 @@ def _flat(row: Row) -> dict[str, object]:
     return flat
 
 
-def _percent(share: float, interval: list[float]) -> str:
+def percent(share: float, interval: list[float]) -> str:
+    """A share and its interval."""
     return f"{100 * share:.1f} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
 
 
-def _spread(values: dict[str, float | None], unit: str) -> str:
+def spread(values: dict[str, float | None], unit: str) -> str:
+    """Nominal (low to high), or a dash where there is no figure."""
     if values.get("nominal") is None:
         return "-"
     return f"{si(values['nominal'], unit)} ({si(values['low'], unit)} to {si(values['high'], unit)})"

@@ -69,6 +69,23 @@ def cores_used(cores: Sequence[NDArray[np.int64]]) -> tuple[int, ...]:
     return tuple(len(np.unique(places)) for places in cores)
 
 
+def synapses_per_unit(links: Sequence[Link]) -> int:
+    """The most synapses of any unit, from the link below it and the link above it together.
+
+    As they are stored: under pooling, one for every weight of every place in the window.
+    """
+    both = [_fan_in(link) for link in links]
+    for layer, link in enumerate(links[1:]):
+        both[layer] = both[layer] + _fan_out(link)
+    return int(max(counts.max() for counts in both))
+
+
+def tiles_used(links: Sequence[Link], size: int) -> tuple[int, ...]:
+    """Crossbar tiles of every link: its matrix (outputs, inputs) cut into at most `size` x `size` weights."""
+    matrices = [link.weight.flatten(1).shape for link in links]
+    return tuple(ceil(outputs / size) * ceil(inputs / size) for outputs, inputs in matrices)
+
+
 def _send(
     table: NDArray[np.float64],
     places: NDArray[np.int64],

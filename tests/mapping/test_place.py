@@ -16,7 +16,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hw.ledger import COLUMNS
 from mapping.circuit import circuit_of
-from mapping.place import SYNAPSES_PER_CORE, UNITS_PER_CORE, cores_used, place, traffic
+from mapping.place import (
+    SYNAPSES_PER_CORE,
+    UNITS_PER_CORE,
+    cores_used,
+    place,
+    synapses_per_unit,
+    tiles_used,
+    traffic,
+)
 from models.links import ConvLink, DenseLink, Link
 from models.network import EPNetwork
 
@@ -174,3 +182,21 @@ def test_a_circuit_carries_its_traffic_and_cores() -> None:
     assert circuit.cores == (2, 1, 1)
     for ours, expected in zip(circuit.traffic, traffic(links, cores), strict=True):
         np.testing.assert_array_equal(ours, expected)
+
+
+def test_synapses_of_a_unit_by_hand() -> None:
+    """3 x 3 over 6 x 6 with stride 2 and padding 1 gives 3 x 3: layer 1 meets 9 weights of 2 channels below and, above,
+    1 to 4 windows of 3 channels; then 4 channels read 3 x 3 places of 3."""
+    below = _conv((2, 12, 12), 3, channels=2, padding=1, stride=2)
+    above = _conv(below.above, 3, channels=3, padding=1, stride=2)
+    assert above.above == (3, 3, 3)
+    assert synapses_per_unit([below, above]) == max(2 * 9 + 3 * 4, 2 * 9)
+    top = _conv(above.above, 3, channels=40, padding=1)
+    assert synapses_per_unit([below, above, top]) == 2 * 9 + 40 * 9
+
+
+def test_tiles_hold_what_is_cut_and_no_more() -> None:
+    """(5, 18) and (300, 256) weights in tiles of 16 and of 256."""
+    links = [_conv((2, 6, 6), 3, channels=5), DenseLink(torch.zeros(300, 256), torch.zeros(300), (256,))]
+    assert tiles_used(links, 16) == (1 * 2, 19 * 16)
+    assert tiles_used(links, 256) == (1, 2)

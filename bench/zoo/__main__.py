@@ -1,0 +1,141 @@
+"""`python -m bench.zoo`: which network of the zoo should I load?
+
+Settles the clean test images on every network, in float and in integers that send only changes, and writes a run
+folder: config.json, env.json, rows.jsonl (one row per network and number format, appended as it is finished),
+report.md, and pictures of accuracy and synaptic operations against the number of steps and of the training of each
+network. The last line of stdout is one JSON document, {"folder": ..., "rows": [...]}.
+
+A run that was killed goes on with --resume, and so does one to which a network is to be added: no finished row is
+repeated, unless its network was trained anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench.config import ConfigError, check_device
+from bench.folders import begin, open_folder
+from bench.manifests import checkpoint_of, fingerprint, manifest_of, trained_on
+from bench.rows import Row, append_row, read_rows
+from bench.zoo.cards import Card, Setting, card_of, cards_of, make_row, steps_of
+from bench.zoo.figures import draw_steps, draw_training
+from bench.zoo.report import HEADING, table_lines, write_zoo_report
+from models.data import load_data
+from models.zoo import SUFFIX, zoo_names
+
+
+@dataclass(frozen=True)
+class ZooConfig:
+    """Accuracy, work and size of trained networks, against the number of steps they settle."""
+
+    models: tuple[str, ...] = ()
+    """Networks of the zoo, or checkpoint FILEs written by `python -m models.train`. Default: the whole zoo."""
+    data_dir: Path | None = None
+    """Folder with the authors' files; without it they are downloaded and checked."""
+    limit: int | None = None
+    """Use the first so many test images (they are in a fixed random order). Default: all."""
+    steps: int | None = None
+    """Step limit T of the synchronous dynamics. Default: the one each network was evaluated with when it was made."""
+    batch_size: int = 256
+    """Images that settle together."""
+    device: str = "cpu"
+    """Where torch computes: cpu, cuda or cuda:N. Lava is simulated on the CPU."""
+    output: Path | None = None
+    """Run folder. Default: results/DATE-zoo."""
+    resume: bool = False
+    """Go on with the run in --output (default: the newest in results/), repeating no finished row."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What must not change when a run goes on; networks may be added."""
+        return {"command": "bench.zoo", "limit": self.limit, "steps": self.steps, "batch_size": self.batch_size}
+
+
+def main() -> None:
+    """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
+    config = tyro.cli(ZooConfig, description=__doc__)
+    try:
+        check(config)
+        folder = open_folder(config.output, config.resume, config.identity, "zoo")
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    try:
+        networks = run(config, folder)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    table = Table("", *(Path(model).stem for model in networks), title="networks of the zoo", title_justify="left")
+    for cells in list(zip(HEADING, *table_lines(networks), strict=True))[1:]:
+        table.add_row(*cells)
+    Console().print(table)
+    print(f"report and figures: {folder}")
+    rows = [row for of_network in networks.values() for row in of_network]
+    told = [{name: value for name, value in row.items() if name != "by_step"} for row in rows]
+    print(json.dumps({"folder": str(folder), "rows": told}))
+
+
+def check(config: ZooConfig) -> None:
+    """Refuse what cannot be run, before models, data or machines are touched."""
+    for name in config.models:
+        if name not in zoo_names() and not (Path(name).suffix == SUFFIX and Path(name).is_file()):
+            raise ConfigError(f"--models {name!r} is neither a {SUFFIX} file nor in the zoo: {', '.join(zoo_names())}")
+    if len(set(config.models)) < len(config.models):
+        raise ConfigError(f"--models {list(config.models)}: name each network once")
+    if config.data_dir is not None and not config.data_dir.is_dir():
+        raise ConfigError(f"--data-dir {str(config.data_dir)!r} is not a folder")
+    for option, value in (("--limit", config.limit), ("--steps", config.steps), ("--batch-size", config.batch_size)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} is {value}, must be at least 1")
+    check_device(config.device)
+
+
+def run(config: ZooConfig, folder: Path) -> dict[str, list[Row]]:
+    """Make every row that the folder does not hold yet, then the report; returns the rows of every network."""
+    setting = Setting(config.limit, config.steps, config.batch_size, config.device)
+    todo = [card for model in config.models or zoo_names() for card in cards_of(model)]
+    for card in todo:
+        steps_of(card.model, setting)
+    datasets = {name: load_data(name, config.data_dir) for name in {trained_on(card.model) for card in todo}}
+    begin(folder, config.identity, config.device)
+    file = folder / "rows.jsonl"
+    done = {card_of(row).key: row for row in read_rows(file)}
+    left = [card for card in todo if card.key not in done]
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task("", total=len(left))
+        for card in left:
+            row = make_row(
+                card,
+                datasets[trained_on(card.model)],
+                setting,
+                lambda what: progress.update(bar, description=what),
+            )
+            append_row(file, row)
+            done[card.key] = json.loads(json.dumps(row))
+            progress.advance(bar)
+    networks: dict[str, list[Row]] = {}
+    for row in sorted(done.values(), key=lambda row: (row["model"], row["precision"] != "float")):
+        if _is_current(card_of(row)):
+            networks.setdefault(row["model"], []).append(row)
+    manifests = {model: manifest_of(model) for model in networks}
+    draw_steps(networks, folder / "steps.png")
+    draw_training(manifests, folder / "training.png")
+    write_zoo_report(folder, networks, manifests, json.loads((folder / "env.json").read_text()))
+    return networks
+
+
+def _is_current(card: Card) -> bool:
+    """Whether the network still is the one that the row is of."""
+    return checkpoint_of(card.model).is_file() and fingerprint(card.model) == card.sha256
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What a user asks of a network before loading it onto hardware: one row per network and number format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.backends import Job, Workload
+from bench.crossbar import CrossbarOptions, CrossbarWork
+from bench.evaluate import CODINGS, evaluate
+from bench.manifests import fingerprint, manifest_of
+from bench.robustness import accuracy_interval
+from bench.rows import Row
+from mapping.place import cores_used, place, synapses_per_unit, tiles_used
+from mapping.quantize import quantize
+from models.data import Dataset
+from models.manifest import parameter_count
+from models.network import EPNetwork
+from models.zoo import load_model
+
+CALIBRATION_IMAGES = 256
+TILE_SIZE = 256
+"""Weights in a row and in a column of the tiles that are counted."""
+FLOAT, DELTA = Job("torch", "float"), Job("lava", "delta")
+"""Every state in float32; int8 weights and 8-bit states on Lava, changes of at least one code sent."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row: a network, as its weights are now, in a number format."""
+
+    model: str
+    sha256: str
+    """Of its checkpoint: a network that was trained again has other rows."""
+    job: Job
+
+    @property
+    def key(self) -> str:
+        """What identifies the row in a run folder."""
+        return json.dumps([self.model, self.sha256, self.job.key])
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the rows of a run are measured."""
+
+    limit: int | None
+    """Test images; None takes all."""
+    steps: int | None
+    """Step limit T; None takes the one in the manifest."""
+    batch_size: int
+    device: str
+
+
+def cards_of(model: str) -> list[Card]:
+    """The rows of a network: integers run no max pooling."""
+    pooled = any(getattr(link, "pooling", "none") == "max" for link in load_model(model).links)
+    return [Card(model, fingerprint(model), job) for job in ((FLOAT,) if pooled else (FLOAT, DELTA))]
+
+
+def card_of(row: Row) -> Card:
+    """The card that a row of the file is."""
+    return Card(row["model"], row["sha256"], Job(row["backend"], row["precision"]))
+
+
+def steps_of(model: str, setting: Setting) -> int:
+    """Step limit; ValueError for a manifest that names none."""
+    steps = setting.steps or manifest_of(model)["hyperparameters"].get("steps")
+    if steps is None:
+        raise ValueError(f"the manifest of {model} says nothing about its steps: give --steps")
+    return int(steps)
+
+
+def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[str], None]) -> Row:
+    """Settle the clean test images once, and count."""
+    network, steps = load_model(card.model), steps_of(card.model, setting)
+    test = dataset.test.first(min(setting.limit or len(dataset.test), len(dataset.test)))
+    calibration = dataset.train.first(min(CALIBRATION_IMAGES, len(dataset.train))).floats()
+    program = quantize(network, calibration, steps=steps) if card.job == DELTA else None
+    nothing = CrossbarWork(CrossbarOptions(), 0, np.zeros(0, np.float32))
+    work = Workload(network, program, steps, setting.batch_size, None, 1, setting.device, nothing)
+    images, labels = test.floats().numpy(), test.labels.numpy()
+    row = evaluate(card.job, work, images, labels, {}, lambda what: advance(f"{card.model}: {what}"))
+    return {
+        "model": card.model,
+        "sha256": card.sha256,
+        "data": dataset.name,
+        "step_limit": steps,
+        "network": anatomy(network),
+        **row,
+        "by_step": _against_steps(row, len(labels)),
+    }
+
+
+def anatomy(network: EPNetwork) -> dict[str, Any]:
+    """Size, and room taken on either kind of hardware."""
+    cores = cores_used(place(network.links))
+    matrices = network.links if network.readout is None else (*network.links, network.readout)
+    return {
+        "parameters": parameter_count(network),
+        "units": sum(int(np.prod(shape)) for shape in network.layers),
+        "synapses_per_unit": synapses_per_unit(network.links),
+        "loihi_cores": {"input": cores[0], "layers": list(cores[1:])},
+        "tiles": {"size": TILE_SIZE, "links": list(tiles_used(matrices, TILE_SIZE))},
+    }
+
+
+def _against_steps(row: Row, images: int) -> dict[str, Any]:
+    """Entry t - 1 is what T = t steps give and cost: accuracy with Wilson's 95 % interval, and synaptic operations per
+    image of all steps up to there. Float states move in their last bits for ever: delta is counted of integers."""
+    found = row["by_step"]
+    codings = CODINGS if row["precision"] == "delta" else CODINGS[:2]
+    return {
+        "accuracy": found["accuracy"],
+        "accuracy_ci95": [accuracy_interval(round(share * images), images) for share in found["accuracy"]],
+        **{f"synops_{name}": np.cumsum(found[f"synops_{name}"]).tolist() for name in codings},
+    }

@@ -1,0 +1,124 @@
+"""report.md of the zoo: one table, and what its columns mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.report import markdown, percent, si, spread
+from bench.rows import Row
+from bench.zoo.cards import TILE_SIZE
+from bench.zoo.published import PUBLISHED
+
+NEAR = 0.005
+"""Accuracy below that of all steps at which a step limit counts as enough."""
+HEADING = (
+    "network",
+    "test images",
+    "accuracy, float %",
+    "accuracy, int8 %",
+    "T",
+    "T within 0.5 points",
+    "residual, median",
+    "residual, 95 %",
+    "synops, every state",
+    "not zero",
+    "changed",
+    "energy on Loihi",
+    "weights",
+    "units",
+    "synapses per unit",
+    "Loihi cores",
+    "tiles",
+)
+
+
+def table_lines(networks: dict[str, list[Row]]) -> list[list[str]]:
+    """One line of cells, named by `HEADING`, for every network; a dash where integers cannot run it."""
+    lines = []
+    for model, rows in networks.items():
+        reference, counted = rows[0], rows[-1]
+        fixed = counted if counted["precision"] == "delta" else None
+        size = reference["network"]
+        lines.append(
+            [
+                Path(model).stem,
+                f"{reference['images']:,} of {reference['data']}",
+                percent(reference["accuracy"], reference["accuracy_ci95"]),
+                "-" if fixed is None else percent(fixed["accuracy"], fixed["accuracy_ci95"]),
+                str(reference["step_limit"]),
+                str(enough(reference["by_step"]["accuracy"])),
+                f"{reference['residual']['median']:.2g}",
+                f"{reference['residual']['p95']:.2g}",
+                si(counted["synops"]["dense"], ""),
+                si(counted["synops"]["zero_skip"], ""),
+                "-" if fixed is None else si(fixed["synops"]["delta"], ""),
+                "-" if fixed is None else spread(fixed["energy_j"], "J"),
+                f"{size['parameters']:,}",
+                f"{size['units']:,}",
+                f"{size['synapses_per_unit']:,}",
+                str(sum(size["loihi_cores"]["layers"]) + size["loihi_cores"]["input"]),
+                str(sum(size["tiles"]["links"])),
+            ]
+        )
+    return lines
+
+
+def enough(accuracy: list[float]) -> int:
+    """The fewest steps from which on no step limit up to the last is more than `NEAR` below it."""
+    far = [step for step, share in enumerate(accuracy, start=1) if share < accuracy[-1] - NEAR - 1e-12]
+    return (far[-1] if far else 0) + 1
+
+
+def write_zoo_report(
+    folder: Path, networks: dict[str, list[Row]], manifests: dict[str, dict[str, Any]], environment: dict[str, Any]
+) -> None:
+    """report.md: a column per network, what the lines mean, how each was made, and the pictures."""
+    lines = table_lines(networks)
+    columns = [list(cells) for cells in zip(HEADING, *lines, strict=True)]
+    profiles = {row["energy_j"]["profile"] for rows in networks.values() for row in rows if row["precision"] == "delta"}
+    text = [
+        f"# Networks of the zoo: {', '.join(Path(model).stem for model in networks)}",
+        "",
+        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        "",
+        *markdown(columns[0], columns[1:]),
+        "",
+        "- Accuracy on clean test images after T synchronous steps from zero, with Wilson's 95 % interval. int8:",
+        "  weights and states of 8 bits on Lava; a dash where integers cannot run a network, since it pools by max.",
+        "- T within 0.5 points: the fewest float steps from which on accuracy stays that close to that of all T.",
+        "- Residual: largest change of a state in step T, median over images and what 95 % keep below; in float.",
+        "- Synops: synaptic operations per image of all links, up and down, in T steps, if every state is sent at",
+        "  each, those that are not zero, or those that changed by a code of 255 or more; of int8, or else of float.",
+        f"- Energy on Loihi: modelled, per image, nominal (low to high), changes sent; {', '.join(sorted(profiles))}.",
+        "- Synapses per unit: the most that end in one unit, from the link below and the link above together; under",
+        "  pooling, one for every weight of every place in the window.",
+        "- Loihi cores: of at most 1,024 units and 128 KiB of synapses, those of the input included.",
+        f"- Tiles: crossbar tiles of {TILE_SIZE} x {TILE_SIZE} weights that all links and the readout take.",
+        "",
+        "![Accuracy and synaptic operations against the number of steps](steps.png)",
+        "",
+        *_cited(networks),
+        "![Accuracy and residual while training](training.png)",
+        "",
+        "Training accuracy is that of the free phase on images as they passed, shifted and with noisy weights where",
+        "the recipe says so.",
+        "",
+        "| network | made by | images trained on | epochs | training | date |",
+        "|---|---|---|---|---|---|",
+        *(_made(Path(model).stem, manifest) for model, manifest in manifests.items()),
+        "",
+    ]
+    (folder / "report.md").write_text("\n".join(text))
+
+
+def _made(name: str, manifest: dict[str, Any]) -> str:
+    took = f"{manifest['wall_s'] / 60:.1f} min, {manifest['device']}, {manifest['threads']} threads"
+    images, epochs = manifest["images"]["train"], len(manifest["history"])
+    return f"| {name} | `{manifest['command']}` | {images:,} | {epochs} | {took} | {manifest['date']} |"
+
+
+def _cited(networks: dict[str, list[Row]]) -> list[str]:
+    """Where the dotted lines of the picture come from."""
+    found = dict.fromkeys(rows[0]["data"] for rows in networks.values() if rows[0]["data"] in PUBLISHED)
+    return [line for data in found for line in (f"Dotted, {data}: {PUBLISHED[data].source}.", "")]
