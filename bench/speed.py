@@ -1,7 +1,8 @@
 """`python -m bench.speed NAME`: how fast, measured here and now, all cases in one run.
 
-Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}}. A case is the
-fastest of several repetitions, interleaved so that a busy moment of the computer does not fall on one case alone.
+Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}, "others": {...}}. A
+case is the fastest of several repetitions, interleaved so that a busy moment of the computer does not fall on one case
+alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from bench.aihwkit_read import aihwkit_read
+from bench.engine_speed import speed_settle, speed_train
 from bench.learning.speed import speed_learning
 from bench.timing import Speed, fastest
 from hw.crossbar.devices.presets import preset
@@ -122,7 +124,13 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
     return Speed(seconds, f"per read of {batch} vectors, or settle of {images} images", ratios)
 
 
-SPEEDS: dict[str, Callable[[], Speed]] = {"lava": speed_lava, "crossbar": speed_crossbar, "learning": speed_learning}
+SPEEDS: dict[str, Callable[[], Speed]] = {
+    "lava": speed_lava,
+    "crossbar": speed_crossbar,
+    "learning": speed_learning,
+    "settle": speed_settle,
+    "train": speed_train,
+}
 
 
 def main() -> None:
@@ -138,8 +146,10 @@ def main() -> None:
         table.add_row(case, f"{value:.3g}")
     for case, value in speed.ratios.items():
         table.add_row(case, f"{value:.2f} x")
+    for case, value in speed.others.items():
+        table.add_row(case, f"{value:.4g}")
     Console().print(table)
-    print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios}))
+    print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios, "others": speed.others}))
 
 
 def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> float:

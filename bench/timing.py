@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REPEATS = 7
 
@@ -16,11 +16,13 @@ class Speed:
     seconds: dict[str, float]
     unit: str
     ratios: dict[str, float]
+    others: dict[str, float] = field(default_factory=dict)
+    """What shows that the same was computed."""
 
 
-def fastest(cases: Mapping[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
-    """Seconds of the fastest of `repeats` calls of every case, after one that warms up."""
-    for work in cases.values():
+def fastest(cases: Mapping[str, Callable[[], object]], repeats: int = REPEATS, warm_ups: int = 1) -> dict[str, float]:
+    """Seconds of the fastest of `repeats` calls of every case, after some that warm up."""
+    for work in [*cases.values()] * warm_ups:
         work()
     seconds = dict.fromkeys(cases, float("inf"))
     for _ in range(repeats):

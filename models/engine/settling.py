@@ -6,7 +6,6 @@ changed, so that no convolution is run twice. Nothing is kept but the states, sw
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +16,6 @@ from models.links import DenseLink
 from models.network import EPNetwork
 from models.relaxation import States
 
-Update = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]]
-Spread = Callable[[Tensor, Tensor | None, int, int, int], Tensor]
-
 
 @dataclass(frozen=True)
 class Running:
@@ -27,14 +23,6 @@ class Running:
 
     states: tuple[Tensor, ...]
     switches: tuple[Tensor | None, ...]
-
-
-@dataclass(frozen=True)
-class Pull:
-    """Nudges (B,) of either sign towards targets (B, K), one-hot."""
-
-    betas: Tensor
-    targets: Tensor
 
 
 def update(sums: Tensor, feedback: Tensor | None, window: int) -> tuple[Tensor, Tensor | None]:
@@ -45,15 +33,12 @@ def update(sums: Tensor, feedback: Tensor | None, window: int) -> tuple[Tensor, 
 
 
 class Engine:
-    """A network with a readout on its way to be settled; `update` and `spread` may be compiled versions."""
+    """A network with a readout, its links as stages in `dtype`."""
 
-    def __init__(
-        self, network: EPNetwork, dtype: torch.dtype, *, update: Update = update, spread: Spread = spread
-    ) -> None:
+    def __init__(self, network: EPNetwork, dtype: torch.dtype) -> None:
         if network.readout is None:
             raise ValueError("the engine settles networks with a softmax readout; this one has none")
         self.network, self.dtype = network, dtype
-        self.update, self.spread = update, spread
         self.stages: tuple[Stage, ...] = tuple(stage_of(link, dtype) for link in network.links)
         channels, rows, columns = self.stages[-1].above
         readout: DenseLink = network.readout
@@ -72,35 +57,33 @@ class Engine:
         ]
         return drive, Running(states, (switch, *switches[1:]))
 
-    def sweep(self, drive: Tensor, at: Running, pull: Pull | None = None) -> Running:
-        """All layers once: odd ones, then even ones."""
+    def sweep(self, drive: Tensor, at: Running) -> Running:
+        """All layers of the free phase once: odd ones, then even ones."""
         states, switches = list(at.states), list(at.switches)
-        for parity in (0, 1):
-            for layer in range(parity, len(self.stages), 2):
-                feedback = self.feedback(layer, states, switches, pull)
-                if layer == 0:
-                    states[0] = self.update(drive, feedback, 1)[0]
-                    continue
-                arrived = self.stages[layer].up(states[layer - 1])
-                states[layer], switches[layer] = self.update(arrived, feedback, self.stages[layer].window)
+        for layer in self.order:
+            feedback = self.feedback(layer, states, switches)
+            if layer == 0:
+                states[0] = update(drive, feedback, 1)[0]
+                continue
+            stage = self.stages[layer]
+            states[layer], switches[layer] = update(stage.up(states[layer - 1]), feedback, stage.window)
         return Running(tuple(states), tuple(switches))
 
-    def feedback(
-        self, layer: int, states: list[Tensor], switches: list[Tensor | None], pull: Pull | None
-    ) -> Tensor | None:
-        """What a layer receives from above."""
-        if layer + 1 < len(self.stages):
-            return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
-        return None if pull is None else self.pulled(states[-1], pull)
+    @property
+    def order(self) -> list[int]:
+        """Layers, from 0, in the order of a sweep."""
+        return [*range(0, len(self.stages), 2), *range(1, len(self.stages), 2)]
+
+    def feedback(self, layer: int, states: list[Tensor], switches: list[Tensor | None]) -> Tensor | None:
+        """What a layer receives from above; nothing, if it is the last."""
+        if layer + 1 == len(self.stages):
+            return None
+        return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
 
     def wide(self, index: int, states: Tensor, switch: Tensor | None) -> Tensor:
         """The states above link `index` where its maximum came from, before pooling."""
         stage = self.stages[index]
-        rows, columns = (
-            (size + 2 * stage.padding - edge) // stage.stride + 1
-            for size, edge in zip(stage.below[1:], stage.weight.shape[2:], strict=True)
-        )
-        return self.spread(states, switch, stage.window, rows, columns)
+        return spread(states, switch, stage.window, *stage.summed)
 
     def states(self, at: Running) -> States:
         """The states as the network has them, (B, *shape_l): views, in the engine's dtype."""
@@ -110,14 +93,6 @@ class Engine:
     def scores(self, last: Tensor) -> Tensor:
         """(B, K) class scores of the last layer."""
         return last.flatten(1).to(self.readout.dtype) @ self.readout.T + self.readout_bias
-
-    def error(self, last: Tensor, targets: Tensor) -> Tensor:
-        """(B, K) y - softmax of the scores."""
-        return targets - self.scores(last).softmax(dim=1)
-
-    def pulled(self, last: Tensor, pull: Pull) -> Tensor:
-        """beta R^T (y - softmax(R s + r))."""
-        return (pull.betas[:, None] * self.error(last, pull.targets) @ self.readout).view(last.shape).to(last.dtype)
 
     def settle(self, images: Tensor, sweeps: int) -> Running:
         """The free phase from zero."""

@@ -31,10 +31,20 @@ class Stage:
     padding: int
     window: int
 
+    @property
+    def summed(self) -> tuple[int, int]:
+        """(H', W') of the sums, before a maximum is taken."""
+        (_, rows, columns), (edge_rows, edge_columns) = self.below, self.weight.shape[2:]
+        reach = 2 * self.padding
+        return (rows + reach - edge_rows) // self.stride + 1, (columns + reach - edge_columns) // self.stride + 1
+
     def up(self, below: Tensor) -> Tensor:
-        """Sums (B, H', W', C_above) of states (B, H, W, C_below)."""
-        sums = F.conv2d(below.permute(0, 3, 1, 2), self.weight, self.bias, stride=self.stride, padding=self.padding)
-        return sums.permute(0, 2, 3, 1)
+        """Sums (B, H', W', C_above) of states (B, H, W, C_below), with the bias."""
+        return self._sums(below, self.bias)
+
+    def up_change(self, change: Tensor) -> Tensor:
+        """How much the sums change when the states below change by so much: without the bias."""
+        return self._sums(change, None)
 
     def down(self, spread: Tensor) -> Tensor:
         """The transpose of `up`: what the layer below receives from (B, H', W', C_above)."""
@@ -45,6 +55,10 @@ class Stage:
         sums = F.conv_transpose2d(
             spread.permute(0, 3, 1, 2), self.weight, stride=self.stride, padding=self.padding, output_padding=missing
         )
+        return sums.permute(0, 2, 3, 1)
+
+    def _sums(self, below: Tensor, bias: Tensor | None) -> Tensor:
+        sums = F.conv2d(below.permute(0, 3, 1, 2), self.weight, bias, stride=self.stride, padding=self.padding)
         return sums.permute(0, 2, 3, 1)
 
     def correlate(self, below: Tensor, spread: Tensor) -> Tensor:

@@ -32,7 +32,9 @@ def test_every_network_of_the_zoo_has_a_manifest_that_fits() -> None:
         # what makes a network of the zoo is the default, and for its twin the noise it was trained with
         data = name.removesuffix("-noise-aware")
         noise = "" if name == data else r" --weight-noise( -?[0-9.]+)+ --weight-limit [0-9.]+"
-        assert re.fullmatch(rf"python -m models.train {data}{noise}( --data-dir \S+)?( --output \S+)?", manifest["command"])
+        assert re.fullmatch(
+            rf"python -m models.train {data}{noise}( --data-dir \S+)?( --output \S+)?", manifest["command"]
+        )
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-noise-aware"])

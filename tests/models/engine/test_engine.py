@@ -17,7 +17,7 @@ from models.engine.stages import spread, strongest
 from models.evaluation import evaluate
 from models.learning import Phases, ep_gradient
 from models.network import Conv, Dense, EPNetwork, build_network
-from models.pooling import pool, unpool
+from models.pooling import PoolKind, pool, unpool
 from models.relaxation import relax
 from models.training import train
 
@@ -89,15 +89,18 @@ def test_maxima_and_their_places_are_those_of_torch(window, rows, columns, seed)
     assert torch.equal(wide.permute(0, 3, 1, 2), unpool("max", window, states, (rows, columns), positions))
 
 
-@pytest.mark.parametrize("pooling", ["none", "average"])
-def test_half_precision_points_the_same_way(pooling: str) -> None:
-    """Against float64: cosine of every tensor above 0.98, on a batch of 64 (bfloat16 rounds states to 8 bits)."""
+@pytest.mark.parametrize(("pooling", "least"), [("none", 0.99), ("average", 0.99), ("max", 0.9)])
+def test_half_precision_points_the_same_way(pooling: PoolKind, least: float) -> None:
+    """Cosine of every tensor with float64 at a nudge of 1/100, which moves most states by less than their 8 bits.
+
+    A maximum that rounding moves to its neighbour costs more.
+    """
     size = 1 if pooling == "none" else 2
     layers = (Conv(16, pooling=pooling, pool_size=size, gain=0.6), Conv(16, stride=2, gain=0.6))
     network = build_network((3, 16, 16), layers, 10, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
     images, labels = torch.rand((64, 3, 16, 16), generator=generator), torch.arange(64) % 10
-    phases = Phases(15, 6, beta=0.5)
+    phases = Phases(15, 6, beta=0.01)
     found, _ = engine_gradient(network, images, labels, phases)
     exact, _ = ep_gradient(
         network.map_parameters(torch.Tensor.double), images.double(), labels, phases, torch.Generator()
@@ -105,7 +108,7 @@ def test_half_precision_points_the_same_way(pooling: str) -> None:
     for name, tensor in exact.items():
         assert found[name].dtype == torch.float32
         cosine = torch.cosine_similarity(found[name].double().flatten(), tensor.flatten(), dim=0)
-        assert float(cosine) > 0.98, name
+        assert float(cosine) > least, name
 
 
 def test_watching_on_the_engine_is_evaluating_at_two_steps_a_sweep() -> None:

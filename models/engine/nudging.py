@@ -1,0 +1,124 @@
+"""The nudged phases, as how far each nudge moves the free one.
+
+Half precision knows a state to 8 bits, and far below the output a nudge moves states by less than that: what EP
+compares would drown in rounding. So the free phase runs on beside the nudged ones, and of those only changes are kept,
+
+    d = clip(F + U d_below + D d_above + pull, 0, 1) - clip(F, 0, 1),      F = U g_below + b + D g_above,
+
+which are rounded to 8 bits of their own size. Convolutions are linear: they take changes as they take states. A maximum
+is not, so that changes pass it as the change of the maximum, in float32. Three times B: free, +beta, -beta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.engine.settling import Engine, Running
+from models.engine.stages import Stage, spread, strongest
+
+
+@dataclass(frozen=True)
+class Nudged:
+    """The free phase g, and by how much +beta (first half) and -beta (second half) move it."""
+
+    free: Running
+    moves: tuple[Tensor, ...]
+    """(2 B, H, W, C) of every layer, in the engine's dtype."""
+    switches: tuple[Tensor | None, ...]
+    """Of the nudged phases, (2 B, H, W, C)."""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Nudges (2 B, 1), +beta and then -beta, towards targets (2 B, K), one-hot."""
+
+    betas: Tensor
+    targets: Tensor
+
+
+def begin_nudging(free: Running) -> Nudged:
+    """Both nudged phases where the free one is."""
+    moves = tuple(torch.zeros_like(state).repeat(2, 1, 1, 1) for state in free.states)
+    return Nudged(free, moves, tuple(_twice(switch) for switch in free.switches))
+
+
+def nudged_sweep(engine: Engine, drive: Tensor, at: Nudged, pull: Pull) -> Nudged:
+    """All layers of all three phases once: odd ones, then even ones."""
+    states, switches = list(at.free.states), list(at.free.switches)
+    moves, moved_switches = list(at.moves), list(at.switches)
+    exact = torch.promote_types(engine.dtype, torch.float32)
+    for layer in engine.order:
+        stage = engine.stages[layer]
+        if layer == 0:
+            rest, change = drive.to(exact, copy=True), torch.zeros_like(moves[0])
+        else:
+            rest, change, switches[layer], moved_switches[layer] = arrive(stage, states[layer - 1], moves[layer - 1])
+        if layer + 1 < len(engine.stages):
+            above = engine.stages[layer + 1]
+            phases = (states[layer + 1], switches[layer + 1], moves[layer + 1], moved_switches[layer + 1])
+            rest += above.down(engine.wide(layer + 1, states[layer + 1], switches[layer + 1]))
+            change += above.down(wide_moves(above, *phases))
+        else:
+            change = change + pulled(engine, states[-1], moves[-1], pull)
+        # both nudges over the one free phase, (2, B, ...)
+        nudged = (rest + change.unflatten(0, (2, -1))).clamp_(0, 1)
+        free = rest.clamp_(0, 1)
+        moves[layer] = nudged.sub_(free).to(engine.dtype).flatten(0, 1)
+        states[layer] = free.to(engine.dtype)
+    return Nudged(Running(tuple(states), tuple(switches)), tuple(moves), tuple(moved_switches))
+
+
+def error(engine: Engine, last: Tensor, moves: Tensor, targets: Tensor) -> Tensor:
+    """(2 B, K) y - softmax of the scores of both nudged phases."""
+    free = engine.scores(last)
+    shifted = moves.flatten(1).to(free.dtype) @ engine.readout.T
+    return targets - (free.repeat(2, 1) + shifted).softmax(dim=1)
+
+
+def pulled(engine: Engine, last: Tensor, moves: Tensor, pull: Pull) -> Tensor:
+    """beta R^T (y - softmax(R s + r)), in the shape of the last layer's moves."""
+    return (pull.betas * error(engine, last, moves, pull.targets) @ engine.readout).view(moves.shape)
+
+
+def correlated(stage: Stage, below: Tensor, moves_below: Tensor, free: Tensor, moves: Tensor) -> Tensor:
+    """Slope by the weight at +beta less that at -beta, of states and moves below and, before pooling, above.
+
+    b+ a+ - b- a-  =  b+ (a+ - a) - b- (a- - a) + (b+ - b-) a: no difference of large numbers.
+    """
+    exact = torch.promote_types(below.dtype, torch.float32)
+    plus, minus = moves_below.chunk(2)
+    both = (below.repeat(2, 1, 1, 1).to(exact) + moves_below).to(below.dtype)
+    apart = (plus.to(exact) - minus).to(below.dtype)
+    up, down = moves.chunk(2)
+    return stage.correlate(torch.cat([both, apart]), torch.cat([up, -down, free]))
+
+
+def arrive(stage: Stage, below: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Pooled sums of the free phase, their changes under the nudges, and the switches of both."""
+    exact = torch.promote_types(below.dtype, torch.float32)
+    sums, changes = stage.up(below).to(exact), stage.up_change(moves)
+    if stage.window == 1:
+        return sums, changes, None, None
+    best, switch = strongest(sums, stage.window)
+    moved, moved_switch = strongest((sums + changes.unflatten(0, (2, -1))).flatten(0, 1), stage.window)
+    return best, (moved.unflatten(0, (2, -1)) - best).flatten(0, 1), switch, moved_switch
+
+
+def wide_moves(
+    stage: Stage, states: Tensor, switch: Tensor | None, moves: Tensor, moved_switch: Tensor | None
+) -> Tensor:
+    """Before pooling, what the nudges change of the states above: where a maximum moved, all of a state is a change."""
+    if switch is None:
+        return moves
+    exact = torch.promote_types(moves.dtype, torch.float32)
+    free = states.to(exact)
+    nudged = (free + moves.unflatten(0, (2, -1))).flatten(0, 1)
+    wide = spread(nudged, moved_switch, stage.window, *stage.summed).unflatten(0, (2, -1))
+    return wide.sub_(spread(free, switch, stage.window, *stage.summed)).to(moves.dtype).flatten(0, 1)
+
+
+def _twice(switch: Tensor | None) -> Tensor | None:
+    return None if switch is None else switch.repeat(2, 1, 1, 1)
