@@ -171,6 +171,8 @@ class Crossbar:
         before = [link.matrix.stored() for link in self.links]
         done: list[Learned] = []
         size = lesson.batch_size
+        if (stop := self._worn_out()) is not None:  # before the first write of a die that stopped in an earlier pass
+            raise LearningStoppedError(stop, None)
         for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
             stop = self._learn_batch(batch, wanted, lesson, asked, done)
             if stop is not None:
@@ -318,6 +320,10 @@ class Crossbar:
         )
         ledger = replace(ends.ledger, macs=None, bytes_moved=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
+        return self._worn_out()
+
+    def _worn_out(self) -> str | None:
+        """Why nothing may be written any more, or None."""
         reasons = (
             worn_out(name, writer.arrays, self.device) for name, writer in zip(self.names, self.writers, strict=True)
         )

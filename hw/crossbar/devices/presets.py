@@ -21,7 +21,7 @@ from hw.crossbar.devices.curves import (
     SquareRoot,
 )
 from hw.crossbar.devices.device import Device, Flicker, Nonlinearity
-from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.devices.pulses import ExpStep, LinearStep
 from hw.crossbar.devices.retention import Broadening, LogRelaxation, PowerLawDrift
 
 _US = 1e-6
@@ -356,6 +356,43 @@ RERAM_HFO2_GONG_2022 = Device(
 )
 
 
+_GONG_STEPS = ExpStep(
+    g_min_s=10 * _US,
+    g_max_s=100 * _US,
+    zero_s=55 * _US,
+    step_s=0.00135 * 45 * _US,
+    step_dtod=0.2,
+    up_down=0.259359,
+    up_down_dtod=0.05,
+    g_max_dtod=0.3,
+    g_min_dtod=0.3,
+    a=-0.5,
+    b=-0.5,
+    amplitude_up=-1.18445,
+    amplitude_down=-0.081404,
+    gamma_up=5.0,
+    gamma_down=5.0,
+    cycle=5.0,
+    write_noise=75.0,
+)
+"""Weights -1 to 1 on 90 uS; steps grow exponentially towards the bound they leave."""
+
+RERAM_GONG_2018 = Device(
+    name="reram-gong-2018",
+    source="Gong, Ide, Kim et al., Signal and noise extraction from analog memory elements, "
+    "Nat. Commun. 9, 2102, 2018, fit of aihwkit presets/devices.py ReRamESPresetDevice; programming "
+    "is derived: the published write noise, 75 steps; neither retention nor read noise is published",
+    g_min_s=10 * _US,
+    g_max_s=100 * _US,
+    read_v=0.2,
+    read_s=100e-9,
+    programming=Constant(_GONG_STEPS.write_noise * _GONG_STEPS.step_s),
+    fresh=Constant(0.0),
+    pulses=_GONG_STEPS,
+    assumed="absolute conductances, those of the later array of the same authors; read pulse",
+)
+
+
 def _verified(steps: LinearStep) -> Constant:
     """Closed loop with steps: what is left is half a step of rounding and the variation of the last step."""
     return Constant(steps.step_s * sqrt(1 / 12 + steps.cycle**2))
@@ -442,6 +479,7 @@ PRESETS: dict[str, Device] = {
         RERAM_CMO_HFOX_02,
         RERAM_CMO_HFOX_2,
         RERAM_HFO2_GONG_2022,
+        RERAM_GONG_2018,
         SONOS_2022,
         LI_ECRAM_2018,
         MO_ECRAM_2019,

@@ -311,6 +311,12 @@ def test_a_worn_device_stops_learning_and_what_was_learnt_stays(endurance: float
     assert learned.ledger.tiles.written.devices > 0
     # it still settles, with what it learnt
     np.testing.assert_array_equal(worn.settle(images).logits, fresh.settle(images).logits)
+    # and is not written again
+    with pytest.raises(LearningStoppedError, match="stopped") as caught:
+        worn.learn(images, labels, _lesson(network))
+    assert caught.value.learned is None
+    assert worn.writes().max() == endurance
+    _assert_same_weights(worn.read_weights(), fresh.read_weights())
 
 
 def test_a_rate_that_leaves_the_range_at_once_is_refused_before_anything_is_written() -> None:

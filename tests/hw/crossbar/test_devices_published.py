@@ -215,6 +215,8 @@ PUBLISHED = {
     "reram-cmo-hfox-2": _cmo_hfox(lambda g: 0.01129027418 * g + 0.0112185391),
     # weights -1 to 1 on 10 to 100 uS: write noise 0.5841 steps of 0.4622
     "reram-hfo2-gong-2022": Published(range_us=(10, 100), programming=lambda _: 0.5841 * 0.4622 * 45),
+    # weights -1 to 1 on the same range: write noise 75 steps of 0.00135
+    "reram-gong-2018": Published(range_us=(10, 100), programming=lambda _: 75 * 0.00135 * 45),
     "sonos-2022": Published(
         range_us=(0, 14),
         programming=lambda g: _sonos(0)(g)[1],

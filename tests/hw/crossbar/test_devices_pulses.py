@@ -78,6 +78,18 @@ def test_mean_step_of_the_presets(
         np.testing.assert_allclose(_move(steps, g, False)[0], down * scale, rtol=1e-9)
 
 
+def test_mean_step_of_the_preset_with_exponential_steps() -> None:
+    """Weights -1 to 1 on 10 to 100 uS: dw = 0.00135 max(1 - A_d exp(d gamma_d z), 0), z = 2 a w / 2 + b."""
+    steps = preset("reram-gong-2018").pulses
+    assert isinstance(steps, ExpStep)
+    for w in (-0.8, 0.0, 0.7):
+        z = -0.5 * w - 0.5
+        up = 0.00135 * (1 + 1.18445 * np.exp(5 * z))
+        down = 0.00135 * (1 - 0.259359) * (1 + 0.081404 * np.exp(-5 * z))
+        np.testing.assert_allclose(_move(steps.scaled(0.0), 55e-6 + 45e-6 * w, True)[0], 45e-6 * up, rtol=1e-9)
+        np.testing.assert_allclose(_move(steps.scaled(0.0), 55e-6 + 45e-6 * w, False)[0], -45e-6 * down, rtol=1e-9)
+
+
 def test_soft_bounds_are_reached_exponentially() -> None:
     steps = _fit(gamma_up=1.0, gamma_down=1.0, own_bounds=True)
     rng = np.random.default_rng(0)
