@@ -12,6 +12,7 @@ from bench.backends import BACKENDS
 from bench.crossbar import CrossbarOptions, check_options
 from bench.learning.options import LearnOptions, check_dies, check_learning, dies_of
 from bench.manifests import trained_with_noise
+from bench.robustness import DISTURBANCES
 from models.data import DATASETS
 from models.zoo import zoo_names
 
@@ -32,6 +33,9 @@ class RunConfig:
     """Data set: digits, mnist, cifar10, cifar100. Default: the one the model was trained on."""
     data_dir: Path | None = None
     """Folder with the authors' files; without it they are downloaded and checked."""
+    disturbances: tuple[str, ...] = DISTURBANCES
+    """Input noise and attacks that machines are shown beside the clean images. Attacks settle 20 times back and forth:
+    without a name after it, this option leaves clean images alone."""
     limit: int | None = None
     """Use the first so many test images (they are in a fixed random order). Default: all."""
     batch_size: int = 256
@@ -70,6 +74,7 @@ class RunConfig:
             values |= vars(self.crossbar)
         if self.learning.learn is not None:
             values |= vars(self.learning)
+            del values["disturbances"]  # no study shows them
         return {
             name: [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
             for name, value in values.items()
@@ -92,6 +97,8 @@ def check(config: RunConfig) -> None:
             raise ConfigError(f"--precision {name} runs on none of the chosen backends ({offered})")
     if config.model not in zoo_names() and not Path(config.model).is_file():
         raise ConfigError(f"--model {config.model!r} is neither a file nor in the zoo: {', '.join(zoo_names())}")
+    for name in config.disturbances:
+        _choose("--disturbances", name, DISTURBANCES)
     if config.data is not None:
         _choose("--data", config.data, DATASETS)
     if config.data_dir is not None and not config.data_dir.is_dir():

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.robustness import Images
+from bench.rows import Row
 from hw.cost.cost import Cost
 from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
@@ -145,7 +146,20 @@ def points(options: CrossbarOptions) -> tuple[Point, ...]:
 def reference_point(options: CrossbarOptions) -> Point:
     """The point that is disturbed and drawn against the steps: noise as published and the default device, if they are
     among those asked for, and the first of everything else."""
-    return min(points(options), key=lambda point: (point.noise_scale != 1.0, point.device != DEFAULT_DEVICE))
+    return min(points(options), key=_strangeness)
+
+
+def main_point(rows: list[Row]) -> dict[str, Any] | None:
+    """The `reference_point` of these rows; None without dies, or where the source of the device says nothing there."""
+    dies = [row for row in rows if row.get("point") is not None]
+    if not dies:
+        return None
+    row = min(dies, key=lambda row: _strangeness(Point(**row["point"])))
+    return None if row["accuracy"] is None else dict(row["point"])
+
+
+def _strangeness(point: Point) -> tuple[bool, bool]:
+    return point.noise_scale != 1.0, point.device != DEFAULT_DEVICE
 
 
 def check_options(options: CrossbarOptions) -> None:

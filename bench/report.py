@@ -9,13 +9,14 @@ from statistics import fmean
 
 from rich.table import Table
 
-from bench.crossbar import AXES
+from bench.crossbar import AXES, main_point
 from bench.rows import Row
 
 
 def main_rows(rows: list[Row]) -> list[Row]:
     """The rows of the summary: every machine, and of a sweep of dies the disturbed point."""
-    return [row for row in rows if row.get("point") is None or row.get("robust")]
+    shown = (None, main_point(rows))
+    return [row for row in rows if row.get("point") in shown]
 
 
 def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
@@ -101,7 +102,7 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
 
 def device_lines(rows: list[Row]) -> list[list[str]]:
     """Accuracy by device and age at the other values of the disturbed point: a heading, then one line per device."""
-    reference = next((row["point"] for row in rows if row.get("point") and row.get("robust")), None)
+    reference = main_point(rows)
     if reference is None:
         return []
     found: dict[str, dict[float, str]] = {}

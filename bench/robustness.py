@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 
@@ -134,6 +134,7 @@ def disturbed(
     network: EPNetwork,
     images: Images,
     labels: NDArray[np.int64],
+    names: Sequence[str],
     *,
     steps: int,
     batch_size: int,
@@ -142,10 +143,13 @@ def disturbed(
     folder: Path,
     announce: Callable[[str], None],
 ) -> Iterator[tuple[str, Images]]:
-    """Every disturbance by name; attacks are kept in the run folder, so that a resumed run shows the same images."""
+    """These of `DISTURBANCES`, by name; attacks are kept in the run folder, so that a resumed run shows them again."""
     for name, sigma in zip(GAUSSIANS, GAUSSIAN_SIGMAS, strict=True):
-        yield name, gaussian(images, sigma, seed)
+        if name in names:
+            yield name, gaussian(images, sigma, seed)
     for name, epsilon in zip(ATTACKS, PGD_EPSILONS, strict=True):
+        if name not in names:
+            continue
         file = folder / f"{name}.safetensors"
         if not file.exists():
             announce(name)

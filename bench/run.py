@@ -32,7 +32,7 @@ from bench.learning.report import tables, write_learning_report
 from bench.learning.run import check_course, learn
 from bench.manifests import fingerprint, trained_on
 from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
-from bench.robustness import DISTURBANCES, disturbed
+from bench.robustness import ATTACKS, DISTURBANCES, disturbed
 from bench.rows import Row, append_row, read_rows
 from bench.sweeps import draw_sweeps
 from hw.crossbar.devices.presets import PRESETS
@@ -137,7 +137,8 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     disturbed_point = reference_point(config.crossbar) if grid else None
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
         left = [job for job in todo if job.key not in done]
-        bar = progress.add_task("", total=len(DISTURBANCES) + sum(_effort(job, work, disturbed_point) for job in left))
+        effort = sum(_effort(job, config, disturbed_point) for job in left)
+        bar = progress.add_task("", total=len(ATTACKS) + effort)
 
         def advance(what: str) -> None:
             progress.update(bar, description=what, advance=1)
@@ -149,6 +150,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
                     network,
                     images,
                     labels,
+                    config.disturbances,
                     steps=config.steps,
                     batch_size=config.batch_size,
                     seed=config.seed,
@@ -177,10 +179,10 @@ def _job(row: Row) -> Job:
     return Job(row["backend"], row["precision"], None if point is None else Point(**point))
 
 
-def _effort(job: Job, work: Workload, disturbed_point: Point | None) -> int:
+def _effort(job: Job, config: RunConfig, disturbed_point: Point | None) -> int:
     """Settles of all images that a row takes."""
-    machines = 1 if job.point is None else work.crossbar.options.dies
-    return machines * (1 + (len(DISTURBANCES) if job.point in (None, disturbed_point) else 0))
+    machines = 1 if job.point is None else config.crossbar.dies
+    return machines * (1 + (len(config.disturbances) if job.point in (None, disturbed_point) else 0))
 
 
 def _identity(config: RunConfig) -> dict[str, object]:

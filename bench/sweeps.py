@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from bench.crossbar import AXES
+from bench.crossbar import AXES, main_point
 from bench.figures import COLOURS, new_figure, save_figure
 from bench.rows import Row
 
@@ -28,7 +28,7 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
     Axes that are in neither stand at the value of the disturbed point. Returns the names of the files.
     """
     found = [row for row in rows if row.get("point") is not None]
-    reference = next((row["point"] for row in found if row.get("robust")), None)
+    reference = main_point(found)
     if reference is None:
         return []
     values = {axis: list(dict.fromkeys(row["point"][axis] for row in found)) for axis in AXES}

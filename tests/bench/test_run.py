@@ -101,6 +101,7 @@ def test_resume_refuses_other_options_and_folders_without_a_run(monkeypatch, cap
         (["--model", "no-such-net"], ["--model", "'no-such-net'", "digits"]),
         (["--data", "imagenet"], ["--data", "'imagenet'", "digits", "mnist", "cifar10", "cifar100"]),
         (["--data-dir", "no/such/folder"], ["--data-dir", "no/such/folder"]),
+        (["--disturbances", "fog"], ["--disturbances", "'fog'", *DISTURBANCES]),
         (["--limit", "0"], ["--limit is 0", "at least 1"]),
         (["--batch-size", "-3"], ["--batch-size is -3"]),
         (["--steps", "0"], ["--steps is 0"]),
@@ -156,6 +157,43 @@ def test_settling_in_portions_changes_nothing_but_the_memory_it_takes(monkeypatc
     np.testing.assert_allclose(found.residual, whole.residual, atol=1e-6)
     np.testing.assert_array_equal(found.ledger.dense, whole.ledger.dense)
     assert (found.ledger.images, found.states) == (23, ())
+
+
+def test_disturbances_are_those_asked_for_and_none_without_a_name(monkeypatch, capsys, tmp_path):
+    options = ["--backend", "torch", *SHORT]
+    (few,) = call(
+        monkeypatch,
+        capsys,
+        *options,
+        "--disturbances",
+        "gaussian-0.2",
+        "pgd-linf-0.1",
+        "--output",
+        str(tmp_path / "few"),
+    )["rows"]
+    (every,) = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "every"))["rows"]
+    assert few["robust"] == {name: every["robust"][name] for name in ("gaussian-0.2", "pgd-linf-0.1")}
+    assert not (tmp_path / "few" / "pgd-linf-0.03.safetensors").exists()
+    folder = tmp_path / "none"
+    dies = [
+        "--backend",
+        "crossbar",
+        *SHORT,
+        "--dies",
+        "1",
+        "--hours",
+        "0",
+        "1",
+        "--disturbances",
+        "--output",
+        str(folder),
+    ]
+    reference, *rows = call(monkeypatch, capsys, *dies)["rows"]
+    assert reference["robust"] == rows[0]["robust"] == {}
+    # the table has the reference and the first point, the sweep both
+    report = (folder / "report.md").read_text()
+    assert "| per image | torch float | crossbar analog |" in report
+    assert (folder / "sweep-hours.png").exists()
 
 
 def test_where_data_lie_is_not_written_down_and_may_change(monkeypatch, capsys, tmp_path):
