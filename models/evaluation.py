@@ -12,6 +12,9 @@ from models.learning import mean_cost
 from models.network import EPNetwork
 from models.relaxation import Schedule, relax
 
+BATCH = 500
+"""Images that settle together."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -40,7 +43,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    network: EPNetwork, images: ImageSet, *, steps: int, schedule: Schedule = "synchronous", batch_size: int = 500
+    network: EPNetwork, images: ImageSet, *, steps: int, schedule: Schedule = "synchronous", batch_size: int = BATCH
 ) -> Evaluation:
     """Settle all images for exactly `steps` steps and compare with their labels. Everything on the same device."""
     correct, cost, residuals = 0, 0.0, []

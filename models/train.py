@@ -23,6 +23,7 @@ from models.command import SUFFIX, check_options, progress_bar
 from models.data import load_data
 from models.learning import Estimator
 from models.manifest import make_manifest, manifest_path, write_manifest
+from models.memory import TooLittleMemoryError
 from models.parallel import Team, team_of_torchrun
 from models.recipes import Recipe, recipe_for
 from models.training import DivergedError, train
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with team_of_torchrun(options.device) as (team, device):
             manifest = run(options, recipe, command, team, device)
-    except (ValueError, OSError, DivergedError) as error:
+    except (ValueError, OSError, DivergedError, TooLittleMemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

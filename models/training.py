@@ -24,6 +24,7 @@ from models.engine.evaluation import evaluate_fast
 from models.engine.learning import engine_gradient
 from models.evaluation import Evaluation, evaluate
 from models.learning import Gradient, ep_gradient
+from models.memory import check_memory
 from models.network import EPNetwork, build_network
 from models.normalisation import Normalisation, normalisation_of
 from models.parallel import Team
@@ -78,6 +79,7 @@ def train(
 
     Raises:
         ValueError: a batch has fewer images than there are processes.
+        TooLittleMemoryError: a batch, or the evaluation, needs more memory than is free.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
     """
@@ -99,6 +101,8 @@ def train(
         state = load_state(state_path, parameters, run)
         _put_back(state, parameters, optimizer, cosine)
         history, spent = state.history, state.wall_s
+    evaluated = max(len(data.validation), len(data.test))
+    check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
     training, validation = data.train.to(device), data.validation.to(device)
     normalisation = normalisation_of(data.train).to(device) if recipe.normalise else None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
