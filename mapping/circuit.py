@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Wire
 from mapping.place import cores_used, place, traffic
-from mapping.program import Program
+from mapping.program import Program, ProgramError
 from models.links import DenseLink, Link
 from models.network import EPNetwork
 
@@ -19,7 +19,15 @@ def circuit_of(source: EPNetwork | Program) -> Circuit:
     return _of_network(source) if isinstance(source, EPNetwork) else _of_program(source)
 
 
+def check_chain(network: EPNetwork) -> None:
+    """Refuse what machines have no wires for yet."""
+    if network.skips:
+        ends = ", ".join(f"{skip.source} to {skip.target}" for skip in network.skips)
+        raise ProgramError(f"the network has residual links (layers {ends}): machines hold chains of layers only")
+
+
 def _of_network(network: EPNetwork) -> Circuit:
+    check_chain(network)
     links, readout = network.links, network.readout
     cores = place(links)
     return Circuit(

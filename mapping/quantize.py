@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mapping.circuit import check_chain
 from mapping.program import (
     ACCUMULATOR_BITS,
     ACCUMULATOR_MAX,
@@ -65,6 +66,7 @@ def quantize(
     """
     if state_bits not in STATE_BITS:
         raise ProgramError(f"state_bits is {state_bits!r}, choices are {', '.join(map(str, STATE_BITS))}")
+    check_chain(network)
     network.check_images(images)
     for name, tensor in network.named_parameters().items():
         if not bool(tensor.isfinite().all()):

@@ -5,7 +5,8 @@ Tensors carry the names of `EPNetwork.named_parameters`, float32. How they are w
     {"version": 1, "links": [{"kind": "conv", "weight": [16, 1, 3, 3], "below": [1, 8, 8], "stride": 1, "padding": 1,
      "pooling": "none", "pool_size": 1}, ...], "readout": {"kind": "dense", "weight": [10, 512], "below": [32, 4, 4]}}
 
-with `"readout": null` for a network that has none. Nothing is ever unpickled.
+with `"readout": null` for a network that has none, and for one with residual links the key "skips", a list of
+{"source": 1, "target": 4, "link": {...}}, whose links have no bias. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.links import ConvLink, DenseLink, Link
-from models.network import EPNetwork
+from models.network import EPNetwork, Skip
 from models.pooling import as_pool_kind
 from models.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
 
@@ -46,8 +48,11 @@ def load_network(path: Path) -> EPNetwork:
     tensors, document = read_tensors(path, KEY)
     if document.get("version") != VERSION:
         raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
-    if set(document) != {"version", "links", "readout"}:
+    if set(document) - {"skips"} != {"version", "links", "readout"}:
         raise CheckpointError(f"{path}: the description has {sorted(document)}, expected links, readout, version")
+    skips = document.get("skips", [])
+    if not isinstance(skips, list) or not all(isinstance(skip, dict) and set(skip) == _SKIP for skip in skips):
+        raise CheckpointError(f"{path}: skips is {skips!r}, expected a list of objects with {', '.join(sorted(_SKIP))}")
     if not isinstance(document["links"], list) or not document["links"]:
         raise CheckpointError(f"{path}: links is {document['links']!r}, expected a list of at least one")
     described = {f"link{index}": fields for index, fields in enumerate(document["links"], start=1)}
@@ -57,26 +62,42 @@ def load_network(path: Path) -> EPNetwork:
     for name, fields in described.items():
         shape = _shape(path, name, fields)
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
+    for number, skip in enumerate(skips, start=1):
+        shapes[f"skip{number}.weight"] = _shape(path, f"skip{number}.link", skip["link"])
+        tensors[f"skip{number}.bias"] = torch.zeros(shapes[f"skip{number}.weight"][0])
+        shapes[f"skip{number}.bias"] = shapes[f"skip{number}.weight"][:1]
     check_tensors(path, tensors, shapes)
     links = {name: _restored(path, name, fields, tensors) for name, fields in described.items()}
     readout = links.pop("readout", None)
     if readout is not None and not isinstance(readout, DenseLink):
         raise CheckpointError(f"{path}: readout.kind is {readout.kind!r}, expected 'dense'")
+    joined = []
+    for number, skip in enumerate(skips, start=1):
+        ends = (skip["source"], skip["target"])
+        if not all(type(end) is int for end in ends):
+            raise CheckpointError(f"{path}: skip{number} joins {ends}, expected two numbers of layers")
+        joined.append(Skip(*ends, _restored(path, f"skip{number}", skip["link"], tensors)))
     try:
-        return EPNetwork(tuple(links.values()), readout)
+        return EPNetwork(tuple(links.values()), readout, tuple(joined))
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
 def describe(network: EPNetwork) -> dict[str, Any]:
     """The wiring of a network as a JSON document, as in the head of this file."""
-    return {
+    document = {
         "version": VERSION,
         "links": [_described(link) for link in network.links],
         "readout": None if network.readout is None else _described(network.readout),
     }
+    if network.skips:
+        document["skips"] = [
+            {"source": skip.source, "target": skip.target, "link": _described(skip.link)} for skip in network.skips
+        ]
+    return document
 
 
+_SKIP = {"source", "target", "link"}
 _CONV_INTEGERS = {"stride": 1, "padding": 0, "pool_size": 1}
 """Integer fields of a conv link, and the least each may be."""
 _FIELDS = {

@@ -84,6 +84,9 @@ def ep_gradient(
             weight, bias = correlations(link, images if index == 0 else states[index - 1], states[index])
             _add(gradient, f"link{index + 1}.weight", sign * weight)
             _add(gradient, f"link{index + 1}.bias", sign * bias)
+        for number, skip in enumerate(network.skips, start=1):
+            below, above = states[skip.source - 1], states[skip.target - 1]
+            _add(gradient, f"skip{number}.weight", sign * skip.link.correlate(below, above))
         if network.readout is not None:
             error = (network.logits(states[-1]).softmax(dim=1) - target) / (len(ends) * len(images))
             _add(gradient, "readout.weight", error.T @ states[-1].flatten(1))

@@ -13,17 +13,33 @@ from models.pooling import PoolKind
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A residual link: joins layer `source` to layer `target`, past the layers between (Hopfield-ResNet style).
+
+    It spans 3, 5, ... layers, so that odd layers still meet even ones only: odd-even sweeps stay exact, and their
+    energy falls. It has no bias, the target's own link has one, and takes no maximum.
+    """
+
+    source: int
+    """From 1."""
+    target: int
+    link: Link
+
+
+@dataclass(frozen=True)
 class EPNetwork:
     """An energy-based network with states in [0, 1].
 
         E(s; x) = 1/2 sum_l |s_l|^2 - sum_l Phi_l(s_{l-1}, s_l),   s_0 = x clamped,   l = 1..L
 
     `readout` is a linear map of s_L to class scores outside the dynamics (softmax, cross-entropy), or None: then s_L is
-    itself the output, one unit per class, and the cost is the squared error inside the dynamics.
+    itself the output, one unit per class, and the cost is the squared error inside the dynamics. Every skip adds the
+    Phi of its link, between the two layers it joins, to the sum.
     """
 
     links: tuple[Link, ...]
     readout: DenseLink | None = None
+    skips: tuple[Skip, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.links:
@@ -37,6 +53,8 @@ class EPNetwork:
             raise ValueError(
                 f"without a readout the last layer must be flat, one unit per class: {self.links[-1].above}"
             )
+        for number, skip in enumerate(self.skips, start=1):
+            _check_skip(f"skip{number}", skip, self.layers)
 
     @property
     def input_shape(self) -> Shape:
@@ -58,11 +76,11 @@ class EPNetwork:
         return last if self.readout is None else self.readout.up(last)[0] + self.readout.bias
 
     def named_parameters(self) -> dict[str, Tensor]:
-        """Every trained tensor by name: link1.weight, link1.bias, ..., readout.weight, readout.bias."""
+        """Every trained tensor by name: link1.weight, link1.bias, ..., readout.weight, readout.bias, skip1.weight."""
         named = {}
         for name, link in self._named_links():
             named[f"{name}.weight"], named[f"{name}.bias"] = link.weight, link.bias
-        return named
+        return named | {f"skip{number}.weight": skip.link.weight for number, skip in enumerate(self.skips, start=1)}
 
     def map_parameters(self, change: Callable[[Tensor], Tensor]) -> EPNetwork:
         """The same network with every tensor changed, e.g. to another dtype or device."""
@@ -76,7 +94,11 @@ class EPNetwork:
         }
         readout = changed.pop("readout", None)
         assert readout is None or isinstance(readout, DenseLink)
-        return replace(self, links=tuple(changed.values()), readout=readout)
+        skips = []
+        for number, skip in enumerate(self.skips, start=1):
+            weight = named[f"skip{number}.weight"]
+            skips.append(replace(skip, link=with_tensors(skip.link, weight, weight.new_zeros(len(weight)))))
+        return replace(self, links=tuple(changed.values()), readout=readout, skips=tuple(skips))
 
     def check_images(self, images: Tensor) -> None:
         """Refuse a batch this network cannot read: wrong shape, NaN, outside [0, 1]."""
@@ -114,8 +136,24 @@ class Dense:
     gain: float = 0.5
 
 
+@dataclass(frozen=True)
+class Span:
+    """Recipe of one residual link, a convolution from layer `source` to layer `target`."""
+
+    source: int
+    target: int
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    gain: float = 0.5
+
+
 def build_network(
-    input_shape: Shape, layers: tuple[Conv | Dense, ...], classes: int | None, generator: torch.Generator
+    input_shape: Shape,
+    layers: tuple[Conv | Dense, ...],
+    classes: int | None,
+    generator: torch.Generator,
+    spans: tuple[Span, ...] = (),
 ) -> EPNetwork:
     """Draw a fresh network: W ~ U(-1, 1) * gain * sqrt(3 / fan_in), b = 0.
 
@@ -133,10 +171,37 @@ def build_network(
             weight = _draw((layer.units, torch.Size(below).numel()), layer.gain, generator)
             links.append(DenseLink(weight, torch.zeros(layer.units), below))
         below = links[-1].above
-    if classes is None:
-        return EPNetwork(tuple(links))
-    readout = DenseLink(_draw((classes, torch.Size(below).numel()), 1.0, generator), torch.zeros(classes), below)
-    return EPNetwork(tuple(links), readout)
+    readout = None
+    if classes is not None:
+        readout = DenseLink(_draw((classes, torch.Size(below).numel()), 1.0, generator), torch.zeros(classes), below)
+    shapes = [link.above for link in links]
+    skips = tuple(_drawn_skip(span, shapes, generator) for span in spans)
+    return EPNetwork(tuple(links), readout, skips)
+
+
+def _drawn_skip(span: Span, shapes: list[Shape], generator: torch.Generator) -> Skip:
+    for end in (span.source, span.target):
+        if not 1 <= end <= len(shapes) or len(shapes[end - 1]) != 3:
+            raise ValueError(f"a skip ends at layer {end}, expected a convolutional one of 1 to {len(shapes)}")
+    below, above = shapes[span.source - 1], shapes[span.target - 1]
+    weight = _draw((above[0], below[0], span.kernel, span.kernel), span.gain, generator)
+    return Skip(span.source, span.target, ConvLink(weight, torch.zeros(above[0]), below, span.stride, span.padding))
+
+
+def _check_skip(name: str, skip: Skip, layers: tuple[Shape, ...]) -> None:
+    span = skip.target - skip.source
+    if not 1 <= skip.source < skip.target <= len(layers) or span < 3 or span % 2 == 0:
+        raise ValueError(
+            f"{name} goes from layer {skip.source} to {skip.target} of {len(layers)}, expected to span 3, 5, ... layers"
+        )
+    for end, shape in ((skip.source, skip.link.below), (skip.target, skip.link.above)):
+        if layers[end - 1] != shape:
+            raise ValueError(f"{name} makes layer {end} {shape}, it is {layers[end - 1]}")
+    if isinstance(skip.link, ConvLink) and skip.link.pooling == "max":
+        raise ValueError(f"{name} pools by max, expected none or average")
+    # a network of shapes alone has no numbers to look at
+    if not skip.link.bias.is_meta and bool(skip.link.bias.any()):
+        raise ValueError(f"{name} has a bias, expected none: layer {skip.target} has its own")
 
 
 def _draw(shape: tuple[int, ...], gain: float, generator: torch.Generator) -> Tensor:

@@ -58,9 +58,13 @@ def start_states(network: EPNetwork, images: Tensor, start: Start) -> States:
         return tuple(images.new_zeros((len(images), *shape)) for shape in network.layers)
     if start != "feed_forward":
         raise ValueError(f"start {start!r} is none of zero, feed_forward")
-    states, below = [], images
-    for link in network.links:
-        below = (link.up(below)[0] + link.spread_bias()).clamp(0, 1)
+    states: list[Tensor] = []
+    below = images
+    for layer, link in enumerate(network.links, start=1):
+        drive = link.up(below)[0] + link.spread_bias()
+        for skip in network.skips:
+            drive = drive + skip.link.up(states[skip.source - 1])[0] if skip.target == layer else drive
+        below = drive.clamp(0, 1)
         states.append(below)
     return tuple(states)
 
@@ -123,6 +127,7 @@ class _Settling:
     def __init__(self, network: EPNetwork, images: Tensor, states: list[Tensor], nudge: Nudge | None) -> None:
         self.network, self.states, self.nudge = network, states, nudge
         self.links = [link.folded() for link in network.links]
+        self.skips = [(skip.source - 1, skip.target - 1, skip.link.folded()) for skip in network.skips]
         self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(self.links)
         self.ups[0] = self.links[0].up(images)
 
@@ -147,6 +152,11 @@ class _Settling:
 
     def _target(self, index: int) -> Tensor:
         drive = self._up(index)[0] + self.links[index].spread_bias()
+        for source, target, link in self.skips:
+            if target == index:
+                drive = drive + link.up(self.states[source])[0]
+            elif source == index:
+                drive = drive + link.down(self.states[target])
         if index + 1 < len(self.links):
             above = self.links[index + 1]
             drive = drive + above.down(self.states[index + 1], self._up(index + 1)[1] if _switches(above) else None)

@@ -87,7 +87,7 @@ def train(
     smallest = len(data.train) % recipe.batch_size or recipe.batch_size
     if smallest < team.size:
         raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
-    network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0))
+    network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0), recipe.skips)
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
     network = network.with_parameters(parameters)
@@ -163,9 +163,12 @@ def check_alive(alive: Tensor, epoch: int, step: int) -> None:
 
 def _optimizer(parameters: dict[str, Tensor], recipe: Recipe) -> tuple[Optimizer, CosineAnnealingLR]:
     layers = [f"link{index}" for index in range(1, len(recipe.layers) + 1)] + ["readout"]
+    into: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    for number, span in enumerate(recipe.skips, start=1):
+        into[f"link{span.target}"].append(parameters[f"skip{number}.weight"])
     groups = [
         {
-            "params": [parameters[f"{layer}.weight"], parameters[f"{layer}.bias"]],
+            "params": [parameters[f"{layer}.weight"], parameters[f"{layer}.bias"], *into[layer]],
             "lr": rate,
             "weight_decay": decay,
         }

@@ -57,10 +57,16 @@ def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, beta: floa
             products = correlated(stage, below, moves_below, above, moves_above)
         gradient[f"link{index + 1}.weight"] = scale * slope_of(link, products.to(exact))
         gradient[f"link{index + 1}.bias"] = scale * (plus - minus).sum(dim=(0, 1, 2))
+    skips: Gradient = {}
+    for number, (source, target, stage) in enumerate(engine.skips, start=1):
+        below, moves_below = at.free.states[source], at.moves[source]
+        products = correlated(stage, below, moves_below, at.free.states[target], at.moves[target])
+        link = engine.network.skips[number - 1].link
+        skips[f"skip{number}.weight"] = scale * slope_of(link, products.to(exact))
     last, moves = at.free.states[-1], at.moves[-1]
     wrong = error(engine, last, moves, pull.targets)
     # in the order of the network's units: channels first
     both = (last.repeat(2, 1, 1, 1).to(exact) + moves).permute(0, 3, 1, 2).flatten(1)
     gradient["readout.weight"] = -(wrong.T @ both) / (2 * batch)
     gradient["readout.bias"] = -wrong.sum(dim=0) / (2 * batch)
-    return gradient
+    return gradient | skips

@@ -63,6 +63,9 @@ def nudged_sweep(engine: Engine, drive: Tensor, at: Nudged, pull: Pull) -> Nudge
             change += above.down(wide_moves(above, *phases))
         else:
             change = change + pulled(engine, states[-1], moves[-1], pull)
+        for residual, moved in zip(engine.residuals(layer, states), engine.residuals(layer, moves), strict=True):
+            rest += residual
+            change += moved
         # both nudges over the one free phase, (2, B, ...)
         nudged = (rest + change.unflatten(0, (2, -1))).clamp_(0, 1)
         free = rest.clamp_(0, 1)

@@ -40,6 +40,7 @@ class Engine:
             raise ValueError("the engine settles networks with a softmax readout; this one has none")
         self.network, self.dtype = network, dtype
         self.stages: tuple[Stage, ...] = tuple(stage_of(link, dtype) for link in network.links)
+        self.skips = tuple((skip.source - 1, skip.target - 1, stage_of(skip.link, dtype)) for skip in network.skips)
         channels, rows, columns = self.stages[-1].above
         readout: DenseLink = network.readout
         self.readout = readout.weight.unflatten(1, (channels, rows, columns)).permute(0, 2, 3, 1).flatten(1)
@@ -62,6 +63,8 @@ class Engine:
         states, switches = list(at.states), list(at.switches)
         for layer in self.order:
             feedback = self.feedback(layer, states, switches)
+            for residual in self.residuals(layer, states):
+                feedback = residual if feedback is None else feedback.add_(residual)
             if layer == 0:
                 states[0] = update(drive, feedback, 1)[0]
                 continue
@@ -79,6 +82,16 @@ class Engine:
         if layer + 1 == len(self.stages):
             return None
         return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
+
+    def residuals(self, layer: int, states: list[Tensor]) -> list[Tensor]:
+        """What a layer receives through skips, of states or of changes of states."""
+        found = []
+        for source, target, stage in self.skips:
+            if target == layer:
+                found.append(stage.up_change(states[source]))
+            elif source == layer:
+                found.append(stage.down(states[target]))
+        return found
 
     def wide(self, index: int, states: Tensor, switch: Tensor | None) -> Tensor:
         """The states above link `index` where its maximum came from, before pooling."""

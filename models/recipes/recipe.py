@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from models.augment import Border
 from models.learning import Phases
-from models.network import Conv, Dense
+from models.network import Conv, Dense, Span
 
 Arithmetic = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw"]
@@ -29,6 +29,8 @@ class Recipe:
     batch_size: int
     phases: Phases
     """How the EP gradient is taken."""
+    skips: tuple[Span, ...] = ()
+    """Residual links; they learn at the rate and decay of the layer they arrive at."""
     optimizer: Optimizer = "sgd"
     """Stochastic gradient descent with momentum, decay in the gradient; or AdamW (Loshchilov & Hutter 2019), which
     needs no rate of its own for every layer, decay apart from the gradient."""

@@ -1,4 +1,4 @@
-"""Recipes as TOML files: the keys are the fields of `Recipe`, and of the layers those of `Conv` and `Dense`.
+"""Recipes as TOML files: the keys are the fields of `Recipe`, those of layers of `Conv` or `Dense`, of skips of `Span`.
 
 data = "digits"
 learning_rates = [0.08, 0.03, 0.3]
@@ -20,7 +20,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from models.learning import Phases
-from models.network import Conv, Dense
+from models.network import Conv, Dense, Span
 from models.recipes.recipe import Recipe
 
 FOLDER = Path(__file__).parent
@@ -57,6 +57,8 @@ def read_recipe(path: Path) -> Recipe:
     try:
         given = dict(document)
         given["layers"] = tuple(_layer(number, table) for number, table in enumerate(given.get("layers", ()), start=1))
+        spans = enumerate(given.get("skips", ()), start=1)
+        given["skips"] = tuple(_made(f"skip {number}", Span, table) for number, table in spans)
         given["phases"] = _made("phases", Phases, given.get("phases", {}))
         return _made("the recipe", Recipe, given)
     except (ValueError, TypeError) as error:
