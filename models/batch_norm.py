@@ -64,12 +64,19 @@ def fresh_norms(network: EPNetwork) -> tuple[BatchNorm, ...]:
 
 
 def normed_states(network: EPNetwork, norms: tuple[BatchNorm, ...], images: Tensor, *, training: bool) -> States:
-    """One pass upwards, s_l = clip(pool(BN_l(W_l * s_{l-1} + b_l)), 0, 1), of images (B, C, H, W)."""
-    states, below = [], images
-    for link, norm in zip(network.links, norms, strict=True):
+    """One pass upwards, s_l = clip(pool(BN_l(W_l * s_{l-1} + b_l)), 0, 1), of images (B, C, H, W).
+
+    What skips bring is added after pooling, as it is.
+    """
+    states: list[Tensor] = []
+    below = images
+    for layer, (link, norm) in enumerate(zip(network.links, norms, strict=True), start=1):
         summing = replace(link, pooling="none", pool_size=1) if isinstance(link, ConvLink) else link
         sums = norm(summing.up(below)[0] + summing.spread_bias(), training=training)
-        below = (pool(link.pooling, link.pool_size, sums)[0] if isinstance(link, ConvLink) else sums).clamp(0, 1)
+        drive = pool(link.pooling, link.pool_size, sums)[0] if isinstance(link, ConvLink) else sums
+        for skip in network.skips:
+            drive = drive + skip.link.up(states[skip.source - 1])[0] if skip.target == layer else drive
+        below = drive.clamp(0, 1)
         states.append(below)
     return tuple(states)
 

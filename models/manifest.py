@@ -24,7 +24,17 @@ from models.twins import Backprop
 
 RUN = ("data", "split", "images", "seed", "device")
 """What a manifest says of a run beside its hyperparameters."""
-SHARED_BY_TWINS = ("layers", "epochs", "batch_size", "shift", "shift_chance", "shift_border", "flip", "normalise")
+SHARED_BY_TWINS = (
+    "layers",
+    "skips",
+    "epochs",
+    "batch_size",
+    "shift",
+    "shift_chance",
+    "shift_border",
+    "flip",
+    "normalise",
+)
 """What a feed-forward twin takes from the recipe."""
 
 

@@ -120,7 +120,7 @@ def train_twin(
 
 
 def _fresh_twin(data: Dataset, recipe: Recipe, backprop: Backprop, seed: int, device: str) -> Twin:
-    network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0))
+    network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0), recipe.skips)
     if backprop.batch_norm and len(data.train) % recipe.batch_size == 1 % recipe.batch_size:
         for index, link in enumerate(network.links, start=1):
             if not isinstance(link, ConvLink) or link.summed[1:] == (1, 1):

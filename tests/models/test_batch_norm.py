@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from ep_examples import CLASSES, SHAPE, conv_network, random_images
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
-from models.network import Conv, Dense, EPNetwork, build_network
+from models.network import Conv, Dense, EPNetwork, Span, build_network
 from models.relaxation import start_states
 
 
@@ -84,6 +86,19 @@ def test_folding_gives_the_states_of_the_normed_network(network: EPNetwork, seed
         torch.testing.assert_close(found, layer, rtol=0, atol=1e-5)
     for found, layer in zip(plain, normed_states(network, norms, images, training=False), strict=True):
         torch.testing.assert_close(found, layer, rtol=0, atol=1e-5)
+
+
+def test_what_skips_bring_is_not_normalised() -> None:
+    layers = (Conv(3), Conv(4, pooling="max", pool_size=2), Conv(4), Conv(5), Dense(6))
+    generator = torch.Generator().manual_seed(1)
+    network = build_network(SHAPE, layers, CLASSES, generator, (Span(1, 4, stride=2),)).map_parameters(Tensor.double)
+    norms = random_norms(network, 2)
+    plain = start_states(without_norms(network, norms), random_images(3), "feed_forward")
+    normed = normed_states(network, norms, random_images(3), training=False)
+    for found, layer in zip(plain, normed, strict=True):
+        torch.testing.assert_close(found, layer, rtol=0, atol=1e-12)
+    without = normed_states(replace(network, skips=()), norms, random_images(3), training=False)
+    assert not torch.equal(without[3], normed[3])
 
 
 def test_a_training_pass_and_its_averages_are_those_of_torch() -> None:

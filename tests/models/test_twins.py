@@ -10,7 +10,7 @@ from ep_examples import bars, tiny_recipe
 from torch import nn
 
 from models.feed_forward import evaluate_feed_forward
-from models.network import Conv, Dense, build_network
+from models.network import Conv, Dense, Span, build_network
 from models.normalisation import normalisation_of
 from models.relaxation import start_states
 from models.training import DivergedError, generator_of
@@ -18,9 +18,16 @@ from models.twins import Backprop, train_twin
 
 POOLED = (Conv(4, gain=0.4), Conv(6, pooling="max", pool_size=2, gain=0.4))
 
+SKIPPING = {
+    "layers": (Conv(4), Conv(4), Conv(4), Conv(4, pooling="average", pool_size=2)),
+    "skips": (Span(1, 4, stride=2),),
+    "learning_rates": (0.1,) * 5,
+    "weight_decay": (0.1,) * 5,
+}
+
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"layers": POOLED, "normalise": True}])
+@pytest.mark.parametrize("changes", [{}, {"layers": POOLED, "normalise": True}, SKIPPING], ids=["plain", "max", "skip"])
 def test_it_learns_an_easy_set(batch_norm: bool, changes: dict) -> None:
     data, recipe = bars(), tiny_recipe(15, **changes)
     trained = train_twin(data, recipe, Backprop(batch_norm, learning_rate=0.01), seed=0)
@@ -31,6 +38,7 @@ def test_it_learns_an_easy_set(batch_norm: bool, changes: dict) -> None:
     assert last.residual_p95 is None
     assert last.train_accuracy > trained.history[0].train_accuracy
     assert trained.wall_s > 0
+    assert ("skip1.weight" in trained.network.named_parameters()) == (changes is SKIPPING)
     assert not any(tensor.requires_grad for tensor in trained.network.named_parameters().values())
 
 
