@@ -36,7 +36,7 @@ class Backprop:
 
     batch_norm: bool = False
     """Normalise the sums of every link over the batch, before pooling."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Of AdamW, for all layers, at the start: a cosine takes it to 0 over the epochs."""
     weight_decay: float = 0.05
     """Of AdamW, for weights; biases and norms have none."""

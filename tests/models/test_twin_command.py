@@ -69,7 +69,7 @@ def test_a_run_writes_a_plain_network_and_what_made_it(capsys: pytest.CaptureFix
     assert (manifest["data"], manifest["seed"], manifest["device"]) == ("bars", 5, "cpu")
     assert manifest["evaluation"] == "one pass upwards, without feedback"
     settings = manifest["hyperparameters"]
-    assert (settings["batch_norm"], settings["optimizer"], settings["learning_rate"]) == (True, "adamw", 1e-3)
+    assert (settings["batch_norm"], settings["optimizer"], settings["learning_rate"]) == (True, "adamw", 3e-3)
     assert (settings["epochs"], settings["batch_size"], settings["shift"]) == (2, 8, 1)
     assert not settings.keys() & {"beta", "free_steps", "learning_rates", "weight_noise", "momentum", "arithmetic"}
     assert [record["residual_p95"] for record in manifest["history"]] == [None, None]
