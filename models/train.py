@@ -42,6 +42,8 @@ class Options:
     """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
     seed: int = 0
     """Seed of all random numbers."""
+    images: int | None = None
+    """Learn from the first so many training images only: a try, not a result."""
     epochs: int | None = None
     """Times every training image is seen."""
     batch_size: int | None = None
@@ -138,6 +140,8 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
 def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
     """Load, train, write; returns the manifest, to the leader of the team."""
     data = load_data(recipe.data, options.data_dir)
+    if options.images is not None:
+        data = replace(data, train=data.train.first(options.images))
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, found="")
 

@@ -119,6 +119,15 @@ def test_a_run_that_was_stopped_is_continued(
 
 
 @pytest.mark.usefixtures("small")
+def test_a_try_learns_from_some_of_the_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    output = str(tmp_path / "net.safetensors")
+    assert exit_code("--output", output, "--images", "16", "--epochs", "1") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["images"]["train"] == 16
+    assert exit_code("--output", output, "--images", "49") == 1
+    assert "the first 49 of 48 images: expected 1..48" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
 def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rates = ("--learning-rates", "1e4", "1e4", "1e4")
     assert exit_code("--output", str(tmp_path / "net.safetensors"), *rates) == 1
