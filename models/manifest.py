@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from models.data import Dataset
-from models.evaluation import Evaluation, evaluate
+from models.engine.evaluation import evaluate_as_learnt
+from models.evaluation import Evaluation
 from models.feed_forward import Score, evaluate_feed_forward
 from models.network import EPNetwork
 from models.recipes import Recipe
@@ -48,9 +49,9 @@ def make_manifest(
 ) -> dict[str, Any]:
     """The manifest of a run as a JSON document; measures the validation and, once, the test images."""
     found = {
-        "evaluation": f"{recipe.steps} synchronous steps from zero",
-        "validation": _settled(evaluate(trained.network, data.validation, steps=recipe.steps)),
-        "test": _settled(evaluate(trained.network, data.test, steps=recipe.steps)),
+        "evaluation": _dynamics(recipe),
+        "validation": _settled(evaluate_as_learnt(trained.network, data.validation, recipe)),
+        "test": _settled(evaluate_as_learnt(trained.network, data.test, recipe)),
     }
     return _document(trained, describe_run(data, recipe, seed, device), found, command, processes)
 
@@ -77,6 +78,12 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 def parameter_count(network: EPNetwork) -> int:
     """Number of trained numbers: weights and biases of all links and the readout."""
     return sum(tensor.numel() for tensor in network.named_parameters().values())
+
+
+def _dynamics(recipe: Recipe) -> str:
+    if recipe.arithmetic == "bfloat16":
+        return f"{recipe.steps // 2} odd-even sweeps from zero in bfloat16, each as two synchronous steps"
+    return f"{recipe.steps} synchronous steps from zero"
 
 
 def _document(

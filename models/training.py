@@ -20,9 +20,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from models.batches import batches
 from models.data import Dataset, ImageSet
-from models.engine.evaluation import evaluate_fast
+from models.engine.evaluation import evaluate_as_learnt
 from models.engine.learning import engine_gradient
-from models.evaluation import Evaluation, evaluate
 from models.learning import Gradient, ep_gradient
 from models.memory import check_memory
 from models.network import EPNetwork, build_network
@@ -109,7 +108,8 @@ def train(
         generator = generator_of(seed, epoch)
         hits = _run_epoch(network, parameters, optimizer, training, recipe, normalisation, generator, epoch, team)
         cosine.step()
-        found = _watched(deployed(network, normalisation), validation, recipe)
+        watched = validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
+        found = evaluate_as_learnt(deployed(network, normalisation), watched, recipe)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
         history = (*history, record)
         if state_path is not None and team.leads:
@@ -221,14 +221,6 @@ def _run_epoch(
         if recipe.weight_limit is not None:
             limit_weights(parameters, recipe.weight_limit)
     return int(hits)
-
-
-def _watched(network: EPNetwork, validation: ImageSet, recipe: Recipe) -> Evaluation:
-    """How good the network is after an epoch, in the arithmetic it learns in."""
-    watched = validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
-    if recipe.arithmetic == "bfloat16":
-        return evaluate_fast(network, watched, sweeps=recipe.steps // 2)
-    return evaluate(network, watched, steps=recipe.steps)
 
 
 def _put_back(

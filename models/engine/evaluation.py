@@ -6,9 +6,10 @@ import torch
 
 from models.data import ImageSet
 from models.engine.settling import Engine
-from models.evaluation import Evaluation
+from models.evaluation import Evaluation, evaluate
 from models.learning import mean_cost
 from models.network import EPNetwork
+from models.recipes import Recipe
 
 
 @torch.no_grad()
@@ -33,3 +34,10 @@ def evaluate_fast(
         ]
         residuals.append(torch.stack(changes).amax(dim=0))
     return Evaluation(correct, cost / len(images), torch.cat(residuals).cpu())
+
+
+def evaluate_as_learnt(network: EPNetwork, images: ImageSet, recipe: Recipe) -> Evaluation:
+    """How good the network is after the steps of its recipe, in the arithmetic that it learns in."""
+    if recipe.arithmetic == "bfloat16":
+        return evaluate_fast(network, images, sweeps=recipe.steps // 2)
+    return evaluate(network, images, steps=recipe.steps)
