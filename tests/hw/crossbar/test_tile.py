@@ -18,7 +18,7 @@ from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.tiles.tile import Tile
-from hw.crossbar.tiles.wires import Wires
+from hw.crossbar.tiles.wires import Wires, kappa
 
 PCM = preset("pcm-nandakumar-2019")
 
@@ -193,7 +193,7 @@ def test_heat_behind_wires_is_that_of_the_sources_less_what_drivers_send_to_each
     device = replace(IDEAL, g_min_s=1e-6)
     codec = EXACT.codec
     g_s = codec.targets(weight.T, float(np.abs(weight).max()), device)
-    ohm = 2 * load / (g_s.mean() * (24**2 + 12**2))
+    ohm = load / kappa(g_s, Wires(1.0, 1.0))
     matrix = TiledMatrix(weight, replace(EXACT, wires=Wires(ohm, ohm, method="exact")), device, dtype=torch.float64)
     assert matrix.tiles[0].kappa() == pytest.approx(load)
     up, down = matrix.up(x.T)[1], matrix.down(x[:6].T)[1]
