@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 
@@ -97,14 +98,19 @@ def test_python_in_the_readme_runs(block, capsys):
 
 def test_options_in_the_readme_are_those_of_the_command_line(monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"bench\.run ([^#`\n]*)", readme) + re.findall(r"`(--[^`]*)`", readme)
-    assert len(commands) > 10
-    monkeypatch.setattr(sys, "argv", ["bench.run", "--help"])
-    with pytest.raises(SystemExit):
-        main()
-    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    for option in re.findall(r"--[a-z-]+", " ".join(commands)):
-        assert option in known, option
+    known: dict[str, set[str]] = {}
+    for name in ("bench.run", "bench.zoo", "models.train", "models.twin"):
+        module = import_module("bench.zoo.__main__" if name == "bench.zoo" else name)
+        monkeypatch.setattr(sys, "argv", [name, "--help"])
+        with pytest.raises(SystemExit):
+            module.main()
+        known[name] = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+        commands = re.findall(rf"{re.escape(name)} ([^#`\n]*)", readme)
+        assert commands
+        for option in re.findall(r"--[a-z-]+", " ".join(commands)):
+            assert option in known[name], (name, option)
+    for option in re.findall(r"--[a-z-]+", " ".join(re.findall(r"`(--[^`]*)`", readme))):
+        assert option in set().union(*known.values()), option
 
 
 def test_results_belong_to_the_network_that_is_shipped():
