@@ -17,7 +17,7 @@ from models.relaxation import relax
 
 MARGIN = 2.2
 """Estimate over `peak_bytes`, for what kernels and allocators take beyond tensors. With the next, estimates are 1.2 to
-2.3 times what processes were seen to take on a CPU (tests/models/test_memory.py)."""
+2.3 times what processes were seen to take on a CPU (tests/models/test_batch_memory.py)."""
 KERNELS = 50e6
 """Bytes that torch takes on a CPU for code and tables when it first computes: 20 to 50 MB were seen."""
 WEIGHT_COPIES = 6
