@@ -54,7 +54,7 @@ def by_modules(network: EPNetwork, norms: tuple[BatchNorm, ...], images: Tensor,
 @st.composite
 def networks(draw: st.DrawFn) -> EPNetwork:
     """One to three layers of any geometry that leaves something above, float32."""
-    shape = (draw(st.integers(1, 3)), draw(st.integers(5, 9)), draw(st.integers(5, 9)))
+    shape = (draw(st.integers(1, 3)), draw(st.integers(8, 11)), draw(st.integers(8, 11)))
     layers: list[Conv | Dense] = []
     for _ in range(draw(st.integers(1, 2))):
         pooling = draw(st.sampled_from(["none", "average", "max"]))
