@@ -89,7 +89,7 @@ def write_zoo_report(
         "- T within 0.5 points: the fewest float steps from which on accuracy stays that close to that of all T.",
         "- Residual: largest change of a state in step T, median over images and what 95 % keep below; in float.",
         "- Synops: synaptic operations per image of all links, up and down, in T steps, if every state is sent at",
-        "  each, those that are not zero, or those that changed by a code of 255 or more; of int8, or else of float.",
+        "  each, those that are not zero, or those that changed by at least 1/255; of int8, or else of float.",
         f"- Energy on Loihi: modelled, per image, nominal (low to high), changes sent; {', '.join(sorted(profiles))}.",
         "- Synapses per unit: the most that end in one unit, from the link below and the link above together; under",
         "  pooling, one for every weight of every place in the window.",
