@@ -74,8 +74,8 @@ def normed_states(network: EPNetwork, norms: tuple[BatchNorm, ...], images: Tens
         summing = replace(link, pooling="none", pool_size=1) if isinstance(link, ConvLink) else link
         sums = norm(summing.up(below)[0] + summing.spread_bias(), training=training)
         drive = pool(link.pooling, link.pool_size, sums)[0] if isinstance(link, ConvLink) else sums
-        for skip in network.skips:
-            drive = drive + skip.link.up(states[skip.source - 1])[0] if skip.target == layer else drive
+        for skip in network.skips_into(layer):
+            drive = drive + skip.link.up(states[skip.source - 1])[0]
         below = drive.clamp(0, 1)
         states.append(below)
     return tuple(states)

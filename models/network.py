@@ -100,6 +100,10 @@ class EPNetwork:
             skips.append(replace(skip, link=with_tensors(skip.link, weight, weight.new_zeros(len(weight)))))
         return replace(self, links=tuple(changed.values()), readout=readout, skips=tuple(skips))
 
+    def skips_into(self, layer: int) -> tuple[Skip, ...]:
+        """The residual links that arrive at a layer, from 1."""
+        return tuple(skip for skip in self.skips if skip.target == layer)
+
     def check_images(self, images: Tensor) -> None:
         """Refuse a batch this network cannot read: wrong shape, NaN, outside [0, 1]."""
         if images.shape[1:] != self.input_shape:

@@ -62,8 +62,8 @@ def start_states(network: EPNetwork, images: Tensor, start: Start) -> States:
     below = images
     for layer, link in enumerate(network.links, start=1):
         drive = link.up(below)[0] + link.spread_bias()
-        for skip in network.skips:
-            drive = drive + skip.link.up(states[skip.source - 1])[0] if skip.target == layer else drive
+        for skip in network.skips_into(layer):
+            drive = drive + skip.link.up(states[skip.source - 1])[0]
         below = drive.clamp(0, 1)
         states.append(below)
     return tuple(states)

@@ -102,13 +102,12 @@ def train(
         history, spent = state.history, state.wall_s
     evaluated = max(len(data.validation), len(data.test))
     check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
-    training, validation = data.train.to(device), data.validation.to(device)
+    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     normalisation = normalisation_of(data.train).to(device) if recipe.normalise else None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         generator = generator_of(seed, epoch)
         hits = _run_epoch(network, parameters, optimizer, training, recipe, normalisation, generator, epoch, team)
         cosine.step()
-        watched = validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
         found = evaluate_as_learnt(deployed(network, normalisation), watched, recipe)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
         history = (*history, record)
@@ -125,9 +124,14 @@ def train(
 
 def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwork:
     """The network that takes pixels as they are."""
-    return (
-        network if normalisation is None else network.with_parameters(normalisation.folded(network.named_parameters()))
-    )
+    if normalisation is None:
+        return network
+    return network.with_parameters(normalisation.folded(network.named_parameters()))
+
+
+def watched_images(validation: ImageSet, recipe: Recipe) -> ImageSet:
+    """The validation images that are looked at after every epoch."""
+    return validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
 
 
 def generator_of(seed: int, epoch: int) -> torch.Generator:

@@ -26,7 +26,7 @@ from models.network import EPNetwork, build_network
 from models.normalisation import Normalisation, normalisation_of
 from models.recipes import Recipe
 from models.relaxation import States, start_states
-from models.training import Trained, between, check_alive, check_gradient, deployed, generator_of
+from models.training import Trained, between, check_alive, check_gradient, deployed, generator_of, watched_images
 from models.training_state import EpochRecord
 
 
@@ -105,8 +105,7 @@ def train_twin(
     ]
     optimizer = AdamW(groups, lr=backprop.learning_rate)
     cosine = CosineAnnealingLR(optimizer, recipe.epochs)
-    training, validation = data.train.to(device), data.validation.to(device)
-    watched = validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
+    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     history: tuple[EpochRecord, ...] = ()
     for epoch in range(1, recipe.epochs + 1):
         hits = _run_epoch(twin, learnt, optimizer, training, recipe, generator_of(seed, epoch), epoch)

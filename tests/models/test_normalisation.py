@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from models.data import ImageSet
 from models.evaluation import evaluate
-from models.learning import backprop_gradient
+from models.learning import backprop_gradient, mean_cost
 from models.links import ConvLink
 from models.network import Conv, Dense, build_network
 from models.normalisation import Normalisation, normalisation_of
+from models.relaxation import relax
 from models.training import train
 
 COLOURS = Normalisation(torch.tensor([0.5, 0.4, 0.3]).double(), torch.tensor([0.7, 0.8, 0.9]).double())
@@ -47,9 +48,6 @@ def test_a_gradient_is_pulled_back_by_the_chain_rule() -> None:
 
     def cost(parameters: dict) -> float:
         folded = network.with_parameters(COLOURS.folded(parameters))
-        from models.learning import mean_cost
-        from models.relaxation import relax
-
         return float(mean_cost(folded, relax(folded, images, steps=8).states[-1], labels))
 
     raw = backprop_gradient(network.with_parameters(COLOURS.folded(named)), images, labels, steps=8)
