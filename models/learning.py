@@ -23,6 +23,7 @@ from models.network import EPNetwork
 from models.relaxation import Nudge, Schedule, States, relax
 
 Estimator = Literal["one_sided", "centered", "random_sign"]
+PhaseSchedule = Literal["synchronous", "odd_even", "up_down"]
 Gradient = dict[str, Tensor]
 
 
@@ -34,7 +35,14 @@ class Phases:
     nudged_steps: int = 15
     beta: float = 0.2
     estimator: Estimator = "centered"
-    schedule: Schedule = "odd_even"
+    schedule: PhaseSchedule = "odd_even"
+    """up_down sweeps upwards in the free phase, so that an image reaches the top in the first sweep, and downwards in
+    the nudged ones, so that the nudge reaches the bottom in the first: half as many sweeps learn as well."""
+
+    @property
+    def schedules(self) -> tuple[Schedule, Schedule]:
+        """Of the free and of the nudged phases."""
+        return ("upwards", "downwards") if self.schedule == "up_down" else (self.schedule, self.schedule)
 
     def __post_init__(self) -> None:
         if not self.beta > 0:
@@ -64,15 +72,14 @@ def ep_gradient(
     averaged over the states of both phases.
     """
     target = one_hot(labels, network.classes, images)
-    free = relax(network, images, steps=phases.free_steps, schedule=phases.schedule).states
+    upwards, downwards = phases.schedules
+    free = relax(network, images, steps=phases.free_steps, schedule=upwards).states
 
     def settle(beta: float) -> States:
         if beta == 0.0:
             return free
         nudge = Nudge(beta, target)
-        return relax(
-            network, images, steps=phases.nudged_steps, schedule=phases.schedule, start=free, nudge=nudge
-        ).states
+        return relax(network, images, steps=phases.nudged_steps, schedule=downwards, start=free, nudge=nudge).states
 
     low, high = nudges(phases.estimator, phases.beta, generator)
     ends = [(low, settle(low)), (high, settle(high))]

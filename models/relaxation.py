@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from models.network import EPNetwork
 
-Schedule = Literal["synchronous", "odd_even"]
+Schedule = Literal["synchronous", "odd_even", "upwards", "downwards"]
 Start = Literal["zero", "feed_forward"]
 States = tuple[Tensor, ...]
 
@@ -90,7 +90,7 @@ def relax(
         raise ValueError(f"steps is {steps}, must be at least 1")
     if nudge is not None and network.readout is None and nudge.beta <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
-    groups = _groups(schedule, len(network.links))
+    groups = [group for group in groups_of(schedule, len(network.links)) if group]
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
     settling = _Settling(network, images, states, nudge)
     at_rest = torch.zeros(len(images), dtype=torch.bool, device=images.device)
@@ -176,12 +176,18 @@ def _switches(link: object) -> bool:
     return getattr(link, "pooling", "none") == "max"
 
 
-def _groups(schedule: Schedule, layers: int) -> tuple[range, ...]:
+def groups_of(schedule: Schedule, layers: int) -> tuple[tuple[int, ...], ...]:
+    """Layers, from 0, that one step updates at once, group after group."""
+    upwards = tuple(range(layers))
     if schedule == "synchronous":
-        return (range(layers),)
+        return (upwards,)
     if schedule == "odd_even":
-        return (range(0, layers, 2), range(1, layers, 2))
-    raise ValueError(f"schedule {schedule!r} is none of synchronous, odd_even")
+        return (upwards[::2], upwards[1::2])
+    if schedule == "upwards":
+        return tuple((layer,) for layer in upwards)
+    if schedule == "downwards":
+        return tuple((layer,) for layer in reversed(upwards))
+    raise ValueError(f"schedule {schedule!r} is none of {', '.join(get_args(Schedule))}")
 
 
 def _largest_change(before: Iterable[Tensor], after: Iterable[Tensor]) -> Tensor:

@@ -15,8 +15,6 @@ from time import monotonic
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from models.batches import batches
 from models.data import Dataset, ImageSet
@@ -29,12 +27,10 @@ from models.normalisation import Normalisation, normalisation_of
 from models.parallel import Team
 from models.recipes import Recipe
 from models.relaxation import States
-from models.training_state import EpochRecord, TrainingState, describe_run, load_state, remembered, save_state
+from models.training_state import EpochRecord, TrainingState, describe_run, load_state, save_state
+from models.updates import Updates
 from models.weight_noise import limit_weights, programmed
 from models.weight_rounding import rounded
-
-ADAM_BETA_2 = 0.99
-"""Memory of squared gradients: 100 batches, since few epochs leave no time for the usual 1,000."""
 
 
 class DivergedError(ArithmeticError):
@@ -90,7 +86,7 @@ def train(
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
     network = network.with_parameters(parameters)
-    optimizer, cosine = _optimizer(parameters, recipe)
+    updates = Updates(parameters, recipe)
     run = describe_run(data, recipe, seed, device)
     history: tuple[EpochRecord, ...] = ()
     spent = 0.0
@@ -98,7 +94,9 @@ def train(
         if state_path is None:
             raise ValueError("nothing to resume from without a state_path")
         state = load_state(state_path, parameters, run)
-        _put_back(state, parameters, optimizer, cosine)
+        for name, tensor in parameters.items():
+            tensor.copy_(state.weights[name])
+        updates.put_back(state)
         history, spent = state.history, state.wall_s
     evaluated = max(len(data.validation), len(data.test))
     check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
@@ -106,16 +104,14 @@ def train(
     normalisation = normalisation_of(data.train).to(device) if recipe.normalise else None
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         generator = generator_of(seed, epoch)
-        hits = _run_epoch(network, parameters, optimizer, training, recipe, normalisation, generator, epoch, team)
-        cosine.step()
+        hits = _run_epoch(network, parameters, updates, training, recipe, normalisation, generator, epoch, team)
+        updates.end_epoch()
         found = evaluate_as_learnt(deployed(network, normalisation), watched, recipe)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
         history = (*history, record)
         if state_path is not None and team.leads:
-            keys = remembered(recipe.optimizer, recipe.momentum)
-            moments = {name: {key: optimizer.state[held][key] for key in keys} for name, held in parameters.items()}
             wall_s = spent + monotonic() - began
-            save_state(state_path, TrainingState(parameters, moments, cosine.state_dict(), history, wall_s), run)
+            save_state(state_path, TrainingState(parameters, updates.moments, updates.schedule, history, wall_s), run)
         if team.leads:
             report(record)
     trained = deployed(network, normalisation).map_parameters(lambda tensor: tensor.detach().cpu().clone())
@@ -165,31 +161,10 @@ def check_alive(alive: Tensor, epoch: int, step: int) -> None:
             )
 
 
-def _optimizer(parameters: dict[str, Tensor], recipe: Recipe) -> tuple[Optimizer, CosineAnnealingLR]:
-    layers = [f"link{index}" for index in range(1, len(recipe.layers) + 1)] + ["readout"]
-    into: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-    for number, span in enumerate(recipe.skips, start=1):
-        into[f"link{span.target}"].append(parameters[f"skip{number}.weight"])
-    groups = [
-        {
-            "params": [parameters[f"{layer}.weight"], parameters[f"{layer}.bias"], *into[layer]],
-            "lr": rate,
-            "weight_decay": decay,
-        }
-        for layer, rate, decay in zip(layers, recipe.learning_rates, recipe.weight_decay, strict=True)
-    ]
-    optimizer: Optimizer
-    if recipe.optimizer == "adamw":
-        optimizer = AdamW(groups, betas=(recipe.momentum, ADAM_BETA_2))
-    else:
-        optimizer = SGD(groups, momentum=recipe.momentum)
-    return optimizer, CosineAnnealingLR(optimizer, recipe.epochs)
-
-
 def _run_epoch(
     network: EPNetwork,
     parameters: dict[str, Tensor],
-    optimizer: Optimizer,
+    updates: Updates,
     images: ImageSet,
     recipe: Recipe,
     normalisation: Normalisation | None,
@@ -219,21 +194,7 @@ def _run_epoch(
         check_alive(alive, epoch, step)
         hits += right.long()
         gradient = gradient if normalisation is None else normalisation.pulled_back(gradient)
-        for name, tensor in parameters.items():
-            tensor.grad = gradient[name]
-        optimizer.step()
+        updates.apply(gradient)
         if recipe.weight_limit is not None:
             limit_weights(parameters, recipe.weight_limit)
     return int(hits)
-
-
-def _put_back(
-    state: TrainingState, parameters: dict[str, Tensor], optimizer: Optimizer, cosine: CosineAnnealingLR
-) -> None:
-    for name, tensor in parameters.items():
-        tensor.copy_(state.weights[name])
-        for key, held in state.moments[name].items():
-            optimizer.state[tensor][key] = held if key == "step" else held.to(tensor.device)
-    cosine.load_state_dict(state.schedule)
-    for group, rate in zip(optimizer.param_groups, cosine.get_last_lr(), strict=True):
-        group["lr"] = rate

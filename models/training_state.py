@@ -14,7 +14,7 @@ from models.recipes import Recipe
 from models.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
 
 KEY = "ep-hardware training"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingState:
     moments: Mapping[str, Mapping[str, Tensor]]
     """By the same names, what the optimizer remembers of each, by its own names for that; empty without momentum."""
     schedule: dict[str, Any]
-    """State of the learning-rate schedule."""
+    """State of the learning-rate schedule of every optimizer."""
     history: tuple[EpochRecord, ...]
     """One record per epoch done."""
     wall_s: float
@@ -96,18 +96,25 @@ def load_state(path: Path, like: Mapping[str, Tensor], run: dict[str, Any]) -> T
             f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run[name]!r}: "
             "resume with the same, or delete the file to start anew"
         )
-    keys = remembered(run["optimizer"], run["momentum"])
+    keys = {name: remembered(run["optimizer"], run["momentum"], name) for name in like}
     shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
     for name, tensor in like.items():
-        shapes |= {f"{key}.{name}": () if key == "step" else tuple(tensor.shape) for key in keys}
+        shapes |= {f"{key}.{name}": () if key == "step" else tuple(tensor.shape) for key in keys[name]}
     check_tensors(path, tensors, shapes)
     weights = {name: tensors[f"weight.{name}"] for name in like}
-    moments = {name: {key: tensors[f"{key}.{name}"] for key in keys} for name in like}
+    moments = {name: {key: tensors[f"{key}.{name}"] for key in keys[name]} for name in like}
     return TrainingState(weights, moments, schedule, history, wall_s)
 
 
-def remembered(optimizer: str, momentum: float) -> tuple[str, ...]:
-    """What torch's optimizer keeps of every tensor, by its own names."""
-    if optimizer == "adamw":
+def by_muon(optimizer: str, name: str) -> bool:
+    """Whether Muon learns this tensor: weights of links, not biases nor the readout."""
+    return optimizer == "muon" and name.endswith(".weight") and not name.startswith("readout")
+
+
+def remembered(optimizer: str, momentum: float, name: str) -> tuple[str, ...]:
+    """What torch's optimizer keeps of a tensor, by its own names."""
+    if by_muon(optimizer, name):
+        return ("momentum_buffer",)
+    if optimizer != "sgd":
         return ("step", "exp_avg", "exp_avg_sq")
     return ("momentum_buffer",) if momentum else ()

@@ -23,24 +23,31 @@ def engine_gradient(
     images (B, C, H, W), labels (B,). States are computed in `dtype`, the gradient in float32 or better.
     """
     engine, batch = Engine(network, dtype), len(images)
-    drive, free = engine.begin(images)
-    for _ in range(phases.free_steps):
-        free = engine.sweep(drive, free)
+    upwards, downwards = phases.schedules
+    drive, free = engine.rise(images) if upwards == "upwards" else engine.begin(images)
+    for _ in range(phases.free_steps - (upwards == "upwards")):
+        free = engine.sweep(drive, free, upwards)
     betas = torch.full((2 * batch, 1), phases.beta, dtype=engine.readout.dtype, device=images.device)
     betas[batch:] *= -1
     pull = Pull(betas, one_hot(labels, network.classes, engine.readout).repeat(2, 1))
     at = begin_nudging(free)
     for _ in range(phases.nudged_steps):
-        at = nudged_sweep(engine, drive, at, pull)
-    return _contrast(engine, images, at, pull, phases.beta), engine.states(free)
+        at = nudged_sweep(engine, drive, at, pull, downwards)
+    return _contrast(engine, images, at, pull, phases), engine.states(free)
 
 
-def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, beta: float) -> Gradient:
+def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, phases: Phases) -> Gradient:
     batch, exact = len(images), torch.promote_types(engine.dtype, torch.float32)
-    scale = -1.0 / (2 * beta * batch)
+    scale = -1.0 / (2 * phases.beta * batch)
     gradient: Gradient = {}
+    # too few sweeps leave layers that no nudge has come down to
+    moved = [
+        torch.zeros_like(state).repeat(2, 1, 1, 1) if moves is None else moves
+        for state, moves in zip(at.free.states, at.moves, strict=True)
+    ]
+    order = engine.order(phases.schedules[1])
     for index, (stage, link) in enumerate(zip(engine.stages, engine.network.links, strict=True)):
-        states, moves = at.free.states[index], at.moves[index]
+        states, moves = at.free.states[index], moved[index]
         switch, moved_switch = at.free.switches[index], at.switches[index]
         plus, minus = moves.to(exact).chunk(2)
         if index == 0:
@@ -48,9 +55,9 @@ def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, beta: floa
             below = images.permute(0, 2, 3, 1).to(engine.dtype)
             products = stage.correlate(below, engine.wide(0, (plus - minus).to(engine.dtype), switch))
         else:
-            below, moves_below = at.free.states[index - 1], at.moves[index - 1]
-            if index % 2 == 0 and switch is not None:
-                # the switch of an even layer is older than the odd layer below it
+            below, moves_below = at.free.states[index - 1], moved[index - 1]
+            if switch is not None and order.index(index) < order.index(index - 1):
+                # the switch is older than the layer below it
                 _, _, switch, moved_switch = arrive(stage, below, moves_below)
             above = engine.wide(index, states, switch)
             moves_above = wide_moves(stage, states, switch, moves, moved_switch)
@@ -59,11 +66,11 @@ def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, beta: floa
         gradient[f"link{index + 1}.bias"] = scale * (plus - minus).sum(dim=(0, 1, 2))
     skips: Gradient = {}
     for number, (source, target, stage) in enumerate(engine.skips, start=1):
-        below, moves_below = at.free.states[source], at.moves[source]
-        products = correlated(stage, below, moves_below, at.free.states[target], at.moves[target])
+        below, moves_below = at.free.states[source], moved[source]
+        products = correlated(stage, below, moves_below, at.free.states[target], moved[target])
         link = engine.network.skips[number - 1].link
         skips[f"skip{number}.weight"] = scale * slope_of(link, products.to(exact))
-    last, moves = at.free.states[-1], at.moves[-1]
+    last, moves = at.free.states[-1], moved[-1]
     wrong = error(engine, last, moves, pull.targets)
     # in the order of the network's units: channels first
     both = (last.repeat(2, 1, 1, 1).to(exact) + moves).permute(0, 3, 1, 2).flatten(1)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.engine.settling import Engine, Running
 from models.engine.stages import Stage, spread, strongest
+from models.relaxation import Schedule
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Nudged:
     """The free phase g, and by how much +beta (first half) and -beta (second half) move it."""
 
     free: Running
-    moves: tuple[Tensor, ...]
-    """(2 B, H, W, C) of every layer, in the engine's dtype."""
+    moves: tuple[Tensor | None, ...]
+    """(2 B, H, W, C) of every layer, in the engine's dtype; None where nothing has come down to yet."""
     switches: tuple[Tensor | None, ...]
     """Of the nudged phases, (2 B, H, W, C)."""
 
@@ -41,49 +42,55 @@ class Pull:
 
 def begin_nudging(free: Running) -> Nudged:
     """Both nudged phases where the free one is."""
-    moves = tuple(torch.zeros_like(state).repeat(2, 1, 1, 1) for state in free.states)
-    return Nudged(free, moves, tuple(_twice(switch) for switch in free.switches))
+    return Nudged(free, (None,) * len(free.states), tuple(_twice(switch) for switch in free.switches))
 
 
-def nudged_sweep(engine: Engine, drive: Tensor, at: Nudged, pull: Pull) -> Nudged:
-    """All layers of all three phases once: odd ones, then even ones."""
+def nudged_sweep(engine: Engine, drive: Tensor, at: Nudged, pull: Pull, schedule: Schedule) -> Nudged:
+    """All layers of all three phases once, in the order of the schedule."""
     states, switches = list(at.free.states), list(at.free.switches)
     moves, moved_switches = list(at.moves), list(at.switches)
     exact = torch.promote_types(engine.dtype, torch.float32)
-    for layer in engine.order:
+    for layer in engine.order(schedule):
         stage = engine.stages[layer]
+        changes = []
         if layer == 0:
-            rest, change = drive.to(exact, copy=True), torch.zeros_like(moves[0])
+            rest = drive.to(exact, copy=True)
         else:
             rest, change, switches[layer], moved_switches[layer] = arrive(stage, states[layer - 1], moves[layer - 1])
+            changes = [] if change is None else [change]
         if layer + 1 < len(engine.stages):
-            above = engine.stages[layer + 1]
-            phases = (states[layer + 1], switches[layer + 1], moves[layer + 1], moved_switches[layer + 1])
-            rest += above.down(engine.wide(layer + 1, states[layer + 1], switches[layer + 1]))
-            change += above.down(wide_moves(above, *phases))
+            above, moved = engine.stages[layer + 1], moves[layer + 1]
+            phases = (states[layer + 1], switches[layer + 1])
+            rest += above.down(engine.wide(layer + 1, *phases))
+            if moved is not None:
+                changes.append(above.down(wide_moves(above, *phases, moved, moved_switches[layer + 1])))
         else:
-            change = change + pulled(engine, states[-1], moves[-1], pull)
-        for residual, moved in zip(engine.residuals(layer, states), engine.residuals(layer, moves), strict=True):
+            changes.append(pulled(engine, states[-1], moves[-1], pull))
+        for residual in engine.residuals(layer, states):
             rest += residual
-            change += moved
-        # both nudges over the one free phase, (2, B, ...)
-        nudged = (rest + change.unflatten(0, (2, -1))).clamp_(0, 1)
-        free = rest.clamp_(0, 1)
-        moves[layer] = nudged.sub_(free).to(engine.dtype).flatten(0, 1)
+        changes += engine.residuals(layer, moves)
+        free = rest.clamp(0, 1)
+        if changes:
+            # both nudges over the one free phase, (2, B, ...)
+            nudged = torch.stack(changes).sum(dim=0) if len(changes) > 1 else changes[0]
+            nudged = (rest + nudged.unflatten(0, (2, -1))).clamp_(0, 1)
+            moves[layer] = nudged.sub_(free).to(engine.dtype).flatten(0, 1)
         states[layer] = free.to(engine.dtype)
     return Nudged(Running(tuple(states), tuple(switches)), tuple(moves), tuple(moved_switches))
 
 
-def error(engine: Engine, last: Tensor, moves: Tensor, targets: Tensor) -> Tensor:
+def error(engine: Engine, last: Tensor, moves: Tensor | None, targets: Tensor) -> Tensor:
     """(2 B, K) y - softmax of the scores of both nudged phases."""
     free = engine.scores(last)
-    shifted = moves.flatten(1).to(free.dtype) @ engine.readout.T
-    return targets - (free.repeat(2, 1) + shifted).softmax(dim=1)
+    scores = free.repeat(2, 1)
+    if moves is not None:
+        scores += moves.flatten(1).to(free.dtype) @ engine.readout.T
+    return targets - scores.softmax(dim=1)
 
 
-def pulled(engine: Engine, last: Tensor, moves: Tensor, pull: Pull) -> Tensor:
-    """beta R^T (y - softmax(R s + r)), in the shape of the last layer's moves."""
-    return (pull.betas * error(engine, last, moves, pull.targets) @ engine.readout).view(moves.shape)
+def pulled(engine: Engine, last: Tensor, moves: Tensor | None, pull: Pull) -> Tensor:
+    """beta R^T (y - softmax(R s + r)), (2 B, H, W, C) of the last layer."""
+    return (pull.betas * error(engine, last, moves, pull.targets) @ engine.readout).view(-1, *last.shape[1:])
 
 
 def correlated(stage: Stage, below: Tensor, moves_below: Tensor, free: Tensor, moves: Tensor) -> Tensor:
@@ -99,10 +106,16 @@ def correlated(stage: Stage, below: Tensor, moves_below: Tensor, free: Tensor, m
     return stage.correlate(torch.cat([both, apart]), torch.cat([up, -down, free]))
 
 
-def arrive(stage: Stage, below: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Pooled sums of the free phase, their changes under the nudges, and the switches of both."""
+def arrive(
+    stage: Stage, below: Tensor, moves: Tensor | None
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """Pooled sums of the free phase, their changes under the nudges, if any, and the switches of both."""
     exact = torch.promote_types(below.dtype, torch.float32)
-    sums, changes = stage.up(below).to(exact), stage.up_change(moves)
+    sums = stage.up(below).to(exact)
+    if moves is None:
+        best, switch = strongest(sums, stage.window)
+        return best, None, switch, _twice(switch)
+    changes = stage.up_change(moves)
     if stage.window == 1:
         return sums, changes, None, None
     best, switch = strongest(sums, stage.window)

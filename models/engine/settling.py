@@ -6,6 +6,7 @@ changed, so that no convolution is run twice. Nothing is kept but the states, sw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from models.engine.stages import Stage, spread, stage_of, strongest
 from models.links import DenseLink
 from models.network import EPNetwork
-from models.relaxation import States
+from models.relaxation import Schedule, States, groups_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Engine:
         ]
         return drive, Running(states, (switch, *switches[1:]))
 
-    def sweep(self, drive: Tensor, at: Running) -> Running:
-        """All layers of the free phase once: odd ones, then even ones."""
+    def sweep(self, drive: Tensor, at: Running, schedule: Schedule = "odd_even") -> Running:
+        """All layers of the free phase once, in the order of the schedule."""
         states, switches = list(at.states), list(at.switches)
-        for layer in self.order:
+        for layer in self.order(schedule):
             feedback = self.feedback(layer, states, switches)
             for residual in self.residuals(layer, states):
                 feedback = residual if feedback is None else feedback.add_(residual)
@@ -72,10 +73,21 @@ class Engine:
             states[layer], switches[layer] = update(stage.up(states[layer - 1]), feedback, stage.window)
         return Running(tuple(states), tuple(switches))
 
-    @property
-    def order(self) -> list[int]:
-        """Layers, from 0, in the order of a sweep."""
-        return [*range(0, len(self.stages), 2), *range(1, len(self.stages), 2)]
+    def rise(self, images: Tensor) -> tuple[Tensor, Running]:
+        """What the images send up, and the first sweep upwards from zero: nothing comes down yet."""
+        drive, at = self.begin(images)
+        states, switches = [update(drive, None, 1)[0]], [at.switches[0]]
+        for layer, stage in enumerate(self.stages[1:], start=1):
+            arriving = self.residuals(layer, [*states, *[None] * (len(self.stages) - layer)])
+            together = torch.stack(arriving).sum(dim=0) if arriving else None
+            state, switch = update(stage.up(states[-1]), together, stage.window)
+            states.append(state)
+            switches.append(switch)
+        return drive, Running(tuple(states), tuple(switches))
+
+    def order(self, schedule: Schedule) -> list[int]:
+        """Layers, from 0, in the order of a sweep; layers that change at once do not meet."""
+        return [layer for group in groups_of(schedule, len(self.stages)) for layer in group]
 
     def feedback(self, layer: int, states: list[Tensor], switches: list[Tensor | None]) -> Tensor | None:
         """What a layer receives from above; nothing, if it is the last."""
@@ -83,14 +95,15 @@ class Engine:
             return None
         return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
 
-    def residuals(self, layer: int, states: list[Tensor]) -> list[Tensor]:
-        """What a layer receives through skips, of states or of changes of states."""
+    def residuals(self, layer: int, states: Sequence[Tensor | None]) -> list[Tensor]:
+        """What a layer receives through skips, of states or of changes of states; nothing from None."""
         found = []
         for source, target, stage in self.skips:
-            if target == layer:
-                found.append(stage.up_change(states[source]))
-            elif source == layer:
-                found.append(stage.down(states[target]))
+            lower, upper = states[source], states[target]
+            if target == layer and lower is not None:
+                found.append(stage.up_change(lower))
+            elif source == layer and upper is not None:
+                found.append(stage.down(upper))
         return found
 
     def wide(self, index: int, states: Tensor, switch: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from models.learning import Phases
 from models.network import Conv, Dense, Span
 
 Arithmetic = Literal["float32", "bfloat16"]
-Optimizer = Literal["sgd", "adamw"]
+Optimizer = Literal["sgd", "adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Recipe:
     layers: tuple[Conv | Dense, ...]
     """The layers, from the bottom; a softmax readout comes on top."""
     learning_rates: tuple[float, ...]
-    """Of every layer and of the readout, at the start: a cosine takes them to 0 over the epochs."""
+    """Of every layer and of the readout, at the start: a cosine takes them to 0 over the epochs. Biases learn at the
+    rate of their layer; beside Muon at that of the readout."""
     weight_decay: tuple[float, ...]
     """Of every layer and of the readout. Small weights settle fast: decay buys rest, most of all above layer 1."""
     epochs: int
@@ -32,10 +33,11 @@ class Recipe:
     skips: tuple[Span, ...] = ()
     """Residual links; they learn at the rate and decay of the layer they arrive at."""
     optimizer: Optimizer = "sgd"
-    """Stochastic gradient descent with momentum, decay in the gradient; or AdamW (Loshchilov & Hutter 2019), which
-    needs no rate of its own for every layer, decay apart from the gradient."""
+    """Stochastic gradient descent with momentum, decay in the gradient; AdamW (Loshchilov & Hutter 2019), which needs
+    no rate of its own for every layer, decay apart from the gradient; or Muon, which keeps the spectral norm of the
+    weights of link l below about 1 / weight_decay[l], and so the network settling (`models.updates`)."""
     momentum: float = 0.9
-    """Of AdamW: beta_1."""
+    """Of AdamW, and what learns by it beside Muon: beta_1."""
     shift: int = 0
     """Augmentation: shift an image by up to this many pixels along each axis."""
     shift_chance: float = 0.5
@@ -90,9 +92,11 @@ class Recipe:
             raise ValueError(f"optimizer is {self.optimizer!r}, choose from {', '.join(get_args(Optimizer))}")
         if self.arithmetic not in get_args(Arithmetic):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
-        if self.arithmetic == "bfloat16" and (self.phases.estimator, self.phases.schedule) != ("centered", "odd_even"):
+        if self.arithmetic == "bfloat16" and (
+            self.phases.estimator != "centered" or self.phases.schedule == "synchronous"
+        ):
             raise ValueError(
-                f"arithmetic bfloat16 takes the estimator centered and the schedule odd_even, not "
+                f"arithmetic bfloat16 takes the estimator centered and the schedule odd_even or up_down, not "
                 f"{self.phases.estimator} and {self.phases.schedule}"
             )
         if self.shift_border not in get_args(Border):

@@ -82,7 +82,7 @@ def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, n
         ({"steps": 0}, "steps is 0"),
         ({"shift": -1}, "shift is -1, expected at least 0"),
         ({"momentum": 1.0}, "momentum is 1.0"),
-        ({"optimizer": "adam"}, "optimizer is 'adam', choose from sgd, adamw"),
+        ({"optimizer": "adam"}, "optimizer is 'adam', choose from sgd, adamw, muon"),
         ({"watched": 0}, "watched is 0"),
         ({"arithmetic": "float16"}, "arithmetic is 'float16', choose from float32, bfloat16"),
         ({"shift_border": "white"}, "shift_border is 'white', choose from black, edge"),

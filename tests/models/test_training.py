@@ -64,8 +64,13 @@ def test_generators_differ_by_seed_and_epoch() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"momentum": 0.0}, {"optimizer": "adamw", "learning_rates": (1e-3,) * 3}],
-    ids=["momentum", "none", "adamw"],
+    [
+        {},
+        {"momentum": 0.0},
+        {"optimizer": "adamw", "learning_rates": (1e-3,) * 3},
+        {"optimizer": "muon", "learning_rates": (1e-2,) * 3},
+    ],
+    ids=["momentum", "none", "adamw", "muon"],
 )
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, stop: int, changes: dict) -> None:

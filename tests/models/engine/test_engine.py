@@ -60,11 +60,17 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
         torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
 
 
-@given(network=networks(), batch=st.integers(1, 4), free=st.integers(1, 6), nudged=st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
-def test_gradients_are_those_of_the_reference(network, batch, free, nudged) -> None:
+@given(
+    network=networks(),
+    batch=st.integers(1, 4),
+    free=st.integers(1, 6),
+    nudged=st.integers(1, 4),
+    schedule=st.sampled_from(["odd_even", "up_down"]),
+)
+@settings(max_examples=80, deadline=None)
+def test_gradients_are_those_of_the_reference(network, batch, free, nudged, schedule) -> None:
     images, labels = random_images(batch), random_labels(batch)
-    phases = Phases(free, nudged, beta=0.3)
+    phases = Phases(free, nudged, beta=0.3, schedule=schedule)
     found, states = engine_gradient(network, images, labels, phases, torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, torch.Generator())
     assert list(found) == list(network.named_parameters())

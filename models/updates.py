@@ -1,0 +1,115 @@
+"""Updates: the optimizers of a run, and what they remember between batches.
+
+sgd and adamw change all tensors alike. muon is for the weights of links: of every matrix (C_above, C_below kh kw) it
+takes the steepest step of a given spectral norm (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon),
+
+    W <- (1 - rate decay) W - rate U V^T,      U S V^T the momentum,
+
+(longer by the root of rows over columns where W is tall), so that ||W||_2 comes to at most about 1 / decay. The loop gain of a settling network is made of these norms
+(`models.contraction`): the decay sets how fast it comes to rest, whatever it has learnt. Biases and the readout, where
+no loop passes, learn by adamw beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from models.learning import Gradient
+from models.recipes import Recipe
+from models.training_state import TrainingState, by_muon, remembered
+
+ADAM_BETA_2 = 0.99
+"""Memory of squared gradients: 100 batches, since few epochs leave no time for the usual 1,000."""
+Tensors = Mapping[str, Tensor]
+
+
+class Updates:
+    """Changes `parameters` in place; a cosine takes all rates to 0 over the epochs."""
+
+    def __init__(self, parameters: Tensors, recipe: Recipe) -> None:
+        self._recipe, self._parameters = recipe, parameters
+        # Muon takes matrices: it changes a kernel through a view as one
+        matrices = {name: tensor.flatten(1) for name, tensor in parameters.items() if by_muon(recipe.optimizer, name)}
+        self._held = {**parameters, **matrices}
+        rest = {name: tensor for name, tensor in parameters.items() if name not in matrices}
+        self._optimizers: dict[str, Optimizer] = {}
+        if matrices:
+            self._optimizers["muon"] = Muon(_groups(matrices, recipe), momentum=recipe.momentum)
+        if recipe.optimizer == "sgd":
+            self._optimizers["sgd"] = SGD(_groups(rest, recipe), momentum=recipe.momentum)
+        else:
+            self._optimizers["adamw"] = AdamW(_groups(rest, recipe), betas=(recipe.momentum, ADAM_BETA_2))
+        self._cosines = {name: CosineAnnealingLR(one, recipe.epochs) for name, one in self._optimizers.items()}
+
+    def apply(self, gradient: Gradient) -> None:
+        """One step down the gradient of every tensor."""
+        for name, tensor in self._held.items():
+            tensor.grad = gradient[name].reshape(tensor.shape)
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+
+    def end_epoch(self) -> None:
+        """Lower the rates."""
+        for cosine in self._cosines.values():
+            cosine.step()
+
+    @property
+    def moments(self) -> dict[str, dict[str, Tensor]]:
+        """What is remembered of every tensor, by the optimizers' own names; nothing is before the first step."""
+        memory: dict[Tensor, dict[str, Tensor]] = {}
+        for optimizer in self._optimizers.values():
+            memory |= optimizer.state
+        optimizer_name, momentum = self._recipe.optimizer, self._recipe.momentum
+        return {
+            name: {
+                key: _like(self._parameters[name], memory[tensor][key], key)
+                for key in remembered(optimizer_name, momentum, name)
+            }
+            for name, tensor in self._held.items()
+        }
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """Where the cosine of every optimizer is, as JSON."""
+        return {name: cosine.state_dict() for name, cosine in self._cosines.items()}
+
+    def put_back(self, state: TrainingState) -> None:
+        """Remember what the run that left this state did."""
+        for optimizer_name, optimizer in self._optimizers.items():
+            taught = {tensor for group in optimizer.param_groups for tensor in group["params"]}
+            for name, tensor in self._held.items():
+                if tensor in taught:
+                    for key, kept in state.moments[name].items():
+                        optimizer.state[tensor][key] = _like(tensor, kept, key)
+            cosine = self._cosines[optimizer_name]
+            cosine.load_state_dict(state.schedule[optimizer_name])
+            for group, rate in zip(optimizer.param_groups, cosine.get_last_lr(), strict=True):
+                group["lr"] = rate
+
+
+def _groups(tensors: Tensors, recipe: Recipe) -> list[dict[str, Any]]:
+    """Every tensor with its rate and decay."""
+    taught_with = [(tensor, _layer(name, recipe)) for name, tensor in tensors.items()]
+    return [
+        {"params": [tensor], "lr": recipe.learning_rates[layer], "weight_decay": recipe.weight_decay[layer]}
+        for tensor, layer in taught_with
+    ]
+
+
+def _like(tensor: Tensor, kept: Tensor, key: str) -> Tensor:
+    """A moment in the shape and on the device of its tensor; the count of steps stays as it is."""
+    return kept if key == "step" else kept.reshape(tensor.shape).to(tensor.device)
+
+
+def _layer(name: str, recipe: Recipe) -> int:
+    """Whose rate and decay a tensor has: its link's, a skip those of the layer it arrives at, -1 for the readout's."""
+    owner, kind = name.split(".")
+    if owner == "readout" or (recipe.optimizer == "muon" and kind == "bias"):
+        return -1
+    number = int(owner.removeprefix("link").removeprefix("skip"))
+    return (recipe.skips[number - 1].target if owner.startswith("skip") else number) - 1
