@@ -81,8 +81,8 @@ def parameter_count(network: EPNetwork) -> int:
 
 
 def _dynamics(recipe: Recipe) -> str:
-    if recipe.arithmetic == "bfloat16":
-        return f"{recipe.steps // 2} odd-even sweeps from zero in bfloat16, each as two synchronous steps"
+    if recipe.engine_dtype is not None:
+        return f"{recipe.steps // 2} odd-even sweeps from zero in {recipe.arithmetic}, each as two synchronous steps"
     return f"{recipe.steps} synchronous steps from zero"
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from models.engine import evaluation as engine_evaluation
 from models.engine.learning import engine_gradient
+from models.engine.settling import Engine
 from models.evaluation import BATCH
 from models.free_memory import free_bytes
 from models.learning import Phases, ep_gradient
@@ -23,8 +25,8 @@ KERNELS = 50e6
 WEIGHT_COPIES = 6
 """Float32 copies of all weights that training keeps beside a gradient: two moments of the optimizer; the weights
 folded, rounded and programmed; the gradient by normalised pixels."""
-FEW = Phases(free_steps=2, nudged_steps=2)
-"""Enough steps for the most memory: more of them take no more."""
+FEW = Phases(free_steps=2, nudged_steps=2, schedule="up_down")
+"""Enough steps for the most memory, where a nudge has come down to all layers: more of them take no more."""
 
 
 class TooLittleMemoryError(MemoryError):
@@ -56,10 +58,11 @@ def check_memory(network: EPNetwork, recipe: Recipe, device: str, *, evaluated: 
             f"a batch of {batch} images needs {_gigabytes(processes * needed(batch))} on {device} where "
             f"{_gigabytes(free)} is free: {advice}"
         )
-    count = min(BATCH, evaluated)
-    if evaluation_bytes(network, count) > there:
+    count = min(engine_evaluation.BATCH if recipe.engine_dtype else BATCH, evaluated)
+    taken = evaluation_bytes(network, recipe, count)
+    if taken > there:
         raise TooLittleMemoryError(
-            f"evaluating {count} images at a time needs {_gigabytes(evaluation_bytes(network, count))} on {device} "
+            f"evaluating {count} images at a time needs {_gigabytes(taken)} on {device} "
             f"where {_gigabytes(free)} is free"
         )
 
@@ -71,8 +74,8 @@ def training_bytes(network: EPNetwork, recipe: Recipe, batch: int) -> int:
         meta = network.map_parameters(lambda tensor: tensor.to("meta"))
         images = torch.empty((batch, *network.input_shape), device="meta")
         labels = torch.empty(batch, dtype=torch.int64, device="meta")
-        if recipe.arithmetic == "bfloat16":
-            return engine_gradient(meta, images, labels, FEW)
+        if recipe.engine_dtype is not None:
+            return engine_gradient(meta, images, labels, FEW, recipe.engine_dtype)
         # the centered estimator, which draws nothing, holds no less than the others
         return ep_gradient(meta, images, labels, FEW, torch.Generator())
 
@@ -80,12 +83,14 @@ def training_bytes(network: EPNetwork, recipe: Recipe, batch: int) -> int:
     return int(MARGIN * peak_bytes(work) + KERNELS) + WEIGHT_COPIES * weights
 
 
-def evaluation_bytes(network: EPNetwork, batch: int) -> int:
-    """Estimate, from above, of the memory that synchronous settling of so many images at a time needs."""
+def evaluation_bytes(network: EPNetwork, recipe: Recipe, batch: int) -> int:
+    """Estimate, from above, of the memory that settling so many images at a time needs."""
 
     def work() -> object:
         meta = network.map_parameters(lambda tensor: tensor.to("meta"))
         images = torch.empty((batch, *network.input_shape), device="meta")
+        if recipe.engine_dtype is not None:
+            return Engine(meta, recipe.engine_dtype).settle(images, 2)
         return relax(meta, images, steps=2, schedule="synchronous")
 
     return int(MARGIN * peak_bytes(work) + KERNELS)

@@ -179,8 +179,8 @@ def _run_epoch(
         taught = deployed(network, normalisation)
         taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
         taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
-        if recipe.arithmetic == "bfloat16":
-            gradient, free = engine_gradient(taught, batch, labels, recipe.phases)
+        if recipe.engine_dtype is not None:
+            gradient, free = engine_gradient(taught, batch, labels, recipe.phases, recipe.engine_dtype)
         else:
             gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
         right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()

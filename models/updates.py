@@ -5,9 +5,9 @@ takes the steepest step of a given spectral norm (Jordan et al. 2024, https://ke
 
     W <- (1 - rate decay) W - rate U V^T,      U S V^T the momentum,
 
-(longer by the root of rows over columns where W is tall), so that ||W||_2 comes to at most about 1 / decay. The loop gain of a settling network is made of these norms
-(`models.contraction`): the decay sets how fast it comes to rest, whatever it has learnt. Biases and the readout, where
-no loop passes, learn by adamw beside it.
+(longer by the root of rows over columns where W is tall), so that ||W||_2 comes to at most about 1 / decay. The loop
+gain of a settling network is made of these norms (`models.contraction`): the decay sets how fast it comes to rest,
+whatever it has learnt. Biases and the readout, where no loop passes, learn by adamw beside it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from bench.robustness import accuracy_interval
 from bench.rows import Row
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantize import quantize
+from models.contraction import contraction
 from models.data import Dataset
 from models.manifest import parameter_count
 from models.network import EPNetwork
@@ -97,11 +98,12 @@ def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[
 
 
 def anatomy(network: EPNetwork) -> dict[str, Any]:
-    """Size, and room taken on either kind of hardware."""
+    """Size, what a step is sure to contract by, and room taken on either kind of hardware."""
     cores = cores_used(place(network.links))
     matrices = network.links if network.readout is None else (*network.links, network.readout)
     return {
         "parameters": parameter_count(network),
+        "contraction": contraction(network),
         "units": sum(int(np.prod(shape)) for shape in network.layers),
         "synapses_per_unit": synapses_per_unit(network.links),
         "loihi_cores": {"input": cores[0], "layers": list(cores[1:])},

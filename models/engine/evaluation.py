@@ -11,10 +11,13 @@ from models.learning import mean_cost
 from models.network import EPNetwork
 from models.recipes import Recipe
 
+BATCH = 250
+"""Images that settle together."""
+
 
 @torch.no_grad()
 def evaluate_fast(
-    network: EPNetwork, images: ImageSet, *, sweeps: int, dtype: torch.dtype = torch.bfloat16, batch_size: int = 250
+    network: EPNetwork, images: ImageSet, *, sweeps: int, dtype: torch.dtype = torch.bfloat16, batch_size: int = BATCH
 ) -> Evaluation:
     """`models.evaluation.evaluate` with odd-even sweeps in `dtype`: two synchronous steps each."""
     engine = Engine(network, dtype)
@@ -38,6 +41,6 @@ def evaluate_fast(
 
 def evaluate_as_learnt(network: EPNetwork, images: ImageSet, recipe: Recipe) -> Evaluation:
     """How good the network is after the steps of its recipe, in the arithmetic that it learns in."""
-    if recipe.arithmetic == "bfloat16":
-        return evaluate_fast(network, images, sweeps=recipe.steps // 2)
+    if recipe.engine_dtype is not None:
+        return evaluate_fast(network, images, sweeps=recipe.steps // 2, dtype=recipe.engine_dtype)
     return evaluate(network, images, steps=recipe.steps)

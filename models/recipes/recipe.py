@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
+
 from models.augment import Border
 from models.learning import Phases
 from models.network import Conv, Dense, Span
 
-Arithmetic = Literal["float32", "bfloat16"]
+Arithmetic = Literal["float32", "tf32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
 
 
@@ -50,7 +52,8 @@ class Recipe:
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
     are (`models.normalisation`)."""
     arithmetic: Arithmetic = "float32"
-    """What states are computed in: float32 by `models.learning`, bfloat16 by `models.engine`; weights are float32."""
+    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference; by
+    `models.engine` tf32, which is float32 with convolutions of TF32 where a GPU has them, or bfloat16."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
     watched: int | None = None
@@ -63,6 +66,11 @@ class Recipe:
     weight_bits: int | None = None
     """Quantization-aware training: all phases see weights of so many bits (`models.weight_rounding`); None rounds
     nothing."""
+
+    @property
+    def engine_dtype(self) -> torch.dtype | None:
+        """Of the states on `models.engine`; None for the reference, which has no engine."""
+        return {"tf32": torch.float32, "bfloat16": torch.bfloat16}.get(self.arithmetic)
 
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decay"):
@@ -92,11 +100,11 @@ class Recipe:
             raise ValueError(f"optimizer is {self.optimizer!r}, choose from {', '.join(get_args(Optimizer))}")
         if self.arithmetic not in get_args(Arithmetic):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
-        if self.arithmetic == "bfloat16" and (
+        if self.engine_dtype is not None and (
             self.phases.estimator != "centered" or self.phases.schedule == "synchronous"
         ):
             raise ValueError(
-                f"arithmetic bfloat16 takes the estimator centered and the schedule odd_even or up_down, not "
+                f"arithmetic {self.arithmetic} takes the estimator centered and the schedule odd_even or up_down, not "
                 f"{self.phases.estimator} and {self.phases.schedule}"
             )
         if self.shift_border not in get_args(Border):

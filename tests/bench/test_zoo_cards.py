@@ -22,6 +22,7 @@ from hw.crossbar.tiles.design import Design
 from mapping.machines import to_crossbar, to_digital
 from mapping.quantize import quantize
 from models.checkpoint import save_network
+from models.contraction import spectral_norm
 from models.data import load_data
 from models.evaluation import evaluate
 from models.manifest import manifest_path
@@ -90,6 +91,7 @@ def test_accuracy_work_and_room_are_those_found_another_way(call, tmp_path):
     assert (size["loihi_cores"]["input"], *size["loihi_cores"]["layers"]) == whole.cores
     assert size["parameters"] == DIGITS["parameters"]
     assert size["units"] == sum(whole.units[1:])
+    assert size["contraction"] == pytest.approx(spectral_norm(network.links[1])), "two layers: one link is the loop"
     # layer 1: 5 x 5 weights to one colour below and 3 x 3 to each of 32 channels above; layer 2: 3 x 3 weights to each
     # of 32 channels below, at 4 places of the window
     assert size["synapses_per_unit"] == max(25 + 9 * 32, 4 * 9 * 32)

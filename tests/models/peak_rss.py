@@ -16,6 +16,7 @@ import sys
 import torch
 
 from models.data import ImageSet
+from models.engine.evaluation import evaluate_fast
 from models.engine.learning import engine_gradient
 from models.evaluation import evaluate
 from models.learning import Phases, ep_gradient
@@ -38,15 +39,19 @@ def network_of(name: str) -> EPNetwork:
 
 def grown(kind: str, name: str, batch: int) -> int:
     """Bytes by which the process grows beyond its largest size so far."""
-    network, phases = network_of(name), Phases(3, 2)
+    network, phases = network_of(name), Phases(3, 2, schedule="up_down")
     generator = torch.Generator().manual_seed(1)
     before = _peak()
     images = torch.rand((batch, *network.input_shape), generator=generator)
     labels = torch.randint(10, (batch,), generator=generator)
     if kind == "engine":
         kept: object = engine_gradient(network, images, labels, phases)
+    elif kind == "tf32":
+        kept = engine_gradient(network, images, labels, phases, torch.float32)
     elif kind == "float":
         kept = ep_gradient(network, images, labels, phases, generator)
+    elif kind == "watch":
+        kept = evaluate_fast(network, ImageSet((images * 255).byte(), labels, 255), sweeps=3, batch_size=batch)
     else:
         kept = evaluate(network, ImageSet((images * 255).byte(), labels, 255), steps=3, batch_size=batch)
     peak = _peak()

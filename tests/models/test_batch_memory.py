@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ CASES = [
     ("engine", "dense", 2048), ("engine", "wide", 32), ("engine", "heavy", 24),
     ("float", "maxima", 96), ("float", "averages", 128), ("float", "strides", 64), ("float", "strides", 160),
     ("float", "dense", 2048), ("float", "wide", 64), ("float", "heavy", 24),
-    ("evaluate", "maxima", 128), ("evaluate", "averages", 192), ("evaluate", "strides", 192),
+    ("tf32", "maxima", 96), ("evaluate", "maxima", 128), ("evaluate", "averages", 192), ("evaluate", "strides", 192),
+    ("watch", "maxima", 192), ("watch", "averages", 256), ("watch", "strides", 256),
 ]  # fmt: skip
 
 
@@ -51,13 +53,14 @@ def test_an_estimate_is_1_to_3_times_what_a_process_really_takes(
 ) -> None:
     kind, name, batch = case
     network = network_of(name)
-    if kind == "evaluate":
-        estimate = evaluation_bytes(network, batch)
+    arithmetic = {"engine": "bfloat16", "watch": "bfloat16", "tf32": "tf32"}.get(kind, "float32")
+    recipe = tiny_recipe(arithmetic=arithmetic)
+    if kind in ("evaluate", "watch"):
+        estimate = evaluation_bytes(network, recipe, batch)
     else:
-        arithmetic = {"engine": "bfloat16", "float": "float32"}[kind]
         weights = sum(4 * tensor.numel() for tensor in network.named_parameters().values())
         # these processes keep no optimizer
-        estimate = training_bytes(network, tiny_recipe(arithmetic=arithmetic), batch) - memory.WEIGHT_COPIES * weights
+        estimate = training_bytes(network, recipe, batch) - memory.WEIGHT_COPIES * weights
     print(f"{case}: truth {truth[case] / 1e6:.1f} MB, estimate {estimate / 1e6:.1f} MB, {estimate / truth[case]:.2f}")
     assert truth[case] > 20e6  # far more than the noise of measuring
     assert truth[case] <= estimate <= 3 * truth[case]
@@ -87,7 +90,7 @@ def test_settling_holds_no_more_for_more_steps() -> None:
 
 
 def test_a_batch_that_is_too_large_is_refused_with_the_one_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = recipe_for("hw-cifar10-small")
+    recipe = replace(recipe_for("hw-cifar10-small"), batch_size=64)
     network = build_network((3, 32, 32), recipe.layers, 10, torch.Generator())
     monkeypatch.setattr(memory, "free_bytes", lambda _device: training_bytes(network, recipe, 40))
     words = r"a batch of 64 images needs 0\.\d+ GB on cpu where 0\.\d+ GB is free: a batch of 40 would fit"
@@ -101,8 +104,11 @@ def test_a_batch_that_is_too_large_is_refused_with_the_one_that_fits(monkeypatch
     check_memory(network, recipe, "cpu", evaluated=1, processes=2)
     monkeypatch.setattr(memory, "free_bytes", lambda _device: training_bytes(network, recipe, 64))
     check_memory(network, recipe, "cpu", evaluated=1)
-    with pytest.raises(TooLittleMemoryError, match="evaluating 500 images at a time needs"):
-        check_memory(network, recipe, "cpu", evaluated=5000)
+    single = replace(recipe, batch_size=1)
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: evaluation_bytes(network, single, 250) - 1)
+    check_memory(network, single, "cpu", evaluated=249)
+    with pytest.raises(TooLittleMemoryError, match="evaluating 250 images at a time needs"):
+        check_memory(network, single, "cpu", evaluated=5000)
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 1000)
     with pytest.raises(TooLittleMemoryError, match="not even one image would fit"):
         check_memory(network, recipe, "cpu", evaluated=1)

@@ -151,7 +151,7 @@ def test_a_skip_that_does_not_fit_is_refused(skip: Skip, message: str) -> None:
         replace(residual_network(), skips=(skip,))
 
 
-@pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
+@pytest.mark.parametrize("arithmetic", ["float32", "tf32", "bfloat16"])
 def test_a_recipe_with_skips_learns(tmp_path: Path, arithmetic: str) -> None:
     path = tmp_path / "residual.toml"
     path.write_text(
