@@ -24,7 +24,7 @@ from hw.crossbar.tiles.design import Design, Neurons
 from hw.crossbar.tiles.wires import Terminals, preset_wires
 from hw.crossbar.updates.update import Update
 from hw.ledger import Ledger
-from mapping.machines import to_crossbar
+from mapping.machines import to_crossbar, to_digital
 from models.network import EPNetwork
 
 EVERY = "all"
@@ -59,6 +59,8 @@ class CrossbarOptions:
     its currents."""
     adc_calibration: bool = True
     """Remedy: set converter ranges by what training images cause on this die; else they hold the worst case."""
+    offset_correction: bool = False
+    """Remedy: shift every digital bias by what training images miss at it on this die, on average."""
     noise_aware: bool | None = None
     """Remedy: use the network that was trained with programming noise: the model itself, or the one that the zoo has
     beside it. Default: if there is one."""
@@ -183,6 +185,8 @@ def check_options(options: CrossbarOptions) -> None:
     for option, value in (("--dies", options.dies), ("--draws", options.draws)):
         if not 1 <= value <= DIES_PER_SEED:
             raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")
+    if options.offset_correction and options.neurons == "analog":
+        raise ValueError("--offset-correction needs --neurons digital: analog ones convert no drive to be seen")
     for point in points(options):
         device = device_of(point, options)
         design = design_of(point, options)
@@ -271,6 +275,10 @@ def die(
     if options.drift_compensation:
         machine.compensate_drift()
     set_ranges(machine, work)
+    if options.offset_correction:
+        reference = to_digital(network, steps=steps, batch_size=batch_size)
+        machine.correct_offsets(reference, work.calibration)
+        set_ranges(machine, work)
     return machine
 
 

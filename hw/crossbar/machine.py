@@ -143,6 +143,37 @@ class Crossbar:
             link.matrix.gain = link.matrix.drift_gain()
         return {name: link.matrix.gain for name, link in zip(self.names, self.links, strict=True)}
 
+    @torch.no_grad()
+    def correct_offsets(self, reference: Digital, images: NDArray[np.floating]) -> None:
+        """Shift every digital bias by what its channel misses on this die, on average over calibration images.
+
+        The states that `reference`, the same circuit on a digital machine, settles to are put on the die for one read
+        of every link both ways:  b_c += mean over images and positions (drive_c of the reference - drive_c read), and
+        likewise the scores. Errors of single devices stay, what they add up to where states are rarely 0 goes (the
+        idea of the adaptive batch normalisation of Joshi et al., Nat. Commun. 11:2473, 2020). It holds until the die
+        changes; call it again then. Converters need their ranges before.
+
+        Raises:
+            ValueError: with analog neurons, whose drives nothing converts.
+        """
+        if self.design.neurons == "analog":
+            raise ValueError("neurons 'analog' convert no drive: their offsets cannot be seen")
+        check_images(images, self.circuit.input_shape)
+        codes = torch.as_tensor(self.circuit.encode(images))
+        rest = reference.settle(images).states
+        own, theirs = self.processor.dynamics, reference.dynamics
+        states = [part.to(own.arithmetic.dtype) for part in (codes, *map(torch.as_tensor, rest))]
+        for link in self.links:
+            link.matrix.begin(self.slow)
+        found = [*own.drives(states, own.input_drive(states[0])), own.scores(states[-1])]
+        wanted = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
+        for index, (bias, read, right) in enumerate(zip([*own.biases, own.readout_bias], found, wanted, strict=True)):
+            # a convolution has one bias for all positions
+            over = (0, *range(2, read.ndim)) if bias.ndim == 3 and bias.shape[1:] == (1, 1) else (0,)
+            missing = (right.double() - read.double()).mean(dim=over).view(bias.shape)
+            # integers stay integers
+            own.load_bias(index, bias + (missing if own.arithmetic.dtype is torch.float32 else missing.round()))
+
     def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
         """Set every converter's range to a percentile of what it sees while calibration images settle.
 

@@ -84,17 +84,19 @@ class Dynamics:
 
     def advance(self, states: Sequence[Tensor], input_drive: Tensor, nudge: Nudge | None = None) -> list[Tensor]:
         """One synchronous step of layers 0..L: every layer from the states as they were."""
+        *lower, last = self.drives(states, input_drive)
+        fresh = [states[0], *(self.arithmetic.state(total, layer) for layer, total in enumerate(lower))]
+        if nudge is not None:
+            return [*fresh, self._nudged(last, states[-1], nudge)]
+        return [*fresh, self.arithmetic.state(last, len(lower))]
+
+    def drives(self, states: Sequence[Tensor], input_drive: Tensor) -> list[Tensor]:
+        """Of layers 1..L, what arrives from below and above and the bias, before it is clipped to a state."""
         ups = [(input_drive, None), *(self._up(index, states[index]) for index in range(1, len(self.operators)))]
-        fresh = [states[0]]
-        for layer, (drive, _) in enumerate(ups):
-            total = drive + self.biases[layer]
-            if layer + 1 < len(ups):
-                total = total + self._down(layer + 1, states[layer + 2], ups[layer + 1][1])
-            elif nudge is not None:
-                fresh.append(self._nudged(total, states[-1], nudge))
-                continue
-            fresh.append(self.arithmetic.state(total, layer))
-        return fresh
+        totals = [drive + bias for (drive, _), bias in zip(ups, self.biases, strict=True)]
+        for layer in range(len(ups) - 1):
+            totals[layer] = totals[layer] + self._down(layer + 1, states[layer + 2], ups[layer + 1][1])
+        return totals
 
     def _nudged(self, drive: Tensor, last: Tensor, nudge: Nudge) -> Tensor:
         if self.readout is None:

@@ -12,13 +12,15 @@ from run_calls import call, refused
 
 from bench import run as bench_run
 from bench.config import RunConfig, check, model_of
-from bench.crossbar import CrossbarOptions, Point, check_options, device_of, points, reference_point
+from bench.crossbar import CrossbarOptions, CrossbarWork, Point, check_options, device_of, die, points, reference_point
 from bench.evaluate import share_correct
 from bench.report import si
 from bench.robustness import DISTURBANCES, accuracy_interval
 from hw.crossbar.devices.presets import PRESETS
+from mapping.machines import to_digital
+from models.data import load_data
 from models.manifest import manifest_path
-from models.zoo import FOLDER
+from models.zoo import FOLDER, load_model
 
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
 TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")
@@ -182,6 +184,7 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, 
         (["--programming", "write-verify"], ["pcm-nandakumar-2019", "pulse by pulse", "li-ecram-2018"]),
         (["--device-preset", "all", "--kelvin", "350"], ["--device-preset all", "--kelvin"]),
         (["--kelvin", "350"], ["--kelvin 350", "one temperature"]),
+        (["--offset-correction", "--neurons", "analog"], ["--offset-correction needs --neurons digital"]),
         (["--slice-bits", "9"], ["slice_bits is 9"]),
     ],
 )
@@ -232,3 +235,18 @@ def test_the_grid_has_every_value_with_every_other():
     assert len({point.key for point in grid}) == 12
     assert Point(**json.loads(grid[3].key)) == grid[3]
     check_options(options)
+
+
+def test_a_die_with_its_offsets_corrected_is_closer_to_the_network():
+    network, data = load_model("digits"), load_data("digits")
+    shown = data.train.first(128).floats().numpy()
+    reference = to_digital(network, steps=20).settle(shown).states
+    apart = {}
+    for asked in (False, True):
+        options = CrossbarOptions(offset_correction=asked)
+        (point,) = points(options)
+        work = CrossbarWork(options, 0, shown[:64])
+        machine = die(network, point, work, index=1, steps=20, batch_size=128, tolerance=None)
+        states = machine.settle(shown).states
+        apart[asked] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
+    assert apart[True] < 0.9 * apart[False]
