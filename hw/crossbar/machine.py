@@ -40,6 +40,8 @@ CALIBRATE_EVERY = 32
 """Updates between two looks at what the converters see while weights change; more often at the beginning."""
 LEARNING_PERCENT = 99.9
 """Percentile of what converters see in all phases that their ranges are set to."""
+OFFSET_READS = 16
+"""Reads that an offset is the mean of."""
 REWRITING = Rewriting()
 """How changes are written if nothing else is said: any device can be programmed anew."""
 
@@ -147,9 +149,10 @@ class Crossbar:
     def correct_offsets(self, reference: Digital, images: NDArray[np.floating]) -> None:
         """Shift every digital bias by what its channel misses on this die, on average over calibration images.
 
-        The states that `reference`, the same circuit on a digital machine, settles to are put on the die for one read
-        of every link both ways:  b_c += mean over images and positions (drive_c of the reference - drive_c read), and
-        likewise the scores. Errors of single devices stay, what they add up to where states are rarely 0 goes (the
+        The states that `reference`, the same circuit on a digital machine, settles to are put on the die for
+        `OFFSET_READS` reads of every link both ways, each with slow noise of its own: what is left of that noise in the
+        mean would stay in the bias.  b_c += mean over reads, images and positions (drive_c of the reference - drive_c
+        read), and likewise the scores. Errors of single devices stay, what they add up to where states are rarely 0 goes (the
         idea of the adaptive batch normalisation of Joshi et al., Nat. Commun. 11:2473, 2020). It holds until the die
         changes; call it again then. Converters need their ranges before.
 
@@ -163,16 +166,19 @@ class Crossbar:
         rest = reference.settle(images).states
         own, theirs = self.processor.dynamics, reference.dynamics
         states = [part.to(own.arithmetic.dtype) for part in (codes, *map(torch.as_tensor, rest))]
-        for link in self.links:
-            link.matrix.begin(self.slow)
-        found = [*own.drives(states, own.input_drive(states[0])), own.scores(states[-1])]
         wanted = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
-        for index, (bias, read, right) in enumerate(zip([*own.biases, own.readout_bias], found, wanted, strict=True)):
-            # a convolution has one bias for all positions
-            over = (0, *range(2, read.ndim)) if bias.ndim == 3 and bias.shape[1:] == (1, 1) else (0,)
-            missing = (right.double() - read.double()).mean(dim=over).view(bias.shape)
+        missing = [torch.zeros_like(bias, dtype=torch.float64) for bias in (*own.biases, own.readout_bias)]
+        for _ in range(OFFSET_READS):
+            for link in self.links:
+                link.matrix.begin(self.slow)
+            found = [*own.drives(states, own.input_drive(states[0])), own.scores(states[-1])]
+            for total, read, right in zip(missing, found, wanted, strict=True):
+                # the bias of a convolution is one for all positions
+                over = (0, *range(2, read.ndim)) if total.ndim == 3 and total.shape[1:] == (1, 1) else (0,)
+                total += (right.double() - read.double()).mean(dim=over).view(total.shape) / OFFSET_READS
+        for index, (bias, shift) in enumerate(zip((*own.biases, own.readout_bias), missing, strict=True)):
             # integers stay integers
-            own.load_bias(index, bias + (missing if own.arithmetic.dtype is torch.float32 else missing.round()))
+            own.load_bias(index, bias + (shift if own.arithmetic.dtype is torch.float32 else shift.round()))
 
     def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
         """Set every converter's range to a percentile of what it sees while calibration images settle.

@@ -89,8 +89,8 @@ def test_written_pulse_by_pulse_a_row_tells_the_pulses(monkeypatch, capsys, tmp_
     options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
     row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
     devices = 0
-    for die in row["dies"]:
-        written = die["programming"]
+    for told in row["dies"]:
+        written = told["programming"]
         assert written["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
         assert written["pulses"] > written["devices"]
         assert written["pulses"] <= written["verify_reads"] <= written["pulses"] + written["devices"]
@@ -237,16 +237,18 @@ def test_the_grid_has_every_value_with_every_other():
     check_options(options)
 
 
-def test_a_die_with_its_offsets_corrected_is_closer_to_the_network():
+@pytest.mark.parametrize(("device", "most"), [("reram-wan-2022-crosssim", 0.9), ("pcm-nandakumar-2019", 1.0)])
+def test_a_die_with_its_offsets_corrected_is_closer_to_the_network(device, most):
+    """Little closer where slow noise, which no correction knows, is the most of it."""
     network, data = load_model("digits"), load_data("digits")
     shown = data.train.first(128).floats().numpy()
     reference = to_digital(network, steps=20).settle(shown).states
     apart = {}
     for asked in (False, True):
-        options = CrossbarOptions(offset_correction=asked)
+        options = CrossbarOptions(offset_correction=asked, device_preset=(device,), hours=(0.0,))
         (point,) = points(options)
         work = CrossbarWork(options, 0, shown[:64])
         machine = die(network, point, work, index=1, steps=20, batch_size=128, tolerance=None)
         states = machine.settle(shown).states
         apart[asked] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
-    assert apart[True] < 0.9 * apart[False]
+    assert apart[True] < most * apart[False]
