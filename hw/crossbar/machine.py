@@ -150,11 +150,11 @@ class Crossbar:
         """Shift every digital bias by what its channel misses on this die, on average over calibration images.
 
         The states that `reference`, the same circuit on a digital machine, settles to are put on the die for
-        `OFFSET_READS` reads of every link both ways, each with slow noise of its own: what is left of that noise in the
-        mean would stay in the bias.  b_c += mean over reads, images and positions (drive_c of the reference - drive_c
-        read), and likewise the scores. Errors of single devices stay, what they add up to where states are rarely 0 goes (the
-        idea of the adaptive batch normalisation of Joshi et al., Nat. Commun. 11:2473, 2020). It holds until the die
-        changes; call it again then. Converters need their ranges before.
+        `OFFSET_READS` reads of every link both ways, each with slow noise of its own, since what is left of that noise
+        in the mean stays in the bias:  b_c += mean over reads, images and positions (drive_c of the reference - drive_c
+        read), and likewise for the scores. Errors of single devices stay; what they add up to, where states are rarely
+        0, goes (the idea of the adaptive batch normalisation of Joshi et al., Nat. Commun. 11:2473, 2020). It holds
+        until the die changes: call it again then. Converters need their ranges before.
 
         Raises:
             ValueError: with analog neurons, whose drives nothing converts.
