@@ -43,7 +43,7 @@ class Options:
     seed: int = 0
     """Seed of all random numbers."""
     images: int | None = None
-    """Learn from the first so many training images only: a try, not a result."""
+    """Learn from the first so many training images only, and measure on no more of the others: a try, not a result."""
     epochs: int | None = None
     """Times every training image is seen."""
     batch_size: int | None = None
@@ -141,7 +141,8 @@ def run(options: Options, recipe: Recipe, command: str, team: Team, device: str)
     """Load, train, write; returns the manifest, to the leader of the team."""
     data = load_data(recipe.data, options.data_dir)
     if options.images is not None:
-        data = replace(data, train=data.train.first(options.images))
+        seen = [split.first(min(options.images, len(split))) for split in (data.validation, data.test)]
+        data = replace(data, train=data.train.first(options.images), validation=seen[0], test=seen[1])
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, found="")
 

@@ -121,8 +121,10 @@ def test_a_run_that_was_stopped_is_continued(
 @pytest.mark.usefixtures("small")
 def test_a_try_learns_from_some_of_the_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = str(tmp_path / "net.safetensors")
-    assert exit_code("--output", output, "--images", "16", "--epochs", "1") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["images"]["train"] == 16
+    assert exit_code("--output", output, "--images", "10", "--epochs", "1") == 0
+    manifest = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert manifest["images"] == {"train": 10, "validation": 10, "test": 10}
+    assert manifest["test"]["count"] == manifest["validation"]["count"] == 10
     assert exit_code("--output", output, "--images", "49") == 1
     assert "the first 49 of 48 images: expected 1..48" in capsys.readouterr().err
 
