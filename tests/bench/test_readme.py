@@ -13,11 +13,12 @@ import pytest
 
 from bench.learning.repair import EP, summary
 from bench.learning.report import cosines, tables
+from bench.manifests import fingerprint
 from bench.report import columns, device_lines, markdown
 from bench.rows import read_rows
 from bench.run import main
 from hw.crossbar.devices.presets import PRESETS
-from models.zoo import load_model
+from models.zoo import load_model, zoo_names
 
 ROOT = Path(main.__code__.co_filename).parents[1]
 RESULTS = ROOT / "bench" / "results" / "digits"
@@ -131,3 +132,21 @@ def test_figures_that_are_promised_hold_in_the_results():
     assert fixed["robust"] == delta["robust"]
     assert delta["steps"] == 40
     assert delta["synops"]["dense"] >= 20 * delta["synops"]["delta"]
+
+
+def test_networks_of_the_zoo_in_the_readme_are_those_of_their_manifests():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    manifest = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())
+    assert f"in {manifest['wall_s'] / 60:.0f} minutes on {manifest['threads']} cores" in readme
+    assert f"to {100 * manifest['test']['accuracy']:.1f} % of the test images of CIFAR-10" in readme
+    assert manifest["wall_s"] < 2.5 * 3600
+
+
+def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
+    rows = read_rows(RESULTS.with_name("zoo") / "rows.jsonl")
+    found = {(row["model"], row["precision"]): row for row in rows}
+    for name in zoo_names():
+        reference, delta = found[name, "float"], found[name, "delta"]
+        assert abs(reference["accuracy"] - delta["accuracy"]) <= 0.01
+        assert reference["sha256"] == delta["sha256"] == fingerprint(name), "of the weights that are shipped"
+        assert (ROOT / "models" / "zoo" / f"{name}.safetensors").stat().st_size < 20e6
