@@ -1,4 +1,4 @@
-"""Updates: each optimizer against its formula, and the norms that Muon keeps."""
+"""Updates of training: each optimizer against its formula, and the norms that Muon keeps."""
 
 from __future__ import annotations
 
