@@ -25,7 +25,8 @@ from models.zoo import load_model, zoo_names
 
 PLAIN = Phases(250, 30, estimator="centered", schedule="synchronous")
 SWEEPS = {"seed-cifar10": (6, 3), "hw-cifar10-small": (4, 3)}
-"""Upwards in the free phase, downwards in the nudged ones: what gives the gradient of the plain way (see cosine)."""
+"""Upwards in the free phase, downwards in the nudged ones. On hw-cifar10-small they give the gradient of the plain way;
+on the seed network as drawn, where maxima are nearly tied, no sweeps do: `cosine` says so."""
 LIMIT = 30
 """Odd-even sweeps of the fast way at most: as many as the 60 synchronous steps that lose nothing (their figures)."""
 
@@ -90,7 +91,7 @@ def _steps(name: str, sweeps: tuple[int, int], batch: int) -> tuple[dict[str, fl
     fast = Phases(*sweeps, beta=recipe.phases.beta, schedule="up_down")
     dtype = recipe.engine_dtype or torch.float32
     # what the updates change is not what the gradients are of: both are of the same weights
-    changed = {name: tensor.clone() for name, tensor in network.named_parameters().items()}
+    changed = {key: tensor.clone() for key, tensor in network.named_parameters().items()}
     updates, gradients = Updates(changed, recipe), {}
 
     def plainly() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, svds
 
-from models.links import ConvLink, Link
+from models.links import ConvLink, Link, with_tensors
 from models.network import EPNetwork
 
 
@@ -38,7 +38,7 @@ def contraction(network: EPNetwork) -> float | None:
 def spectral_norm(link: Link) -> float:
     """||A||_2 of the map from the layer below to the layer above, pooling included: its largest singular value."""
     weight = link.weight.detach().cpu().double()
-    exact = type(link)(**{**link.__dict__, "weight": weight, "bias": torch.zeros(len(weight), dtype=torch.float64)})
+    exact = with_tensors(link, weight, weight.new_zeros(len(weight)))
     below, above = torch.Size(link.below), torch.Size(link.above)
 
     def up(states: np.ndarray) -> np.ndarray:

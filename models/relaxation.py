@@ -90,7 +90,7 @@ def relax(
         raise ValueError(f"steps is {steps}, must be at least 1")
     if nudge is not None and network.readout is None and nudge.beta <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
-    groups = [group for group in groups_of(schedule, len(network.links)) if group]
+    groups = groups_of(schedule, len(network.links))
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
     settling = _Settling(network, images, states, nudge)
     at_rest = torch.zeros(len(images), dtype=torch.bool, device=images.device)

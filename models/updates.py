@@ -40,10 +40,12 @@ class Updates:
         self._optimizers: dict[str, Optimizer] = {}
         if matrices:
             self._optimizers["muon"] = Muon(_groups(matrices, recipe), momentum=recipe.momentum)
-        if recipe.optimizer == "sgd":
-            self._optimizers["sgd"] = SGD(_groups(rest, recipe), momentum=recipe.momentum)
+        other = "sgd" if recipe.optimizer == "sgd" else "adamw"
+        if other == "sgd":
+            self._optimizers[other] = SGD(_groups(rest, recipe), momentum=recipe.momentum)
         else:
-            self._optimizers["adamw"] = AdamW(_groups(rest, recipe), betas=(recipe.momentum, ADAM_BETA_2))
+            self._optimizers[other] = AdamW(_groups(rest, recipe), betas=(recipe.momentum, ADAM_BETA_2))
+        self._memory = {name: self._optimizers["muon" if name in matrices else other].state for name in parameters}
         self._cosines = {name: CosineAnnealingLR(one, recipe.epochs) for name, one in self._optimizers.items()}
 
     def apply(self, gradient: Gradient) -> None:
@@ -61,17 +63,12 @@ class Updates:
     @property
     def moments(self) -> dict[str, dict[str, Tensor]]:
         """What is remembered of every tensor, by the optimizers' own names; nothing is before the first step."""
-        memory: dict[Tensor, dict[str, Tensor]] = {}
-        for optimizer in self._optimizers.values():
-            memory |= optimizer.state
-        optimizer_name, momentum = self._recipe.optimizer, self._recipe.momentum
-        return {
-            name: {
-                key: _like(self._parameters[name], memory[tensor][key], key)
-                for key in remembered(optimizer_name, momentum, name)
-            }
-            for name, tensor in self._held.items()
-        }
+        found = {}
+        for name, tensor in self._held.items():
+            kept, shaped = self._memory[name][tensor], self._parameters[name]
+            keys = remembered(self._recipe.optimizer, self._recipe.momentum, name)
+            found[name] = {key: _like(shaped, kept[key], key) for key in keys}
+        return found
 
     @property
     def schedule(self) -> dict[str, Any]:
@@ -80,25 +77,24 @@ class Updates:
 
     def put_back(self, state: TrainingState) -> None:
         """Remember what the run that left this state did."""
-        for optimizer_name, optimizer in self._optimizers.items():
-            taught = {tensor for group in optimizer.param_groups for tensor in group["params"]}
-            for name, tensor in self._held.items():
-                if tensor in taught:
-                    for key, kept in state.moments[name].items():
-                        optimizer.state[tensor][key] = _like(tensor, kept, key)
-            cosine = self._cosines[optimizer_name]
-            cosine.load_state_dict(state.schedule[optimizer_name])
+        for name, tensor in self._held.items():
+            for key, kept in state.moments[name].items():
+                self._memory[name][tensor][key] = _like(tensor, kept, key)
+        for name, optimizer in self._optimizers.items():
+            cosine = self._cosines[name]
+            cosine.load_state_dict(state.schedule[name])
             for group, rate in zip(optimizer.param_groups, cosine.get_last_lr(), strict=True):
                 group["lr"] = rate
 
 
 def _groups(tensors: Tensors, recipe: Recipe) -> list[dict[str, Any]]:
     """Every tensor with its rate and decay."""
-    taught_with = [(tensor, _layer(name, recipe)) for name, tensor in tensors.items()]
-    return [
-        {"params": [tensor], "lr": recipe.learning_rates[layer], "weight_decay": recipe.weight_decay[layer]}
-        for tensor, layer in taught_with
-    ]
+    groups = []
+    for name, tensor in tensors.items():
+        layer = _layer(name, recipe)
+        rate, decay = recipe.learning_rates[layer], recipe.weight_decay[layer]
+        groups.append({"params": [tensor], "lr": rate, "weight_decay": decay})
+    return groups
 
 
 def _like(tensor: Tensor, kept: Tensor, key: str) -> Tensor:
