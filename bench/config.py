@@ -161,10 +161,9 @@ def _choose(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_device(device: str) -> None:
     """Refuse a device that is not there."""
-    import torch
+    from models import command  # torch is only loaded where there is work
 
-    kind, _, index = device.partition(":")
-    boards = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    choices = ("cpu", *(f"cuda:{number}" for number in range(boards)), *(("cuda",) if boards else ()))
-    if device not in choices or (kind == "cpu" and index):
-        raise ConfigError(f"--device {device!r} is not on this computer, choices are {', '.join(choices)}")
+    try:
+        command.check_device(device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

@@ -2,17 +2,21 @@
 
 The plain way is that of the published code: synchronous float32 steps, 250 free and 30 under each nudge (Laborieux et
 al. 2021, Mansingh et al. 2024), here without the work their automatic differentiation adds. All threads of the computer
-are used by both.
+are used by both. The zoo has no seed network: give the checkpoint of a run of `models.train seed-cifar10` to time one
+that has learnt something, and the folder of CIFAR-10 to show it test images; drawn weights and pictures are used
+otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bench.timing import Speed, fastest
+from models.data import load_data
 from models.engine.answering import answer
 from models.engine.learning import engine_gradient
 from models.engine.settling import Engine
@@ -21,7 +25,7 @@ from models.network import EPNetwork, build_network
 from models.recipes import recipe_for
 from models.relaxation import relax
 from models.updates import Updates
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 PLAIN = Phases(250, 30, estimator="centered", schedule="synchronous")
 SWEEPS = {"seed-cifar10": (6, 3), "hw-cifar10-small": (4, 3)}
@@ -31,13 +35,21 @@ LIMIT = 30
 """Odd-even sweeps of the fast way at most: as many as the 60 synchronous steps that lose nothing (their figures)."""
 
 
-def speed_settle(images: int = 256, batch: int = 64, name: str = "seed-cifar10") -> Speed:
+def speed_settle(
+    images: int = 256, batch: int = 64, seed_network: Path | None = None, data_dir: Path | None = None
+) -> Speed:
     """The seed network on the engine beside plain settling, on the same images.
 
     seconds: per image. `agreement` is the share of images that get the same answer; `sweeps` the mean that they took.
-    Ratios of time are plain over engine. Weights are those of the zoo, or as drawn where it has no such network.
+    Ratios of time are plain over engine.
+
+    Args:
+        images: how many are settled.
+        batch: images at once.
+        seed_network: checkpoint of `models.train seed-cifar10`; as drawn if not given.
+        data_dir: folder of CIFAR-10, whose test images are shown; made pictures if not given.
     """
-    network, pixels = _network(name), _images(images)
+    network, pixels = _seed_network(seed_network), _images(images, data_dir)
     batches = pixels.split(batch)
     with torch.no_grad():
         seconds, plain = {}, [torch.empty(0)] * len(batches)
@@ -59,36 +71,43 @@ def speed_settle(images: int = 256, batch: int = 64, name: str = "seed-cifar10")
     same = torch.cat(plain).argmax(dim=1) == torch.cat(found).argmax(dim=1)
     return Speed(
         {case: value / images for case, value in seconds.items()},
-        f"per image, batches of {batch}, {_origin(name)}",
+        f"per image, batches of {batch}, {_origin(seed_network)}",
         {"plain_over_settle": seconds["plain"] / seconds["engine"]},
         {"agreement": float(same.double().mean()), "sweeps": float(torch.cat(taken).double().mean())},
     )
 
 
-def speed_train(batch: int = 64) -> Speed:
+def speed_train(batch: int = 64, seed_network: Path | None = None, data_dir: Path | None = None) -> Speed:
     """One training step, gradient and update, on the engine beside the plain one, on the same images.
 
     The seed network takes maxima and learns in float32; hw-cifar10-small, the figures of which end in _small, in
     bfloat16. seconds: per image. `cosine` is the least over all weights and biases, engine against plain.
+
+    Args:
+        batch: images of the step.
+        seed_network: checkpoint of `models.train seed-cifar10`; as drawn if not given.
+        data_dir: folder of CIFAR-10, whose test images are shown; made pictures if not given.
     """
     seconds: dict[str, float] = {}
     ratios: dict[str, float] = {}
     others: dict[str, float] = {}
-    for name, sweeps in SWEEPS.items():
-        found, least = _steps(name, sweeps, batch)
+    networks = {"seed-cifar10": _seed_network(seed_network), "hw-cifar10-small": load_model("hw-cifar10-small")}
+    pixels = _images(batch, data_dir)
+    for name, network in networks.items():
+        found, least = _steps(name, network, pixels)
         seconds |= {f"{way} {name}": value / batch for way, value in found.items()}
         suffix = "" if name == "seed-cifar10" else "_small"
         ratios[f"plain_over_train{suffix}"] = found["plain"] / found["engine"]
         others[f"cosine{suffix}"] = least
-    return Speed(seconds, f"per image, batch of {batch}, " + ", ".join(map(_origin, SWEEPS)), ratios, others)
+    unit = f"per image, batch of {batch}, {_origin(seed_network)}, hw-cifar10-small of the zoo"
+    return Speed(seconds, unit, ratios, others)
 
 
-def _steps(name: str, sweeps: tuple[int, int], batch: int) -> tuple[dict[str, float], float]:
+def _steps(name: str, network: EPNetwork, pixels: Tensor) -> tuple[dict[str, float], float]:
     """Seconds of both ways to take a step, and the least cosine between their gradients."""
-    network, recipe, pixels = _network(name), recipe_for(name), _images(batch)
-    labels = torch.arange(batch) % network.classes
+    recipe, labels = recipe_for(name), torch.arange(len(pixels)) % network.classes
     plain = replace(PLAIN, beta=recipe.phases.beta)
-    fast = Phases(*sweeps, beta=recipe.phases.beta, schedule="up_down")
+    fast = Phases(*SWEEPS[name], beta=recipe.phases.beta, schedule="up_down")
     dtype = recipe.engine_dtype or torch.float32
     # what the updates change is not what the gradients are of: both are of the same weights
     changed = {key: tensor.clone() for key, tensor in network.named_parameters().items()}
@@ -106,17 +125,21 @@ def _steps(name: str, sweeps: tuple[int, int], batch: int) -> tuple[dict[str, fl
     return seconds, min(cosine(gradients["engine"], gradients["plain"], list(gradients["plain"])).values())
 
 
-def _network(name: str) -> EPNetwork:
-    if name in zoo_names():
-        return load_model(name)
-    return build_network((3, 32, 32), recipe_for(name).layers, 10, torch.Generator().manual_seed(0))
+def _seed_network(checkpoint: Path | None) -> EPNetwork:
+    if checkpoint is not None:
+        return load_model(str(checkpoint))
+    return build_network((3, 32, 32), recipe_for("seed-cifar10").layers, 10, torch.Generator().manual_seed(0))
 
 
-def _origin(name: str) -> str:
-    return f"{name} of the zoo" if name in zoo_names() else f"{name} as drawn: the zoo has no trained one"
+def _origin(checkpoint: Path | None) -> str:
+    return "seed-cifar10 " + ("as drawn" if checkpoint is None else f"of {checkpoint.name}")
 
 
-def _images(count: int) -> Tensor:
+def _images(count: int, data_dir: Path | None) -> Tensor:
+    return _pictures(count) if data_dir is None else load_data("cifar10", data_dir).test.first(count).floats()
+
+
+def _pictures(count: int) -> Tensor:
     """Pictures with the spectrum of photographs, from noise: no data set is needed to time a network."""
     generator = torch.Generator().manual_seed(0)
     spectrum = torch.fft.rfft2(torch.randn((count, 3, 32, 32), generator=generator))

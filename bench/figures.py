@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.rows import Row
 
@@ -18,6 +19,8 @@ FAMILIES = (
     ("array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"),
 )
 """Where energy goes on neuromorphic cores, and on crossbar tiles."""
+ENERGIES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9), ("pJ", 1e12))
+"""Units of energy, and how many of them make a joule."""
 
 
 def draw_settling(rows: list[Row], file: Path) -> None:
@@ -53,6 +56,8 @@ def draw_settling(rows: list[Row], file: Path) -> None:
         title=f"Work of a step, by what is sent ({row_name(counted)})",
     )
     right.legend(frameon=False)
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, file)
 
 
@@ -79,14 +84,20 @@ def _bars(rows: list[Row], parts: tuple[str, ...]) -> list[tuple[str, dict[str, 
     ]
 
 
+def unit_of(energy_j: float) -> tuple[str, float]:
+    """The largest unit that the energy is at least one of, and how many of them make a joule."""
+    return next((unit for unit in ENERGIES if energy_j * unit[1] >= 1), ENERGIES[-1])
+
+
 def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, Any]]]) -> None:
+    unit, per_j = unit_of(max(sum(cost["breakdown_j"].values()) for _, cost in bars))
     bottom = [0.0] * len(bars)
     for part, colour in zip(parts, COLOURS, strict=False):
-        values = [1e6 * cost["breakdown_j"][part] for _, cost in bars]
+        values = [per_j * cost["breakdown_j"][part] for _, cost in bars]
         axes.bar(range(len(bars)), values, 0.6, bottom=bottom, color=colour, label=part)
         bottom = [below + value for below, value in zip(bottom, values, strict=True)]
     for place, (top, (_, cost)) in enumerate(zip(bottom, bars, strict=True)):
-        low, high = (1e6 * cost["energy_j"][end] for end in ("low", "high"))
+        low, high = (per_j * cost["energy_j"][end] for end in ("low", "high"))
         axes.annotate(
             f"{top:.3g}\n({low:.3g} to {high:.3g})",
             (place, top),
@@ -97,7 +108,7 @@ def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, A
         )
     axes.margins(y=0.15)
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
-    axes.set(ylabel="modelled energy per image, µJ", title="Where the energy goes: nominal (low to high)")
+    axes.set(ylabel=f"modelled energy per image, {unit}", title="Where the energy goes: nominal (low to high)")
     axes.legend(frameon=False)
 
 

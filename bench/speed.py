@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -134,13 +135,13 @@ SPEEDS: dict[str, Callable[[], Speed]] = {
 
 
 def main() -> None:
-    """Command line; exit code 2 for a name that is not measured here."""
-    if len(sys.argv) != 2 or sys.argv[1] not in SPEEDS:
-        given = " ".join(sys.argv[1:]) or "nothing"
-        print(f"error: {given!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
-        raise SystemExit(2)
+    """Command line; exit code 2 for a name that is not measured here or an option it does not have."""
+    try:
+        speed = tyro.extras.subcommand_cli_from_dict(SPEEDS, prog="python -m bench.speed")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     name = sys.argv[1]
-    speed = SPEEDS[name]()
     table = Table("case", f"seconds {speed.unit}", title=f"speed of {name}", title_justify="left")
     for case, value in speed.seconds.items():
         table.add_row(case, f"{value:.3g}")

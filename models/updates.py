@@ -7,7 +7,7 @@ takes the steepest step of a given spectral norm (Jordan et al. 2024, https://ke
 
 (longer by the root of rows over columns where W is tall), so that ||W||_2 comes to at most about 1 / decay. The loop
 gain of a settling network is made of these norms (`models.contraction`): the decay sets how fast it comes to rest,
-whatever it has learnt. Biases and the readout, where no loop passes, learn by adamw beside it.
+whatever it has learnt. Biases and the readout, where no loop passes, learn by adamw beside it, each at its own rate.
 """
 
 from __future__ import annotations
@@ -91,8 +91,7 @@ def _groups(tensors: Tensors, recipe: Recipe) -> list[dict[str, Any]]:
     """Every tensor with its rate and decay."""
     groups = []
     for name, tensor in tensors.items():
-        layer = _layer(name, recipe)
-        rate, decay = recipe.learning_rates[layer], recipe.weight_decay[layer]
+        rate, decay = _rate_and_decay(name, recipe)
         groups.append({"params": [tensor], "lr": rate, "weight_decay": decay})
     return groups
 
@@ -102,10 +101,13 @@ def _like(tensor: Tensor, kept: Tensor, key: str) -> Tensor:
     return kept if key == "step" else kept.reshape(tensor.shape).to(tensor.device)
 
 
-def _layer(name: str, recipe: Recipe) -> int:
-    """Whose rate and decay a tensor has: its link's, a skip those of the layer it arrives at, -1 for the readout's."""
+def _rate_and_decay(name: str, recipe: Recipe) -> tuple[float, float]:
+    """Of a link its layer's, of a skip those where it arrives; biases of layers have their own beside Muon."""
     owner, kind = name.split(".")
-    if owner == "readout" or (recipe.optimizer == "muon" and kind == "bias"):
-        return -1
+    if recipe.bias_rate is not None and kind == "bias" and owner != "readout":
+        return recipe.bias_rate, 0.0
+    if owner == "readout":
+        return recipe.learning_rates[-1], recipe.weight_decay[-1]
     number = int(owner.removeprefix("link").removeprefix("skip"))
-    return (recipe.skips[number - 1].target if owner.startswith("skip") else number) - 1
+    layer = recipe.skips[number - 1].target if owner.startswith("skip") else number
+    return recipe.learning_rates[layer - 1], recipe.weight_decay[layer - 1]

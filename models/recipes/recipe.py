@@ -25,7 +25,7 @@ class Recipe:
     """The layers, from the bottom; a softmax readout comes on top."""
     learning_rates: tuple[float, ...]
     """Of every layer and of the readout, at the start: a cosine takes them to 0 over the epochs. Biases learn at the
-    rate of their layer; beside Muon at that of the readout."""
+    rate of their layer; beside Muon at `bias_rate`."""
     weight_decay: tuple[float, ...]
     """Of every layer and of the readout. Small weights settle fast: decay buys rest, most of all above layer 1."""
     epochs: int
@@ -40,6 +40,9 @@ class Recipe:
     weights of link l below about 1 / weight_decay[l], and so the network settling (`models.updates`)."""
     momentum: float = 0.9
     """Of AdamW, and what learns by it beside Muon: beta_1."""
+    bias_rate: float | None = None
+    """Of the biases of all layers beside Muon, which gives them no decay; None with any other optimizer: those that
+    suit the small states of upper layers are far below the readout's."""
     shift: int = 0
     """Augmentation: shift an image by up to this many pixels along each axis."""
     shift_chance: float = 0.5
@@ -98,6 +101,11 @@ class Recipe:
             raise ValueError(f"shift_chance is {self.shift_chance}, expected 0 to 1")
         if self.optimizer not in get_args(Optimizer):
             raise ValueError(f"optimizer is {self.optimizer!r}, choose from {', '.join(get_args(Optimizer))}")
+        if (self.optimizer == "muon") != (self.bias_rate is not None):
+            expected = "a rate from 0" if self.optimizer == "muon" else "none"
+            raise ValueError(f"bias_rate is {self.bias_rate}, expected {expected} with the optimizer {self.optimizer}")
+        if self.bias_rate is not None and not 0 <= self.bias_rate < float("inf"):
+            raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
         if self.arithmetic not in get_args(Arithmetic):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
         if self.engine_dtype is not None and (

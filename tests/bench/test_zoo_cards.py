@@ -181,7 +181,7 @@ def refused(call, capsys, *options: object, code: int = 2) -> str:
         (["--limit", "0"], ["--limit is 0", "at least 1"]),
         (["--steps", "0"], ["--steps is 0"]),
         (["--batch-size", "-1"], ["--batch-size is -1"]),
-        (["--device", "tpu"], ["--device 'tpu'", "cpu"]),
+        (["--device", "tpu"], ["--device is 'tpu'", "cpu"]),
         (["--resume", "--output", "no/such/run"], ["--resume", "holds no run"]),
     ],
 )

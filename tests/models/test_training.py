@@ -68,7 +68,7 @@ def test_generators_differ_by_seed_and_epoch() -> None:
         {},
         {"momentum": 0.0},
         {"optimizer": "adamw", "learning_rates": (1e-3,) * 3},
-        {"optimizer": "muon", "learning_rates": (1e-2,) * 3},
+        {"optimizer": "muon", "bias_rate": 1e-2, "learning_rates": (1e-2,) * 3},
     ],
     ids=["momentum", "none", "adamw", "muon"],
 )
