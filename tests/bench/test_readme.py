@@ -134,12 +134,23 @@ def test_figures_that_are_promised_hold_in_the_results():
     assert delta["synops"]["dense"] >= 20 * delta["synops"]["delta"]
 
 
+def test_dies_keep_a_network_of_cifar_within_three_points_of_float_after_an_hour():
+    reference, row = read_rows(RESULTS.with_name("hw-cifar10-small-crossbar") / "rows.jsonl")
+    default = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
+    assert row["point"] == default
+    assert len(row["accuracy_by_die"]) == 5
+    assert row["accuracy"] >= reference["accuracy"] - 0.03
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"to {100 * row['accuracy']:.1f} % of 500 test images, {100 * reference['accuracy']:.1f} % in float" in readme
+
+
 def test_networks_of_the_zoo_in_the_readme_are_those_of_their_manifests():
     readme = " ".join((ROOT / "README.md").read_text().split())
     manifest = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())
     assert f"in {manifest['wall_s'] / 60:.0f} minutes on {manifest['threads']} cores" in readme
     assert f"to {100 * manifest['test']['accuracy']:.1f} % of the test images of CIFAR-10" in readme
     assert manifest["wall_s"] < 2.5 * 3600
+    assert manifest["test"]["accuracy"] >= 0.75
 
 
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
