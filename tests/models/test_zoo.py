@@ -33,7 +33,7 @@ def test_every_network_of_the_zoo_has_a_manifest_that_fits() -> None:
         data = name.removesuffix("-noise-aware")
         noise = "" if name == data else r" --weight-noise( -?[0-9.]+)+ --weight-limit [0-9.]+"
         assert re.fullmatch(
-            rf"python -m models.train {data}{noise}( --data-dir \S+)?( --output \S+)?", manifest["command"]
+            rf"python -m models.train {data}( --data-dir \S+)?{noise}( --output \S+)?", manifest["command"]
         )
 
 
