@@ -111,7 +111,7 @@ def test_resume_refuses_other_options_and_folders_without_a_run(monkeypatch, cap
         (["--tolerance", "nan"], ["--tolerance is nan"]),
         (["--state-bits", "9"], ["--state-bits is 9", "4, 5, 6, 7, 8"]),
         (["--delta-threshold", "256"], ["--delta-threshold is 256", "255"]),
-        (["--device", "tpu"], ["--device 'tpu'", "cpu"]),
+        (["--device", "tpu"], ["--device is 'tpu'", "cpu"]),
         (["--frobnicate", "1"], ["frobnicate"]),
     ],
 )
