@@ -13,6 +13,7 @@ from bench.crossbar import CrossbarOptions, check_options
 from bench.learning.options import LearnOptions, check_dies, check_learning, dies_of
 from bench.manifests import trained_with_noise
 from bench.robustness import DISTURBANCES
+from models import command
 from models.data import DATASETS
 from models.zoo import zoo_names
 
@@ -161,8 +162,6 @@ def _choose(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_device(device: str) -> None:
     """Refuse a device that is not there."""
-    from models import command  # torch is only loaded where there is work
-
     try:
         command.check_device(device)
     except ValueError as error:

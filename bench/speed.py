@@ -1,4 +1,4 @@
-"""`python -m bench.speed NAME`: how fast, measured here and now, all cases in one run.
+"""`python -m bench.speed NAME`: how fast, measured here and now, all cases in one run; `NAME --help` lists its options.
 
 Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}, "others": {...}}. A
 case is the fastest of several repetitions, interleaved so that a busy moment of the computer does not fall on one case
@@ -136,12 +136,16 @@ SPEEDS: dict[str, Callable[[], Speed]] = {
 
 def main() -> None:
     """Command line; exit code 2 for a name that is not measured here or an option it does not have."""
+    name, options = "".join(sys.argv[1:2]), sys.argv[2:]
+    if name not in SPEEDS or (options and not options[0].startswith("-")):
+        given = " ".join(sys.argv[1:]) or "nothing"
+        print(f"error: {given!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
+        raise SystemExit(2)
     try:
-        speed = tyro.extras.subcommand_cli_from_dict(SPEEDS, prog="python -m bench.speed")
+        speed = tyro.cli(SPEEDS[name], args=options, prog=f"python -m bench.speed {name}")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    name = sys.argv[1]
     table = Table("case", f"seconds {speed.unit}", title=f"speed of {name}", title_justify="left")
     for case, value in speed.seconds.items():
         table.add_row(case, f"{value:.3g}")

@@ -22,6 +22,7 @@ from models.zoo import load_model, zoo_names
 
 ROOT = Path(main.__code__.co_filename).parents[1]
 RESULTS = ROOT / "bench" / "results" / "digits"
+DEFAULT_POINT = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
 
 
 def test_table_in_the_readme_is_that_of_the_results_file():
@@ -42,8 +43,7 @@ def test_devices_in_the_readme_are_those_of_the_results_file():
 
 def test_the_default_die_is_within_a_point_of_float_after_an_hour():
     reference, *rows = read_rows(RESULTS.with_name("digits-crossbar") / "rows.jsonl")
-    default = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
-    (row,) = (row for row in rows if row["point"] == default)
+    (row,) = (row for row in rows if row["point"] == DEFAULT_POINT)
     assert len(row["accuracy_by_die"]) == 5
     assert row["accuracy"] >= reference["accuracy"] - 0.01
     sweep = read_rows(RESULTS.with_name("digits-crossbar-noise") / "rows.jsonl")
@@ -136,8 +136,7 @@ def test_figures_that_are_promised_hold_in_the_results():
 
 def test_dies_keep_a_network_of_cifar_within_three_points_of_float_after_an_hour():
     reference, row = read_rows(RESULTS.with_name("hw-cifar10-small-crossbar") / "rows.jsonl")
-    default = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
-    assert row["point"] == default
+    assert row["point"] == DEFAULT_POINT
     assert len(row["accuracy_by_die"]) == 5
     assert row["accuracy"] >= reference["accuracy"] - 0.03
     readme = " ".join((ROOT / "README.md").read_text().split())

@@ -14,17 +14,24 @@ from bench import speed
 from bench.aihwkit_read import aihwkit_read
 
 
+def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
+    for given in ([], ["warp"], ["lava", "again"]):
+        monkeypatch.setattr(sys, "argv", ["bench.speed", *given])
+        with pytest.raises(SystemExit) as stopped:
+            speed.main()
+        assert stopped.value.code == 2
+        assert "choices are lava" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ([], "Missing subcommand"),
-        (["warp"], "lava, crossbar, learning, settle, train"),
-        (["lava", "again"], "again"),
+        (["lava", "--again", "1"], "--again"),
         (["settle", "--seed-network", "nowhere.safetensors"], "nowhere.safetensors"),
         (["train", "--data-dir", "nowhere"], "nowhere"),
     ],
 )
-def test_a_bad_command_line_exits_2_and_names_what_is_wrong(monkeypatch, capsys, given, told):
+def test_a_bad_option_exits_2_and_names_what_is_wrong(monkeypatch, capsys, given, told):
     monkeypatch.setattr(sys, "argv", ["bench.speed", *given])
     with pytest.raises(SystemExit) as stopped:
         speed.main()
