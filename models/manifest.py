@@ -21,13 +21,17 @@ from models.recipes import Recipe
 from models.tensorfile import write_atomically
 from models.training import Trained
 from models.training_state import describe_run
-from models.twins import Backprop
 
 RUN = ("data", "split", "images", "seed", "device")
 """What a manifest says of a run beside its hyperparameters."""
 SHARED_BY_TWINS = (
     "layers",
     "skips",
+    "optimizer",
+    "learning_rates",
+    "bias_rate",
+    "momentum",
+    "weight_decay",
     "epochs",
     "batch_size",
     "shift",
@@ -57,7 +61,7 @@ def make_manifest(
 
 
 def make_twin_manifest(
-    trained: Trained, data: Dataset, recipe: Recipe, backprop: Backprop, *, seed: int, device: str, command: str
+    trained: Trained, data: Dataset, recipe: Recipe, batch_norm: bool, *, seed: int, device: str, command: str
 ) -> dict[str, Any]:
     """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has."""
     found = {
@@ -67,7 +71,7 @@ def make_twin_manifest(
     }
     run = describe_run(data, recipe, seed, device)
     kept = {name: run[name] for name in (*RUN, *SHARED_BY_TWINS)}
-    return _document(trained, {**kept, "optimizer": "adamw", **asdict(backprop)}, found, command, processes=1)
+    return _document(trained, {**kept, "batch_norm": batch_norm}, found, command, processes=1)
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:

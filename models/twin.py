@@ -1,6 +1,6 @@
 """Train the feed-forward twin of a recipe by backpropagation:  python -m models.twin hw-cifar10-small --batch-norm
 
-The network of the recipe without feedback, for comparison: same data, augmentation, epochs and batch size. Writes the
+The network of the recipe without feedback, for comparison: same data, augmentation, epochs and updates. Writes the
 checkpoint FILE.safetensors and its manifest FILE.json; batch normalisation is folded into the weights. A twin is judged
 by one pass upwards, not by settling. The last line of output is the manifest as one JSON document. Exit code 2 for a
 bad option, 1 for a run that failed.
@@ -25,7 +25,7 @@ from models.manifest import make_twin_manifest, manifest_path, write_manifest
 from models.recipes import Recipe, recipe_for
 from models.training import DivergedError
 from models.training_state import EpochRecord
-from models.twins import Backprop, train_twin
+from models.twins import train_twin
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Options:
     """Times every training image is seen."""
     batch_size: int | None = None
     """Images per gradient."""
-    learning_rate: float = Backprop.learning_rate
-    """Of AdamW at the start; a cosine takes it to 0."""
-    weight_decay: float = Backprop.weight_decay
-    """Of AdamW, for weights."""
+    learning_rates: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    weight_decay: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
 
@@ -66,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(Options, args=arguments, prog="python -m models.twin")
     try:
-        recipe, backprop = checked(options)
+        recipe = checked(options)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        manifest = run(options, recipe, backprop, shlex.join(["python", "-m", "models.twin", *arguments]))
+        manifest = run(options, recipe, shlex.join(["python", "-m", "models.twin", *arguments]))
     except (ValueError, OSError, DivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -82,15 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def checked(options: Options) -> tuple[Recipe, Backprop]:
+def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
-    given = {name: getattr(options, name) for name in ("epochs", "batch_size") if getattr(options, name) is not None}
-    return replace(recipe, **given), Backprop(options.batch_norm, options.learning_rate, options.weight_decay)
+    names = ("epochs", "batch_size", "learning_rates", "weight_decay")
+    return replace(recipe, **{name: getattr(options, name) for name in names if getattr(options, name) is not None})
 
 
-def run(options: Options, recipe: Recipe, backprop: Backprop, command: str) -> dict[str, Any]:
+def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
     """Load, train, write; returns the manifest."""
     data = load_data(recipe.data, options.data_dir)
     with progress_bar() as progress:
@@ -99,9 +99,11 @@ def run(options: Options, recipe: Recipe, backprop: Backprop, command: str) -> d
         def report(record: EpochRecord) -> None:
             progress.update(task, completed=record.epoch, found=f"validation {record.validation_accuracy:.2%}")
 
-        trained = train_twin(data, recipe, backprop, seed=options.seed, device=options.device, report=report)
+        trained = train_twin(
+            data, recipe, batch_norm=options.batch_norm, seed=options.seed, device=options.device, report=report
+        )
     manifest = make_twin_manifest(
-        trained, data, recipe, backprop, seed=options.seed, device=options.device, command=command
+        trained, data, recipe, options.batch_norm, seed=options.seed, device=options.device, command=command
     )
     save_network(trained.network, options.checkpoint)
     write_manifest(manifest_path(options.checkpoint), manifest)

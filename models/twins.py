@@ -1,8 +1,9 @@
 """Feed-forward twins: the network of a recipe without feedback, trained by backpropagation.
 
-A twin has the layers, first weights, images, augmentation, normalised pixels, epochs and batch size of the recipe, and
-runs once upwards in float32 (`models.feed_forward`). What a recipe says of phases, of rates for single layers and of
-noisy, clipped or rounded weights is for equilibrium propagation and not for its twin.
+A twin has the layers, first weights, images, augmentation, normalised pixels, epochs, batch size and updates of the
+recipe, and runs once upwards in float32 (`models.feed_forward`). The gradient of equilibrium propagation is that of
+backpropagation through the loop, so that rates found for one suit the other. What a recipe says of phases and of noisy,
+clipped or rounded weights is for equilibrium propagation and not for its twin.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from time import monotonic
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from models.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
 from models.batches import batches
@@ -28,24 +27,7 @@ from models.recipes import Recipe
 from models.relaxation import States, start_states
 from models.training import Trained, between, check_alive, check_gradient, deployed, generator_of, watched_images
 from models.training_state import EpochRecord
-
-
-@dataclass(frozen=True)
-class Backprop:
-    """What a twin needs beyond the recipe."""
-
-    batch_norm: bool = False
-    """Normalise the sums of every link over the batch, before pooling."""
-    learning_rate: float = 3e-3
-    """Of AdamW, for all layers, at the start: a cosine takes it to 0 over the epochs."""
-    weight_decay: float = 0.05
-    """Of AdamW, for weights; biases and norms have none."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {self.learning_rate}, expected a finite value above 0")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(f"weight_decay is {self.weight_decay}, expected a finite value from 0")
+from models.updates import Updates
 
 
 @dataclass(frozen=True)
@@ -84,32 +66,28 @@ class Twin:
 def train_twin(
     data: Dataset,
     recipe: Recipe,
-    backprop: Backprop,
     *,
+    batch_norm: bool = False,
     seed: int,
     device: str = "cpu",
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> Trained:
     """Train a twin on `data.train`; `data.validation` is only watched, `data.test` never touched.
 
+    With `batch_norm`, the sums of every link are normalised over the batch, before pooling.
+
     Raises:
         ValueError: the last batch is a single image, of which a flat layer's sums cannot be normalised.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
     """
     began = monotonic()
-    twin = _fresh_twin(data, recipe, backprop, seed, device)
-    learnt = twin.learnt()
-    groups = [
-        {"params": [tensor for tensor in learnt.values() if tensor.ndim > 1], "weight_decay": backprop.weight_decay},
-        {"params": [tensor for tensor in learnt.values() if tensor.ndim == 1], "weight_decay": 0.0},
-    ]
-    optimizer = AdamW(groups, lr=backprop.learning_rate)
-    cosine = CosineAnnealingLR(optimizer, recipe.epochs)
+    twin = _fresh_twin(data, recipe, batch_norm, seed, device)
+    updates = Updates({name: tensor.detach() for name, tensor in twin.learnt().items()}, recipe)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     history: tuple[EpochRecord, ...] = ()
     for epoch in range(1, recipe.epochs + 1):
-        hits = _run_epoch(twin, learnt, optimizer, training, recipe, generator_of(seed, epoch), epoch)
-        cosine.step()
+        hits = _run_epoch(twin, updates, training, recipe, generator_of(seed, epoch), epoch)
+        updates.end_epoch()
         found = evaluate_feed_forward(twin.plain(), watched)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, residual_p95=None)
         history = (*history, record)
@@ -118,9 +96,9 @@ def train_twin(
     return Trained(trained, history, monotonic() - began)
 
 
-def _fresh_twin(data: Dataset, recipe: Recipe, backprop: Backprop, seed: int, device: str) -> Twin:
+def _fresh_twin(data: Dataset, recipe: Recipe, batch_norm: bool, seed: int, device: str) -> Twin:
     network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0), recipe.skips)
-    if backprop.batch_norm and len(data.train) % recipe.batch_size == 1 % recipe.batch_size:
+    if batch_norm and len(data.train) % recipe.batch_size == 1 % recipe.batch_size:
         for index, link in enumerate(network.links, start=1):
             if not isinstance(link, ConvLink) or link.summed[1:] == (1, 1):
                 raise ValueError(
@@ -128,21 +106,15 @@ def _fresh_twin(data: Dataset, recipe: Recipe, backprop: Backprop, seed: int, de
                     f"of which the sums of flat layer {index} cannot be normalised: take another batch size"
                 )
     network = network.map_parameters(lambda tensor: tensor.to(device).requires_grad_())
-    norms = fresh_norms(network) if backprop.batch_norm else ()
+    norms = fresh_norms(network) if batch_norm else ()
     return Twin(network, norms, normalisation_of(data.train).to(device) if recipe.normalise else None)
 
 
 def _run_epoch(
-    twin: Twin,
-    learnt: dict[str, Tensor],
-    optimizer: Optimizer,
-    images: ImageSet,
-    recipe: Recipe,
-    generator: torch.Generator,
-    epoch: int,
+    twin: Twin, updates: Updates, images: ImageSet, recipe: Recipe, generator: torch.Generator, epoch: int
 ) -> int:
     """Every image once, in random order. Returns how many were classified right just before they taught."""
-    hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
+    hits, learnt = torch.zeros((), dtype=torch.int64, device=images.pixels.device), twin.learnt()
     for step, (batch, labels) in enumerate(batches(images, recipe, generator), start=1):
         states = twin.states(batch)
         slopes = torch.autograd.grad(mean_cost(twin.network, states[-1], labels), list(learnt.values()))
@@ -150,9 +122,7 @@ def _run_epoch(
         check_gradient(gradient, epoch, step)
         check_alive(between(states), epoch, step)
         hits += (twin.network.logits(states[-1].detach()).argmax(dim=1) == labels).sum()
-        for name, tensor in learnt.items():
-            tensor.grad = gradient[name]
-        optimizer.step()
+        updates.apply(gradient)
     return int(hits)
 
 

@@ -102,12 +102,15 @@ def _like(tensor: Tensor, kept: Tensor, key: str) -> Tensor:
 
 
 def _rate_and_decay(name: str, recipe: Recipe) -> tuple[float, float]:
-    """Of a link its layer's, of a skip those where it arrives; biases of layers have their own beside Muon."""
+    """Of a link its layer's, of a skip those where it arrives; biases of layers have their own beside Muon.
+
+    What a twin's batch normalisation learns (`models.batch_norm`) counts as biases of the layer, and does not decay.
+    """
     owner, kind = name.split(".")
     if owner == "readout":
         return recipe.learning_rates[-1], recipe.weight_decay[-1]
-    if recipe.bias_rate is not None and kind == "bias":
+    if recipe.bias_rate is not None and kind != "weight":
         return recipe.bias_rate, 0.0
-    number = int(owner.removeprefix("link").removeprefix("skip"))
+    number = int(owner.removeprefix("link").removeprefix("skip").removeprefix("norm"))
     layer = recipe.skips[number - 1].target if owner.startswith("skip") else number
-    return recipe.learning_rates[layer - 1], recipe.weight_decay[layer - 1]
+    return recipe.learning_rates[layer - 1], 0.0 if owner.startswith("norm") else recipe.weight_decay[layer - 1]

@@ -8,6 +8,7 @@ Only the scores are looked at, a few numbers per image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,14 +37,14 @@ def answer(engine: Engine, images: Tensor, *, limit: int, assurance: float = 8.0
     """
     if limit < 1 or not assurance >= 0:
         raise ValueError(f"limit is {limit} and assurance {assurance}, expected at least 1 sweep and at least 0")
-    drive, at = engine.begin(images)
+    at = engine.begin(images)
     left = torch.arange(len(images), device=images.device)
     scores = engine.scores(at.states[-1])
     final, taken = scores.clone(), torch.full((len(images),), limit, device=images.device)
     # what the images send reaches the last layer after half as many sweeps as there are layers
     arrived = (len(engine.stages) + 1) // 2
     for sweep in range(1, limit + 1):
-        at = engine.sweep(drive, at)
+        at = engine.sweep(at)
         before, scores = scores, engine.scores(at.states[-1])
         if sweep == limit:
             final[left] = scores
@@ -58,12 +59,12 @@ def answer(engine: Engine, images: Tensor, *, limit: int, assurance: float = 8.0
         final[left[~open_]], taken[left[~open_]] = scores[~open_], sweep
         if not count:
             break
-        left, drive, scores, at = left[open_], drive[open_], scores[open_], _part(at, open_)
+        left, scores, at = left[open_], scores[open_], _part(at, open_)
     return Answers(final, taken)
 
 
 def _part(at: Running, chosen: Tensor) -> Running:
-    return Running(
-        tuple(state[chosen] for state in at.states),
-        tuple(None if switch is None else switch[chosen] for switch in at.switches),
-    )
+    def part(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        return tuple(None if tensor is None else tensor[chosen] for tensor in tensors)
+
+    return Running(tuple(state[chosen] for state in at.states), part(at.switches), part(at.sums))

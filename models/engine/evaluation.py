@@ -24,10 +24,9 @@ def evaluate_fast(
     correct, cost, residuals = 0, 0.0, []
     for indices in torch.arange(len(images), device=images.pixels.device).split(batch_size):
         batch, labels = images.batch(indices)
-        drive, at = engine.begin(batch)
-        before = at
+        before = at = engine.begin(batch)
         for _ in range(sweeps):
-            before, at = at, engine.sweep(drive, at)
+            before, at = at, engine.sweep(at)
         last = engine.states(at)[-1].float()
         correct += int((network.logits(last).argmax(dim=1) == labels).sum())
         cost += float(mean_cost(network, last, labels)) * len(batch)

@@ -45,38 +45,41 @@ def begin_nudging(free: Running) -> Nudged:
     return Nudged(free, (None,) * len(free.states), tuple(_twice(switch) for switch in free.switches))
 
 
-def nudged_sweep(engine: Engine, drive: Tensor, at: Nudged, pull: Pull, schedule: Schedule) -> Nudged:
-    """All layers of all three phases once, in the order of the schedule."""
-    states, switches = list(at.free.states), list(at.free.switches)
+def nudged_sweep(engine: Engine, mover: Engine, at: Nudged, pull: Pull, schedule: Schedule) -> Nudged:
+    """All layers of all three phases once, in the order of the schedule: free states on `engine`, moves on `mover`."""
+    states, switches, sums = list(at.free.states), list(at.free.switches), list(at.free.sums)
     moves, moved_switches = list(at.moves), list(at.switches)
     exact = torch.promote_types(engine.dtype, torch.float32)
     for layer in engine.order(schedule):
-        stage = engine.stages[layer]
-        changes = []
-        if layer == 0:
-            rest = drive.to(exact, copy=True)
-        else:
-            rest, change, switches[layer], moved_switches[layer] = arrive(stage, states[layer - 1], moves[layer - 1])
+        arriving, changes = sums[layer], []
+        if arriving is None:
+            links = engine.stages[layer], mover.stages[layer]
+            arrived = arrive(*links, states[layer - 1], moves[layer - 1])
+            arriving, change, switches[layer], moved_switches[layer] = arrived
             changes = [] if change is None else [change]
+        rest = arriving.to(exact, copy=True)
         if layer + 1 < len(engine.stages):
-            above, moved = engine.stages[layer + 1], moves[layer + 1]
-            phases = (states[layer + 1], switches[layer + 1])
-            rest += above.down(engine.wide(layer + 1, *phases))
+            above, moved = states[layer + 1], moves[layer + 1]
+            rest += engine.stages[layer + 1].down(engine.wide(layer + 1, above, switches[layer + 1]))
             if moved is not None:
-                changes.append(above.down(wide_moves(above, *phases, moved, moved_switches[layer + 1])))
+                stage = mover.stages[layer + 1]
+                wide = wide_moves(stage, above, switches[layer + 1], moved, moved_switches[layer + 1])
+                changes.append(stage.down(wide))
         else:
             changes.append(pulled(engine, states[-1], moves[-1], pull))
         for residual in engine.residuals(layer, states):
             rest += residual
-        changes += engine.residuals(layer, moves)
+        changes += mover.residuals(layer, moves)
         free = rest.clamp(0, 1)
         if changes:
             # both nudges over the one free phase, (2, B, ...)
             nudged = torch.stack(changes).sum(dim=0) if len(changes) > 1 else changes[0]
             nudged = (rest + nudged.unflatten(0, (2, -1))).clamp_(0, 1)
-            moves[layer] = nudged.sub_(free).to(engine.dtype).flatten(0, 1)
-        states[layer] = free.to(engine.dtype)
-    return Nudged(Running(tuple(states), tuple(switches)), tuple(moves), tuple(moved_switches))
+            moves[layer] = nudged.sub_(free).to(mover.dtype).flatten(0, 1)
+        states[layer], sums[layer] = free.to(engine.dtype), arriving
+        if layer + 1 < len(sums):
+            sums[layer + 1] = None
+    return Nudged(Running(tuple(states), tuple(switches), tuple(sums)), tuple(moves), tuple(moved_switches))
 
 
 def error(engine: Engine, last: Tensor, moves: Tensor | None, targets: Tensor) -> Tensor:
@@ -100,22 +103,22 @@ def correlated(stage: Stage, below: Tensor, moves_below: Tensor, free: Tensor, m
     """
     exact = torch.promote_types(below.dtype, torch.float32)
     plus, minus = moves_below.chunk(2)
-    both = (below.repeat(2, 1, 1, 1).to(exact) + moves_below).to(below.dtype)
-    apart = (plus.to(exact) - minus).to(below.dtype)
+    both = (below.repeat(2, 1, 1, 1).to(exact) + moves_below).to(moves.dtype)
+    apart = (plus.to(exact) - minus).to(moves.dtype)
     up, down = moves.chunk(2)
-    return stage.correlate(torch.cat([both, apart]), torch.cat([up, -down, free]))
+    return stage.correlate(torch.cat([both, apart]), torch.cat([up, -down, free.to(moves.dtype)]))
 
 
 def arrive(
-    stage: Stage, below: Tensor, moves: Tensor | None
+    stage: Stage, mover: Stage, below: Tensor, moves: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """Pooled sums of the free phase, their changes under the nudges, if any, and the switches of both."""
+    """Of states and moves below: pooled sums of the free phase, how the nudges change them, if at all, and switches."""
     exact = torch.promote_types(below.dtype, torch.float32)
     sums = stage.up(below).to(exact)
     if moves is None:
         best, switch = strongest(sums, stage.window)
         return best, None, switch, _twice(switch)
-    changes = stage.up_change(moves)
+    changes = mover.up_change(moves)
     if stage.window == 1:
         return sums, changes, None, None
     best, switch = strongest(sums, stage.window)

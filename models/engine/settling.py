@@ -20,17 +20,18 @@ from models.relaxation import Schedule, States, groups_of
 
 @dataclass(frozen=True)
 class Running:
-    """Where a settle stands: of layers 1..L, states (B, H, W, C) and the switch of the link below them."""
+    """Where a settle stands: of layers 1..L, states (B, H, W, C) and, of the links below them, switches and sums."""
 
     states: tuple[Tensor, ...]
     switches: tuple[Tensor | None, ...]
+    sums: tuple[Tensor | None, ...]
+    """Pooled, as states are; None where the layer below has changed since."""
 
 
-def update(sums: Tensor, feedback: Tensor | None, window: int) -> tuple[Tensor, Tensor | None]:
-    """s = clip(max over windows of the sums, plus what comes from above; 0, 1), and the switch."""
-    best, switch = strongest(sums, window)
-    drive = best.clone() if feedback is None else feedback.add_(best)
-    return drive.clamp_(0, 1), switch
+def clipped(sums: Tensor, feedback: Tensor | None) -> Tensor:
+    """s = clip(pooled sums, plus what comes from above; 0, 1)."""
+    drive = sums.clone() if feedback is None else feedback.add_(sums)
+    return drive.clamp_(0, 1)
 
 
 class Engine:
@@ -47,43 +48,51 @@ class Engine:
         self.readout = readout.weight.unflatten(1, (channels, rows, columns)).permute(0, 2, 3, 1).flatten(1)
         self.readout_bias = readout.bias
 
-    def begin(self, images: Tensor) -> tuple[Tensor, Running]:
-        """What the clamped images (B, C, H, W) send up, pooled, which never changes, and the zero state."""
+    def drive(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the clamped images (B, C, H, W) send up, which never changes, and its switch."""
         bottom = self.stages[0]
-        drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
+        return strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
+
+    def begin(self, images: Tensor) -> Running:
+        """The zero state."""
+        drive, switch = self.drive(images)
         states = tuple(drive.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
         # nothing comes down from a zero state, wherever it goes
         switches = [
             None if stage.window == 1 else torch.zeros_like(state, dtype=torch.uint8)
             for stage, state in zip(self.stages, states, strict=True)
         ]
-        return drive, Running(states, (switch, *switches[1:]))
+        return Running(states, (switch, *switches[1:]), (drive, *[None] * (len(states) - 1)))
 
-    def sweep(self, drive: Tensor, at: Running, schedule: Schedule = "odd_even") -> Running:
+    def sweep(self, at: Running, schedule: Schedule = "odd_even") -> Running:
         """All layers of the free phase once, in the order of the schedule."""
-        states, switches = list(at.states), list(at.switches)
+        states, switches, sums = list(at.states), list(at.switches), list(at.sums)
         for layer in self.order(schedule):
             feedback = self.feedback(layer, states, switches)
             for residual in self.residuals(layer, states):
                 feedback = residual if feedback is None else feedback.add_(residual)
-            if layer == 0:
-                states[0] = update(drive, feedback, 1)[0]
-                continue
-            stage = self.stages[layer]
-            states[layer], switches[layer] = update(stage.up(states[layer - 1]), feedback, stage.window)
-        return Running(tuple(states), tuple(switches))
+            arriving = sums[layer]
+            if arriving is None:
+                stage = self.stages[layer]
+                arriving, switches[layer] = strongest(stage.up(states[layer - 1]), stage.window)
+            states[layer] = clipped(arriving, feedback)
+            sums[layer] = arriving
+            if layer + 1 < len(sums):
+                sums[layer + 1] = None
+        return Running(tuple(states), tuple(switches), tuple(sums))
 
-    def rise(self, images: Tensor) -> tuple[Tensor, Running]:
-        """What the images send up, and the first sweep upwards from zero: nothing comes down yet."""
-        drive, at = self.begin(images)
-        states, switches = [update(drive, None, 1)[0]], [at.switches[0]]
+    def rise(self, images: Tensor) -> Running:
+        """The first sweep upwards from zero: nothing comes down yet."""
+        drive, switch = self.drive(images)
+        states, switches, sums = [clipped(drive, None)], [switch], [drive]
         for layer, stage in enumerate(self.stages[1:], start=1):
             arriving = self.residuals(layer, [*states, *[None] * (len(self.stages) - layer)])
             together = torch.stack(arriving).sum(dim=0) if arriving else None
-            state, switch = update(stage.up(states[-1]), together, stage.window)
-            states.append(state)
+            best, switch = strongest(stage.up(states[-1]), stage.window)
+            states.append(clipped(best, together))
             switches.append(switch)
-        return drive, Running(tuple(states), tuple(switches))
+            sums.append(best)
+        return Running(tuple(states), tuple(switches), tuple(sums))
 
     def order(self, schedule: Schedule) -> list[int]:
         """Layers, from 0, in the order of a sweep; layers that change at once do not meet."""
@@ -122,7 +131,7 @@ class Engine:
 
     def settle(self, images: Tensor, sweeps: int) -> Running:
         """The free phase from zero."""
-        drive, at = self.begin(images)
+        at = self.begin(images)
         for _ in range(sweeps):
-            at = self.sweep(drive, at)
+            at = self.sweep(at)
         return at

@@ -11,7 +11,7 @@ from models.augment import Border
 from models.learning import Phases
 from models.network import Conv, Dense, Span
 
-Arithmetic = Literal["float32", "tf32", "bfloat16"]
+Arithmetic = Literal["float32", "mixed", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
 
 
@@ -55,8 +55,9 @@ class Recipe:
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
     are (`models.normalisation`)."""
     arithmetic: Arithmetic = "float32"
-    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference; by
-    `models.engine` tf32, which is float32 with convolutions of TF32 where a GPU has them, or bfloat16."""
+    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference; bfloat16 by
+    `models.engine`; or mixed, by the engine too: states in float32 (convolutions in TF32 where a GPU has it) and what
+    the nudges change of them in bfloat16, for networks whose maxima rounded states would move."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
     watched: int | None = None
@@ -72,8 +73,8 @@ class Recipe:
 
     @property
     def engine_dtype(self) -> torch.dtype | None:
-        """Of the states on `models.engine`; None for the reference, which has no engine."""
-        return {"tf32": torch.float32, "bfloat16": torch.bfloat16}.get(self.arithmetic)
+        """Of the states on `models.engine`, where changes are bfloat16; None for the reference, which has no engine."""
+        return {"mixed": torch.float32, "bfloat16": torch.bfloat16}.get(self.arithmetic)
 
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decay"):

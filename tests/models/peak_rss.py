@@ -46,7 +46,7 @@ def grown(kind: str, name: str, batch: int) -> int:
     labels = torch.randint(10, (batch,), generator=generator)
     if kind == "engine":
         kept: object = engine_gradient(network, images, labels, phases)
-    elif kind == "tf32":
+    elif kind == "mixed":
         kept = engine_gradient(network, images, labels, phases, torch.float32)
     elif kind == "float":
         kept = ep_gradient(network, images, labels, phases, generator)

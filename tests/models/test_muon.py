@@ -20,7 +20,8 @@ BIAS_RATE = 0.07
 
 def parameters() -> dict[str, Tensor]:
     network = build_network((2, 5, 5), LAYERS, 3, torch.Generator().manual_seed(0), (Span(1, 4),))
-    return network.named_parameters()
+    norm = {"norm2.scale": torch.ones(4), "norm2.offset": torch.zeros(4)}  # of a feed-forward twin
+    return network.named_parameters() | norm
 
 
 def moved(optimizer: str, gradient: dict[str, Tensor], momentum: float = 0.0) -> dict[str, Tensor]:
@@ -32,16 +33,17 @@ def moved(optimizer: str, gradient: dict[str, Tensor], momentum: float = 0.0) ->
     before, after = parameters(), parameters()
     Updates(after, recipe).apply(gradient)
     rates, decays = of_tensors(optimizer, RATES, BIAS_RATE), of_tensors(optimizer, DECAYS, 0.0)
+    decays |= {"norm2.scale": 0.0, "norm2.offset": 0.0}
     return {name: after[name] - (1 - rates[name] * decays[name]) * before[name] for name in before}
 
 
 def of_tensors(optimizer: str, values: tuple[float, ...], of_bias: float) -> dict[str, float]:
-    """Rate or decay of every tensor: a skip has those of the layer it arrives at, biases their own beside Muon."""
+    """Rate or decay of every tensor: a skip has its upper layer's, biases and norms their own beside Muon."""
     found = {}
     for name in parameters():
         own = {"skip1": 3, "readout": 5}.get(name.split(".")[0])
         layer = own if own is not None else int(name[4]) - 1
-        found[name] = of_bias if optimizer == "muon" and own is None and name.endswith("bias") else values[layer]
+        found[name] = of_bias if optimizer == "muon" and own is None and not name.endswith("weight") else values[layer]
     return found
 
 

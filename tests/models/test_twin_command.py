@@ -36,8 +36,8 @@ def exit_code(*arguments: str) -> int:
         (["--seed", "-1"], "--seed is -1"),
         (["--epochs", "0"], "epochs is 0, expected at least 1"),
         (["--batch-size", "0"], "batch_size is 0"),
-        (["--learning-rate", "0"], "learning_rate is 0.0, expected a finite value above 0"),
-        (["--weight-decay", "-1"], "weight_decay is -1.0"),
+        (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
+        (["--weight-decay", "-1", "0", "0"], "weight_decay is (-1.0, 0.0, 0.0)"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
         (["--beta", "0.1"], "--beta"),
     ],
@@ -69,9 +69,13 @@ def test_a_run_writes_a_plain_network_and_what_made_it(capsys: pytest.CaptureFix
     assert (manifest["data"], manifest["seed"], manifest["device"]) == ("bars", 5, "cpu")
     assert manifest["evaluation"] == "one pass upwards, without feedback"
     settings = manifest["hyperparameters"]
-    assert (settings["batch_norm"], settings["optimizer"], settings["learning_rate"]) == (True, "adamw", 3e-3)
+    assert (settings["batch_norm"], settings["optimizer"], settings["learning_rates"]) == (
+        True,
+        "sgd",
+        [0.05, 0.05, 0.3],
+    )
     assert (settings["epochs"], settings["batch_size"], settings["shift"]) == (2, 8, 1)
-    assert not settings.keys() & {"beta", "free_steps", "learning_rates", "weight_noise", "momentum", "arithmetic"}
+    assert not settings.keys() & {"beta", "free_steps", "weight_noise", "arithmetic"}
     assert [record["residual_p95"] for record in manifest["history"]] == [None, None]
     network = load_network(output)
     assert manifest["parameters"] == sum(tensor.numel() for tensor in network.named_parameters().values())
@@ -91,6 +95,6 @@ def test_twins_with_and_without_norms_lie_side_by_side(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("small")
 def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert exit_code("--output", str(tmp_path / "net.safetensors"), "--learning-rate", "1e4") == 1
+    assert exit_code("--output", str(tmp_path / "net.safetensors"), "--learning-rates", "1e4", "1e4", "1e4") == 1
     assert "are saturated at 0 or 1" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -71,7 +71,7 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
 def test_gradients_are_those_of_the_reference(network, batch, free, nudged, schedule) -> None:
     images, labels = random_images(batch), random_labels(batch)
     phases = Phases(free, nudged, beta=0.3, schedule=schedule)
-    found, states = engine_gradient(network, images, labels, phases, torch.float64)
+    found, states = engine_gradient(network, images, labels, phases, torch.float64, torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, torch.Generator())
     assert list(found) == list(network.named_parameters())
     for name, tensor in expected.items():
