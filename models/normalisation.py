@@ -36,6 +36,13 @@ class Normalisation:
         bias = named["link1.bias"] - (raw * self.mean.view(shape)).flatten(1).sum(dim=1)
         return {**named, "link1.weight": raw, "link1.bias": bias}
 
+    def unfolded(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Parameters for normalised pixels, from those for pixels as they are."""
+        raw = named["link1.weight"]
+        shape = _by_colour(raw, self.mean)
+        bias = named["link1.bias"] + (raw * self.mean.view(shape)).flatten(1).sum(dim=1)
+        return {**named, "link1.weight": raw * self.size.view(shape), "link1.bias": bias}
+
     def pulled_back(self, gradient: dict[str, Tensor]) -> dict[str, Tensor]:
         """The gradient by parameters for normalised pixels, from that by those for pixels as they are."""
         weight, bias = gradient["link1.weight"], gradient["link1.bias"]

@@ -1,4 +1,4 @@
-"""Train a network from scratch:  python -m models.train digits
+"""Train a network:  python -m models.train digits
 
 Writes the checkpoint FILE.safetensors and its manifest FILE.json. While it runs, FILE.safetensors.training holds the
 state of the last whole epoch: a run that was stopped goes on with --resume and gives the same weights bit for bit.
@@ -28,11 +28,12 @@ from models.parallel import Team, team_of_torchrun
 from models.recipes import Recipe, recipe_for
 from models.training import DivergedError, train
 from models.training_state import EpochRecord
+from models.zoo import load_model
 
 
 @dataclass(frozen=True)
 class Options:
-    """Train a network from scratch by equilibrium propagation. What is not given comes from the recipe."""
+    """Train a network by equilibrium propagation. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "digits"
     """Name of a recipe in models/recipes, or a .toml file of your own."""
@@ -42,6 +43,8 @@ class Options:
     """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
     seed: int = 0
     """Seed of all random numbers."""
+    start: str | None = None
+    """Network of the zoo, or .safetensors file, to go on from; by default all weights are drawn."""
     images: int | None = None
     """Learn from the first so many training images only, and measure on no more of the others: a try, not a result."""
     epochs: int | None = None
@@ -125,14 +128,17 @@ def checked(options: Options) -> Recipe:
         raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
     if options.state.exists() and not options.resume:
         raise ValueError(f"{options.state} is left of a run that was stopped: continue it with --resume, or delete it")
-    return apply(options, recipe)
+    recipe = apply(options, recipe)
+    if recipe.start is not None:
+        load_model(recipe.start)
+    return recipe
 
 
 def apply(options: Options, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
-    others = ("shift", "weight_noise", "weight_limit", "weight_bits")
+    others = ("start", "shift", "weight_noise", "weight_limit", "weight_bits")
     given = {**_given(options, schedule), **_given(options, others)}
     return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **given)
 

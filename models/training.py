@@ -20,9 +20,10 @@ from models.batches import batches
 from models.data import Dataset, ImageSet
 from models.engine.evaluation import evaluate_as_learnt
 from models.engine.learning import engine_gradient
+from models.first import first_network
 from models.learning import Gradient, ep_gradient
 from models.memory import check_memory
-from models.network import EPNetwork, build_network
+from models.network import EPNetwork
 from models.normalisation import Normalisation, normalisation_of
 from models.parallel import Team
 from models.recipes import Recipe
@@ -60,7 +61,7 @@ def train(
     report: Callable[[EpochRecord], None] = lambda _: None,
     team: Team = Team(),  # noqa: B008 - frozen
 ) -> Trained:
-    """Train a fresh network on `data.train`; `data.validation` is only watched, `data.test` never touched.
+    """Train the recipe's network on `data.train`; `data.validation` is only watched, `data.test` never touched.
 
     Args:
         data: any data set, also one made in memory.
@@ -73,7 +74,7 @@ def train(
         team: the processes that share every batch; each calls `train`, the leader alone writes and reports.
 
     Raises:
-        ValueError: a batch has fewer images than there are processes.
+        ValueError: a batch has fewer images than there are processes, or `recipe.start` has other layers.
         TooLittleMemoryError: a batch, or the evaluation, needs more memory than is free.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
@@ -82,7 +83,8 @@ def train(
     smallest = len(data.train) % recipe.batch_size or recipe.batch_size
     if smallest < team.size:
         raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
-    network = build_network(data.train.shape, recipe.layers, data.classes, generator_of(seed, epoch=0), recipe.skips)
+    normalisation = normalisation_of(data.train) if recipe.normalise else None
+    network = first_network(data, recipe, normalisation, generator_of(seed, epoch=0))
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
     network = network.with_parameters(parameters)
@@ -101,7 +103,7 @@ def train(
     evaluated = max(len(data.validation), len(data.test))
     check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
-    normalisation = normalisation_of(data.train).to(device) if recipe.normalise else None
+    normalisation = None if normalisation is None else normalisation.to(device)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         generator = generator_of(seed, epoch)
         hits = _run_epoch(network, parameters, updates, training, recipe, normalisation, generator, epoch, team)

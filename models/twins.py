@@ -2,8 +2,8 @@
 
 A twin has the layers, first weights, images, augmentation, normalised pixels, epochs, batch size and updates of the
 recipe, and runs once upwards in float32 (`models.feed_forward`). The gradient of equilibrium propagation is that of
-backpropagation through the loop, so that rates found for one suit the other. What a recipe says of phases and of noisy,
-clipped or rounded weights is for equilibrium propagation and not for its twin.
+backpropagation through the loop, so that rates found for one suit the other. What a recipe says of phases, of the
+weights to start from and of noisy, clipped or rounded ones is for equilibrium propagation and not for its twin.
 """
 
 from __future__ import annotations

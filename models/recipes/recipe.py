@@ -60,6 +60,9 @@ class Recipe:
     the nudges change of them in bfloat16, for networks whose maxima rounded states would move."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
+    start: str | None = None
+    """A network of the zoo, or a checkpoint, to go on from rather than drawn weights: noise and few bits are learnt to
+    be borne in a fraction of the epochs that learning takes (Joshi et al. 2020, Nature Communications 11, 2473)."""
     watched: int | None = None
     """Validation images that are looked at after every epoch; None looks at all. The manifest measures all."""
 

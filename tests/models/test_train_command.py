@@ -45,6 +45,8 @@ def exit_code(*arguments: str) -> int:
         (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
         (["--weight-decay", "0.1", "0.1"], "weight_decay has 2 values, expected 3"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
+        (["--start", "fingers"], "model 'fingers' is neither in the zoo"),
+        (["--start", "gone.safetensors"], "gone.safetensors: no such file"),
         (["--resume"], "--resume has nothing to continue: there is no"),
         (["--estimator", "both"], "one_sided"),
         (["--epochs", "many"], "many"),
