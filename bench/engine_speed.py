@@ -32,8 +32,9 @@ SWEEPS = {"seed-cifar10": (6, 3), "hw-cifar10-small": (4, 3)}
 """Upwards in the free phase, downwards in the nudged ones. On hw-cifar10-small they give the gradient of the plain way.
 On a seed network that has learnt little, where maxima are nearly tied, no sweeps do, and the plain way itself is no
 nearer to float64 at rest: `cosine` says how far they are apart."""
-LIMIT = 30
-"""Odd-even sweeps of the fast way at most: as many as the 60 synchronous steps that lose nothing (their figures)."""
+LIMIT = 60
+"""Sweeps of the fast way at most, upwards and downwards in turn: as many as the synchronous steps that lose nothing
+(their figures), each of which costs two."""
 
 
 def speed_settle(

@@ -23,7 +23,7 @@ from models.network import EPNetwork
 from models.relaxation import Nudge, Schedule, States, relax
 
 Estimator = Literal["one_sided", "centered", "random_sign"]
-PhaseSchedule = Literal["synchronous", "odd_even", "up_down"]
+PhaseSchedule = Literal["synchronous", "odd_even", "up_down", "symmetric"]
 Gradient = dict[str, Tensor]
 
 
@@ -42,6 +42,8 @@ class Phases:
     @property
     def schedules(self) -> tuple[Schedule, Schedule]:
         """Of the free and of the nudged phases."""
+        if self.schedule == "symmetric":
+            return "rising", "falling"
         return ("upwards", "downwards") if self.schedule == "up_down" else (self.schedule, self.schedule)
 
     def __post_init__(self) -> None:

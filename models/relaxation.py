@@ -12,7 +12,10 @@ layer instead minimises E + beta * C over s_L:
 
 Schedules: `synchronous` updates all layers from the previous states (one step of a clocked machine); `odd_even` updates
 the odd layers and then the even ones. In a layered network the synchronous dynamics are two interleaved chains, so that
-one odd-even sweep does the work of two synchronous steps at the price of one, and its energy never rises.
+one odd-even sweep does the work of two synchronous steps at the price of one, and its energy never rises. `rising` and
+`falling` update layer after layer, upwards and downwards in turn (symmetric Gauss-Seidel), the first sweep in the
+direction of their name. What comes from below when a sweep comes down has not changed since the last one up, and the
+other way round, so that a sweep costs half of an odd-even one.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from torch import Tensor
 
 from models.network import EPNetwork
 
-Schedule = Literal["synchronous", "odd_even", "upwards", "downwards"]
+Schedule = Literal["synchronous", "odd_even", "upwards", "downwards", "rising", "falling"]
 Start = Literal["zero", "feed_forward"]
 States = tuple[Tensor, ...]
 
@@ -90,7 +93,6 @@ def relax(
         raise ValueError(f"steps is {steps}, must be at least 1")
     if nudge is not None and network.readout is None and nudge.beta <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
-    groups = groups_of(schedule, len(network.links))
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
     settling = _Settling(network, images, states, nudge)
     at_rest = torch.zeros(len(images), dtype=torch.bool, device=images.device)
@@ -99,7 +101,7 @@ def relax(
     history: list[States] = []
     for step in range(1, steps + 1):
         before = list(settling.states)
-        for group in groups:
+        for group in groups_of(schedule, len(network.links), step):
             settling.update(group)
         if tolerance is not None and bool(at_rest.any()):
             settling.hold(at_rest, before)
@@ -118,10 +120,10 @@ def relax(
 
 
 class _Settling:
-    """States on their way, with the drives that stay valid until the states below them change.
+    """States on their way, and what they send up and down, which stays valid until they change.
 
-    The input never changes, so the drive of the first link is computed once. The switch of a max-pooling link is the
-    one of its last `up`: the state of the layer below has not changed since, or is being recomputed from it.
+    The input never changes, so the drive of the first link is computed once. What goes down a max-pooling link takes
+    the switch of its last `up`: of the state of the layer below that the layer above was last updated from.
     """
 
     def __init__(self, network: EPNetwork, images: Tensor, states: list[Tensor], nudge: Nudge | None) -> None:
@@ -130,6 +132,7 @@ class _Settling:
         self.skips = [(skip.source - 1, skip.target - 1, skip.link.folded()) for skip in network.skips]
         self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(self.links)
         self.ups[0] = self.links[0].up(images)
+        self.downs: list[Tensor | None] = [None] * len(self.links)
 
     def update(self, group: Sequence[int]) -> None:
         """Update these layers (0-based) at once, each from the states as they are now."""
@@ -138,6 +141,8 @@ class _Settling:
             self.states[index] = state
             if index + 1 < len(self.ups):
                 self.ups[index + 1] = None
+            if index > 0:
+                self.downs[index - 1] = None
 
     def hold(self, at_rest: Tensor, before: Sequence[Tensor]) -> None:
         """Put the images at rest back to where they were."""
@@ -150,6 +155,14 @@ class _Settling:
             found = self.ups[index] = self.links[index].up(self.states[index - 1])
         return found
 
+    def _down(self, index: int) -> Tensor:
+        found = self.downs[index]
+        if found is None:
+            above = self.links[index + 1]
+            switch = self._up(index + 1)[1] if _switches(above) else None
+            found = self.downs[index] = above.down(self.states[index + 1], switch)
+        return found
+
     def _target(self, index: int) -> Tensor:
         drive = self._up(index)[0] + self.links[index].spread_bias()
         for source, target, link in self.skips:
@@ -158,8 +171,7 @@ class _Settling:
             elif source == index:
                 drive = drive + link.down(self.states[target])
         if index + 1 < len(self.links):
-            above = self.links[index + 1]
-            drive = drive + above.down(self.states[index + 1], self._up(index + 1)[1] if _switches(above) else None)
+            drive = drive + self._down(index)
         elif self.nudge is not None:
             drive = self._nudged(drive, self.nudge)
         return drive.clamp(0, 1)
@@ -176,17 +188,20 @@ def _switches(link: object) -> bool:
     return getattr(link, "pooling", "none") == "max"
 
 
-def groups_of(schedule: Schedule, layers: int) -> tuple[tuple[int, ...], ...]:
-    """Layers, from 0, that one step updates at once, group after group."""
+def groups_of(schedule: Schedule, layers: int, step: int) -> tuple[tuple[int, ...], ...]:
+    """Layers, from 0, that step number `step`, from 1, updates at once, group after group."""
     upwards = tuple(range(layers))
     if schedule == "synchronous":
         return (upwards,)
     if schedule == "odd_even":
         return (upwards[::2], upwards[1::2])
-    if schedule == "upwards":
-        return tuple((layer,) for layer in upwards)
-    if schedule == "downwards":
-        return tuple((layer,) for layer in reversed(upwards))
+    if schedule in ("upwards", "downwards", "rising", "falling"):
+        up = (
+            schedule == "upwards"
+            or (schedule == "rising" and step % 2 == 1)
+            or (schedule == "falling" and step % 2 == 0)
+        )
+        return tuple((layer,) for layer in (upwards if up else reversed(upwards)))
     raise ValueError(f"schedule {schedule!r} is none of {', '.join(get_args(Schedule))}")
 
 

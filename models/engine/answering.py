@@ -1,9 +1,9 @@
 """Answers without waiting for the last image: every image leaves the batch when its answer can hardly change any more.
 
-After each sweep an image is decided when the lead of its best class over the second is more than `assurance` times the
-largest change of a score in that sweep. What is left to come of a settling that shrinks by a factor r per sweep is
-r / (1 - r) of the last change, so that an assurance of 2 r / (1 - r) is safe for any two classes: 8 covers r up to 0.8.
-Only the scores are looked at, a few numbers per image.
+Sweeps go upwards and downwards in turn. After each one upwards an image is decided when the lead of its best class over
+the second is more than `assurance` times the largest change of a score since the last one. What is left to come of a
+settling that shrinks by a factor r from one to the next is r / (1 - r) of the last change, so that an assurance of
+2 r / (1 - r) is safe for any two classes: 8 covers r up to 0.8. Only the scores are looked at, a few numbers per image.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def answer(engine: Engine, images: Tensor, *, limit: int, assurance: float = 8.0
     left = torch.arange(len(images), device=images.device)
     scores = engine.scores(at.states[-1])
     final, taken = scores.clone(), torch.full((len(images),), limit, device=images.device)
-    # what the images send reaches the last layer after half as many sweeps as there are layers
-    arrived = (len(engine.stages) + 1) // 2
     for sweep in range(1, limit + 1):
-        at = engine.sweep(at)
-        before, scores = scores, engine.scores(at.states[-1])
+        at = engine.sweep(at, "rising", sweep)
         if sweep == limit:
-            final[left] = scores
+            final[left] = engine.scores(at.states[-1])
             break
-        if sweep <= arrived:
-            continue
+        if sweep % 2 == 0:
+            continue  # on its way down
+        before, scores = scores, engine.scores(at.states[-1])
+        if sweep == 1:
+            continue  # the images have just arrived
         best = scores.topk(2, dim=1).values
         open_ = best[:, 0] - best[:, 1] <= assurance * (scores - before).abs().amax(dim=1)
         count = int(open_.sum())
@@ -67,4 +67,4 @@ def _part(at: Running, chosen: Tensor) -> Running:
     def part(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         return tuple(None if tensor is None else tensor[chosen] for tensor in tensors)
 
-    return Running(tuple(state[chosen] for state in at.states), part(at.switches), part(at.sums))
+    return Running(tuple(state[chosen] for state in at.states), part(at.switches), part(at.sums), part(at.feedback))

@@ -30,16 +30,16 @@ def engine_gradient(
     """
     engine, batch = Engine(network, dtype), len(images)
     mover = engine if moving == dtype else Engine(network, moving)
-    upwards, downwards = phases.schedules
-    free = engine.rise(images) if upwards == "upwards" else engine.begin(images)
-    for _ in range(phases.free_steps - (upwards == "upwards")):
-        free = engine.sweep(free, upwards)
+    free_schedule, nudged_schedule = phases.schedules
+    free = engine.begin(images)
+    for number in range(1, phases.free_steps + 1):
+        free = engine.sweep(free, free_schedule, number)
     betas = torch.full((2 * batch, 1), phases.beta, dtype=engine.readout.dtype, device=images.device)
     betas[batch:] *= -1
     pull = Pull(betas, one_hot(labels, network.classes, engine.readout).repeat(2, 1))
     at = begin_nudging(free)
-    for _ in range(phases.nudged_steps):
-        at = nudged_sweep(engine, mover, at, pull, downwards)
+    for number in range(1, phases.nudged_steps + 1):
+        at = nudged_sweep(engine, mover, at, pull, nudged_schedule, number)
     return _contrast(engine, mover, images, at, pull, phases), engine.states(free)
 
 
@@ -52,7 +52,6 @@ def _contrast(engine: Engine, mover: Engine, images: Tensor, at: Nudged, pull: P
         torch.zeros_like(state, dtype=mover.dtype).repeat(2, 1, 1, 1) if moves is None else moves
         for state, moves in zip(at.free.states, at.moves, strict=True)
     ]
-    order = engine.order(phases.schedules[1])
     for index, (stage, link) in enumerate(zip(mover.stages, engine.network.links, strict=True)):
         states, moves = at.free.states[index], moved[index]
         switch, moved_switch = at.free.switches[index], at.switches[index]
@@ -63,7 +62,7 @@ def _contrast(engine: Engine, mover: Engine, images: Tensor, at: Nudged, pull: P
             products = stage.correlate(below, mover.wide(0, (plus - minus).to(mover.dtype), switch))
         else:
             below, moves_below = at.free.states[index - 1], moved[index - 1]
-            if switch is not None and order.index(index) < order.index(index - 1):
+            if switch is not None and at.free.sums[index] is None:
                 # the switch is older than the layer below it
                 _, _, switch, moved_switch = arrive(engine.stages[index], stage, below, moves_below)
             above = engine.wide(index, states, switch)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.engine.settling import Engine, Running
+from models.engine.settling import Engine, Running, forget
 from models.engine.stages import Stage, spread, strongest
 from models.relaxation import Schedule
 
@@ -30,6 +30,10 @@ class Nudged:
     """(2 B, H, W, C) of every layer, in the engine's dtype; None where nothing has come down to yet."""
     switches: tuple[Tensor | None, ...]
     """Of the nudged phases, (2 B, H, W, C)."""
+    sums: tuple[Tensor | None, ...]
+    """By how much they move what comes from below; as long as that of the free phase holds, these do."""
+    feedback: tuple[Tensor | None, ...]
+    """By how much they move what comes from above, likewise."""
 
 
 @dataclass(frozen=True)
@@ -42,33 +46,38 @@ class Pull:
 
 def begin_nudging(free: Running) -> Nudged:
     """Both nudged phases where the free one is."""
-    return Nudged(free, (None,) * len(free.states), tuple(_twice(switch) for switch in free.switches))
+    none = (None,) * len(free.states)
+    return Nudged(free, none, tuple(_twice(switch) for switch in free.switches), none, none)
 
 
-def nudged_sweep(engine: Engine, mover: Engine, at: Nudged, pull: Pull, schedule: Schedule) -> Nudged:
-    """All layers of all three phases once, in the order of the schedule: free states on `engine`, moves on `mover`."""
-    states, switches, sums = list(at.free.states), list(at.free.switches), list(at.free.sums)
-    moves, moved_switches = list(at.moves), list(at.switches)
-    exact = torch.promote_types(engine.dtype, torch.float32)
-    for layer in engine.order(schedule):
-        arriving, changes = sums[layer], []
-        if arriving is None:
+def nudged_sweep(engine: Engine, mover: Engine, at: Nudged, pull: Pull, schedule: Schedule, number: int) -> Nudged:
+    """All layers of all three phases once, as `Engine.sweep`: free states on `engine`, moves on `mover`."""
+    states, switches = list(at.free.states), list(at.free.switches)
+    sums, feedback = list(at.free.sums), list(at.free.feedback)
+    moves, moved_switches, moved_sums, moved_feedback = (
+        list(held) for held in (at.moves, at.switches, at.sums, at.feedback)
+    )
+    exact, last = torch.promote_types(engine.dtype, torch.float32), len(states) - 1
+    for layer in engine.order(schedule, number):
+        below = sums[layer]
+        if below is None:
             links = engine.stages[layer], mover.stages[layer]
             arrived = arrive(*links, states[layer - 1], moves[layer - 1])
-            arriving, change, switches[layer], moved_switches[layer] = arrived
-            changes = [] if change is None else [change]
-        rest = arriving.to(exact, copy=True)
-        if layer + 1 < len(engine.stages):
-            above, moved = states[layer + 1], moves[layer + 1]
-            rest += engine.stages[layer + 1].down(engine.wide(layer + 1, above, switches[layer + 1]))
-            if moved is not None:
-                stage = mover.stages[layer + 1]
-                wide = wide_moves(stage, above, switches[layer + 1], moved, moved_switches[layer + 1])
-                changes.append(stage.down(wide))
+            below, moved_sums[layer], switches[layer], moved_switches[layer] = arrived
+            sums[layer] = below
+        rest = below.to(exact, copy=True)
+        if layer < last:
+            above = feedback[layer]
+            if above is None:
+                above = feedback[layer] = engine.down(layer, states, switches)
+                moved_feedback[layer] = _moved_down(mover, layer, states, switches, moves, moved_switches)
+            rest += above
+            pulls = moved_feedback[layer]
         else:
-            changes.append(pulled(engine, states[-1], moves[-1], pull))
+            pulls = pulled(engine, states[-1], moves[-1], pull)
         for residual in engine.residuals(layer, states):
             rest += residual
+        changes = [change for change in (moved_sums[layer], pulls) if change is not None]
         changes += mover.residuals(layer, moves)
         free = rest.clamp(0, 1)
         if changes:
@@ -76,10 +85,25 @@ def nudged_sweep(engine: Engine, mover: Engine, at: Nudged, pull: Pull, schedule
             nudged = torch.stack(changes).sum(dim=0) if len(changes) > 1 else changes[0]
             nudged = (rest + nudged.unflatten(0, (2, -1))).clamp_(0, 1)
             moves[layer] = nudged.sub_(free).to(mover.dtype).flatten(0, 1)
-        states[layer], sums[layer] = free.to(engine.dtype), arriving
-        if layer + 1 < len(sums):
-            sums[layer + 1] = None
-    return Nudged(Running(tuple(states), tuple(switches), tuple(sums)), tuple(moves), tuple(moved_switches))
+        states[layer] = free.to(engine.dtype)
+        forget(layer, sums, feedback)
+    running = Running(tuple(states), tuple(switches), tuple(sums), tuple(feedback))
+    return Nudged(running, tuple(moves), tuple(moved_switches), tuple(moved_sums), tuple(moved_feedback))
+
+
+def _moved_down(
+    mover: Engine,
+    layer: int,
+    states: list[Tensor],
+    switches: list[Tensor | None],
+    moves: list[Tensor | None],
+    moved_switches: list[Tensor | None],
+) -> Tensor | None:
+    """By how much the nudges move what a layer receives from above, if they have moved that."""
+    above, moved = mover.stages[layer + 1], moves[layer + 1]
+    if moved is None:
+        return None
+    return above.down(wide_moves(above, states[layer + 1], switches[layer + 1], moved, moved_switches[layer + 1]))
 
 
 def error(engine: Engine, last: Tensor, moves: Tensor | None, targets: Tensor) -> Tensor:

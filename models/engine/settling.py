@@ -1,7 +1,7 @@
-"""Odd-even sweeps: the layers 1, 3, 5, ... and then 2, 4, ..., each by one convolution up and one down.
+"""Sweeps over the layers: what each receives from below and from above, and the state that it takes on.
 
-A convolution up gives a layer its drive and its switch; the switch then steers the way down until the layer below has
-changed, so that no convolution is run twice. Nothing is kept but the states, switches and one drive.
+A convolution up gives a layer its sums and its switch; the switch then steers the way down. Both messages hold until
+the layer that sent them changes, so that no convolution is run twice. Nothing else is kept.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from models.relaxation import Schedule, States, groups_of
 
 @dataclass(frozen=True)
 class Running:
-    """Where a settle stands: of layers 1..L, states (B, H, W, C) and, of the links below them, switches and sums."""
+    """Where a settle stands: of layers 1..L, states (B, H, W, C), switches of the links below, and what arrives."""
 
     states: tuple[Tensor, ...]
     switches: tuple[Tensor | None, ...]
     sums: tuple[Tensor | None, ...]
-    """Pooled, as states are; None where the layer below has changed since."""
+    """What comes from below, pooled; None where the layer below has changed since."""
+    feedback: tuple[Tensor | None, ...]
+    """What comes from above; None where the layer above has changed since, and of the last."""
 
 
-def clipped(sums: Tensor, feedback: Tensor | None) -> Tensor:
-    """s = clip(pooled sums, plus what comes from above; 0, 1)."""
-    drive = sums.clone() if feedback is None else feedback.add_(sums)
-    return drive.clamp_(0, 1)
+def forget(layer: int, sums: list[Tensor | None], feedback: list[Tensor | None]) -> None:
+    """A layer has changed: what its neighbours received from it holds no more."""
+    if layer + 1 < len(sums):
+        sums[layer + 1] = None
+    if layer > 0:
+        feedback[layer - 1] = None
 
 
 class Engine:
@@ -54,54 +58,38 @@ class Engine:
         return strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
 
     def begin(self, images: Tensor) -> Running:
-        """The zero state."""
-        drive, switch = self.drive(images)
+        """The zero state, which sends nothing down, under images (B, C, H, W), which never change."""
+        bottom = self.stages[0]
+        drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
         states = tuple(drive.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
-        # nothing comes down from a zero state, wherever it goes
-        switches = [
-            None if stage.window == 1 else torch.zeros_like(state, dtype=torch.uint8)
-            for stage, state in zip(self.stages, states, strict=True)
-        ]
-        return Running(states, (switch, *switches[1:]), (drive, *[None] * (len(states) - 1)))
+        rest = len(states) - 1
+        return Running(states, (switch, *[None] * rest), (drive, *[None] * rest), (*states[:-1], None))
 
-    def sweep(self, at: Running, schedule: Schedule = "odd_even") -> Running:
-        """All layers of the free phase once, in the order of the schedule."""
-        states, switches, sums = list(at.states), list(at.switches), list(at.sums)
-        for layer in self.order(schedule):
-            feedback = self.feedback(layer, states, switches)
-            for residual in self.residuals(layer, states):
-                feedback = residual if feedback is None else feedback.add_(residual)
-            arriving = sums[layer]
-            if arriving is None:
+    def sweep(self, at: Running, schedule: Schedule = "odd_even", number: int = 1) -> Running:
+        """All layers of the free phase once, in the order of sweep `number` of the schedule."""
+        states, switches, sums, feedback = list(at.states), list(at.switches), list(at.sums), list(at.feedback)
+        for layer in self.order(schedule, number):
+            below = sums[layer]
+            if below is None:
                 stage = self.stages[layer]
-                arriving, switches[layer] = strongest(stage.up(states[layer - 1]), stage.window)
-            states[layer] = clipped(arriving, feedback)
-            sums[layer] = arriving
-            if layer + 1 < len(sums):
-                sums[layer + 1] = None
-        return Running(tuple(states), tuple(switches), tuple(sums))
+                below, switches[layer] = strongest(stage.up(states[layer - 1]), stage.window)
+                sums[layer] = below
+            if layer + 1 < len(states) and feedback[layer] is None:
+                feedback[layer] = self.down(layer, states, switches)
+            above = feedback[layer]
+            drive = below.clone() if above is None else below + above
+            for residual in self.residuals(layer, states):
+                drive += residual
+            states[layer] = drive.clamp_(0, 1)
+            forget(layer, sums, feedback)
+        return Running(tuple(states), tuple(switches), tuple(sums), tuple(feedback))
 
-    def rise(self, images: Tensor) -> Running:
-        """The first sweep upwards from zero: nothing comes down yet."""
-        drive, switch = self.drive(images)
-        states, switches, sums = [clipped(drive, None)], [switch], [drive]
-        for layer, stage in enumerate(self.stages[1:], start=1):
-            arriving = self.residuals(layer, [*states, *[None] * (len(self.stages) - layer)])
-            together = torch.stack(arriving).sum(dim=0) if arriving else None
-            best, switch = strongest(stage.up(states[-1]), stage.window)
-            states.append(clipped(best, together))
-            switches.append(switch)
-            sums.append(best)
-        return Running(tuple(states), tuple(switches), tuple(sums))
-
-    def order(self, schedule: Schedule) -> list[int]:
+    def order(self, schedule: Schedule, number: int) -> list[int]:
         """Layers, from 0, in the order of a sweep; layers that change at once do not meet."""
-        return [layer for group in groups_of(schedule, len(self.stages)) for layer in group]
+        return [layer for group in groups_of(schedule, len(self.stages), number) for layer in group]
 
-    def feedback(self, layer: int, states: list[Tensor], switches: list[Tensor | None]) -> Tensor | None:
-        """What a layer receives from above; nothing, if it is the last."""
-        if layer + 1 == len(self.stages):
-            return None
+    def down(self, layer: int, states: list[Tensor], switches: list[Tensor | None]) -> Tensor:
+        """What a layer receives from above."""
         return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
 
     def residuals(self, layer: int, states: Sequence[Tensor | None]) -> list[Tensor]:

@@ -22,7 +22,7 @@ def test_digits_get_the_answer_of_the_equilibrium_in_fewer_sweeps() -> None:
     # images differ, and each has the scores of its own last sweep
     for sweeps in answers.sweeps.unique().tolist():
         chosen = answers.sweeps == sweeps
-        states = relax(network, images[chosen], steps=sweeps).states[-1]
+        states = relax(network, images[chosen], steps=sweeps, schedule="rising").states[-1]
         torch.testing.assert_close(answers.scores[chosen], network.logits(states), rtol=0, atol=1e-5)
 
 
@@ -31,7 +31,7 @@ def test_without_an_assurance_to_reach_all_run_to_the_limit(pooling: str) -> Non
     network, images = conv_network(2, pooling=pooling), random_images(5)
     engine = Engine(network, torch.float64)
     answers = answer(engine, images, limit=4, assurance=float("inf"))
-    expected = network.logits(relax(network, images, steps=4).states[-1])
+    expected = network.logits(relax(network, images, steps=4, schedule="rising").states[-1])
     assert answers.sweeps.tolist() == [4] * 5
     torch.testing.assert_close(answers.scores, expected, rtol=0, atol=1e-12)
 
