@@ -24,6 +24,7 @@ from models.relaxation import Nudge, Schedule, States, relax
 
 Estimator = Literal["one_sided", "centered", "random_sign"]
 PhaseSchedule = Literal["synchronous", "odd_even", "up_down", "symmetric"]
+Maxima = Literal["held", "live"]
 Gradient = dict[str, Tensor]
 
 
@@ -38,6 +39,11 @@ class Phases:
     schedule: PhaseSchedule = "odd_even"
     """up_down sweeps upwards in the free phase, so that an image reaches the top in the first sweep, and downwards in
     the nudged ones, so that the nudge reaches the bottom in the first: half as many sweeps learn as well."""
+
+    maxima: Maxima = "held"
+    """Of max-pooling links in the nudged phases. held: where the free phase left them, as the gradient at its end has
+    them. live: where they come to lie, as published; but a maximum that one nudge moves to another place adds a
+    difference of states over 2 beta, and a few such outweigh all else where beta is small."""
 
     @property
     def schedules(self) -> tuple[Schedule, Schedule]:
@@ -76,12 +82,20 @@ def ep_gradient(
     target = one_hot(labels, network.classes, images)
     upwards, downwards = phases.schedules
     free = relax(network, images, steps=phases.free_steps, schedule=upwards).states
+    held = switches(network, images, free) if phases.maxima == "held" else None
 
     def settle(beta: float) -> States:
         if beta == 0.0:
             return free
-        nudge = Nudge(beta, target)
-        return relax(network, images, steps=phases.nudged_steps, schedule=downwards, start=free, nudge=nudge).states
+        return relax(
+            network,
+            images,
+            steps=phases.nudged_steps,
+            schedule=downwards,
+            start=free,
+            nudge=Nudge(beta, target),
+            held=held,
+        ).states
 
     low, high = nudges(phases.estimator, phases.beta, generator)
     ends = [(low, settle(low)), (high, settle(high))]
@@ -90,7 +104,8 @@ def ep_gradient(
     for beta, states in ends:
         sign = -scale if beta == high else scale
         for index, link in enumerate(network.links):
-            weight, bias = correlations(link, images if index == 0 else states[index - 1], states[index])
+            below = images if index == 0 else states[index - 1]
+            weight, bias = correlations(link, below, states[index], held[index] if held else None)
             _add(gradient, f"link{index + 1}.weight", sign * weight)
             _add(gradient, f"link{index + 1}.bias", sign * bias)
         for number, skip in enumerate(network.skips, start=1):
@@ -103,9 +118,18 @@ def ep_gradient(
     return gradient, free
 
 
-def correlations(link: Link, below: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
-    """(dPhi/dW, dPhi/db) of one link at these states, summed over the batch."""
-    switch = link.up(below)[1] if getattr(link, "pooling", "none") == "max" else None
+def switches(network: EPNetwork, images: Tensor, states: States) -> tuple[Tensor | None, ...]:
+    """Where the maxima of max-pooling links lie at these states; None for other links."""
+    return tuple(_switch(link, below) for link, below in zip(network.links, (images, *states), strict=False))
+
+
+def _switch(link: Link, below: Tensor) -> Tensor | None:
+    return link.up(below)[1] if getattr(link, "pooling", "none") == "max" else None
+
+
+def correlations(link: Link, below: Tensor, above: Tensor, held: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """(dPhi/dW, dPhi/db) of one link at these states, summed over the batch; maxima where they lie, or are held."""
+    switch = _switch(link, below) if held is None else held
     return link.correlate(below, above, switch), link.correlate_bias(above)
 
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
-from models.pooling import PoolKind, as_pool_kind, pool, unpool
+from models.pooling import PoolKind, as_pool_kind, pool, pool_at, unpool
 
 Shape = tuple[int, ...]
 
@@ -73,9 +73,11 @@ class ConvLink:
         channels, rows, columns = self.summed
         return (channels, rows // self.pool_size, columns // self.pool_size)
 
-    def up(self, below: Tensor) -> tuple[Tensor, Tensor | None]:
-        """pool(W * s_below) (B, *above), without the bias, and the pooling switch."""
+    def up(self, below: Tensor, held: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """pool(W * s_below) (B, *above), without the bias, and the pooling switch: that which is held, if one is."""
         sums = F.conv2d(below, self.weight, stride=self.stride, padding=self.padding)
+        if held is not None:
+            return pool_at(sums, held), held
         return pool(self.pooling, self.pool_size, sums)
 
     def down(self, above: Tensor, switch: Tensor | None = None) -> Tensor:
@@ -141,8 +143,9 @@ class DenseLink:
         """(units_above,)."""
         return (self.weight.shape[0],)
 
-    def up(self, below: Tensor) -> tuple[Tensor, None]:
+    def up(self, below: Tensor, held: Tensor | None = None) -> tuple[Tensor, None]:
         """s_below W^T (B, units_above), without the bias."""
+        assert held is None, "a dense link pools nothing"
         return below.flatten(1) @ self.weight.T, None
 
     def down(self, above: Tensor, switch: Tensor | None = None) -> Tensor:

@@ -25,7 +25,7 @@ KERNELS = 50e6
 WEIGHT_COPIES = 6
 """Float32 copies of all weights that training keeps beside a gradient: two moments of the optimizer; the weights
 folded, rounded and programmed; the gradient by normalised pixels."""
-FEW = Phases(free_steps=2, nudged_steps=2, schedule="up_down")
+FEW = Phases(free_steps=2, nudged_steps=2, schedule="symmetric")
 """Enough steps for the most memory, where a nudge has come down to all layers: more of them take no more."""
 
 

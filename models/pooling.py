@@ -25,6 +25,11 @@ def pool(kind: PoolKind, size: int, sums: Tensor) -> tuple[Tensor, Tensor | None
     return pooled, switch
 
 
+def pool_at(sums: Tensor, switch: Tensor) -> Tensor:
+    """Max pooling held at a switch: the sums (B, C, h, w) that it points to, of which `unpool` is the transpose."""
+    return sums.flatten(2).gather(2, switch.flatten(2)).view_as(switch)
+
+
 def unpool(kind: PoolKind, size: int, above: Tensor, shape: tuple[int, ...], switch: Tensor | None) -> Tensor:
     """The exact transpose of `pool` at a given switch: (B, C, h, w) back to (B, C, *shape).
 

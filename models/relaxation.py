@@ -81,20 +81,22 @@ def relax(
     start: Start | States = "zero",
     tolerance: float | None = None,
     nudge: Nudge | None = None,
+    held: Sequence[Tensor | None] | None = None,
     trace: bool = False,
 ) -> Relaxed:
     """Settle images (B, C, H, W).
 
     With a tolerance, an image whose states all move by at most that much in one step is at rest: its states are held
-    from then on, whatever else is in the batch, and the run ends when all rest. Differentiable in images and weights
-    wherever autograd is on; under `torch.no_grad` the memory does not grow with `steps`.
+    from then on, whatever else is in the batch, and the run ends when all rest. `held` are switches of all links, None
+    for those without: max-pooling links then take what these point to, whatever is largest. Differentiable in images
+    and weights wherever autograd is on; under `torch.no_grad` the memory does not grow with `steps`.
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}, must be at least 1")
     if nudge is not None and network.readout is None and nudge.beta <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
-    settling = _Settling(network, images, states, nudge)
+    settling = _Settling(network, images, states, nudge, held or (None,) * len(network.links))
     at_rest = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     taken = torch.full((len(images),), steps, device=images.device)
     residual = images.new_full((len(images),), torch.inf)
@@ -126,12 +128,19 @@ class _Settling:
     the switch of its last `up`: of the state of the layer below that the layer above was last updated from.
     """
 
-    def __init__(self, network: EPNetwork, images: Tensor, states: list[Tensor], nudge: Nudge | None) -> None:
-        self.network, self.states, self.nudge = network, states, nudge
+    def __init__(
+        self,
+        network: EPNetwork,
+        images: Tensor,
+        states: list[Tensor],
+        nudge: Nudge | None,
+        held: Sequence[Tensor | None],
+    ) -> None:
+        self.network, self.states, self.nudge, self.held = network, states, nudge, held
         self.links = [link.folded() for link in network.links]
         self.skips = [(skip.source - 1, skip.target - 1, skip.link.folded()) for skip in network.skips]
         self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(self.links)
-        self.ups[0] = self.links[0].up(images)
+        self.ups[0] = self.links[0].up(images, held[0])
         self.downs: list[Tensor | None] = [None] * len(self.links)
 
     def update(self, group: Sequence[int]) -> None:
@@ -152,7 +161,7 @@ class _Settling:
     def _up(self, index: int) -> tuple[Tensor, Tensor | None]:
         found = self.ups[index]
         if found is None:
-            found = self.ups[index] = self.links[index].up(self.states[index - 1])
+            found = self.ups[index] = self.links[index].up(self.states[index - 1], self.held[index])
         return found
 
     def _down(self, index: int) -> Tensor:

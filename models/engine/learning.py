@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.energy import one_hot
-from models.engine.nudging import Nudged, Pull, arrive, begin_nudging, correlated, error, nudged_sweep, wide_moves
+from models.engine.nudging import Nudged, Pull, begin_nudging, correlated, error, nudged_sweep, twice
 from models.engine.settling import Engine
 from models.engine.stages import slope_of
 from models.learning import Gradient, Phases
@@ -21,15 +21,12 @@ def engine_gradient(
     labels: Tensor,
     phases: Phases,
     dtype: torch.dtype = torch.bfloat16,
-    moving: torch.dtype = torch.bfloat16,
 ) -> tuple[Gradient, States]:
-    """What `models.learning.ep_gradient` gives for centered nudges and odd-even sweeps: gradient and free states.
+    """What `models.learning.ep_gradient` gives for centered nudges and held maxima: gradient and free states.
 
-    images (B, C, H, W), labels (B,). Free states are computed in `dtype`, what the nudges change of them in `moving`,
-    which costs half and loses nothing, and sums of the gradient in float32 or better.
+    images (B, C, H, W), labels (B,). States are computed in `dtype`, the gradient in float32 or better.
     """
     engine, batch = Engine(network, dtype), len(images)
-    mover = engine if moving == dtype else Engine(network, moving)
     free_schedule, nudged_schedule = phases.schedules
     free = engine.begin(images)
     for number in range(1, phases.free_steps + 1):
@@ -37,41 +34,36 @@ def engine_gradient(
     betas = torch.full((2 * batch, 1), phases.beta, dtype=engine.readout.dtype, device=images.device)
     betas[batch:] *= -1
     pull = Pull(betas, one_hot(labels, network.classes, engine.readout).repeat(2, 1))
-    at = begin_nudging(free)
+    at = begin_nudging(engine, free)
     for number in range(1, phases.nudged_steps + 1):
-        at = nudged_sweep(engine, mover, at, pull, nudged_schedule, number)
-    return _contrast(engine, mover, images, at, pull, phases), engine.states(free)
+        at = nudged_sweep(engine, at, pull, nudged_schedule, number)
+    return _contrast(engine, images, at, pull, phases), engine.states(free)
 
 
-def _contrast(engine: Engine, mover: Engine, images: Tensor, at: Nudged, pull: Pull, phases: Phases) -> Gradient:
+def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, phases: Phases) -> Gradient:
     batch, exact = len(images), torch.promote_types(engine.dtype, torch.float32)
     scale = -1.0 / (2 * phases.beta * batch)
     gradient: Gradient = {}
     # too few sweeps leave layers that no nudge has come down to
     moved = [
-        torch.zeros_like(state, dtype=mover.dtype).repeat(2, 1, 1, 1) if moves is None else moves
+        torch.zeros_like(state).repeat(2, 1, 1, 1) if moves is None else moves
         for state, moves in zip(at.free.states, at.moves, strict=True)
     ]
-    for index, (stage, link) in enumerate(zip(mover.stages, engine.network.links, strict=True)):
-        states, moves = at.free.states[index], moved[index]
-        switch, moved_switch = at.free.switches[index], at.switches[index]
+    for index, (stage, link) in enumerate(zip(engine.stages, engine.network.links, strict=True)):
+        states, moves, switch = at.free.states[index], moved[index], at.free.switches[index]
         plus, minus = moves.to(exact).chunk(2)
         if index == 0:
-            # all phases see the same images, and so have the same switch
-            below = images.permute(0, 2, 3, 1).to(mover.dtype)
-            products = stage.correlate(below, mover.wide(0, (plus - minus).to(mover.dtype), switch))
+            # all phases see the same images
+            below = images.permute(0, 2, 3, 1).to(engine.dtype)
+            products = stage.correlate(below, engine.wide(0, (plus - minus).to(engine.dtype), switch))
         else:
             below, moves_below = at.free.states[index - 1], moved[index - 1]
-            if switch is not None and at.free.sums[index] is None:
-                # the switch is older than the layer below it
-                _, _, switch, moved_switch = arrive(engine.stages[index], stage, below, moves_below)
-            above = engine.wide(index, states, switch)
-            moves_above = wide_moves(stage, states, switch, moves, moved_switch)
+            above, moves_above = engine.wide(index, states, switch), engine.wide(index, moves, twice(switch))
             products = correlated(stage, below, moves_below, above, moves_above)
         gradient[f"link{index + 1}.weight"] = scale * slope_of(link, products.to(exact))
         gradient[f"link{index + 1}.bias"] = scale * (plus - minus).sum(dim=(0, 1, 2))
     skips: Gradient = {}
-    for number, (source, target, stage) in enumerate(mover.skips, start=1):
+    for number, (source, target, stage) in enumerate(engine.skips, start=1):
         below, moves_below = at.free.states[source], moved[source]
         products = correlated(stage, below, moves_below, at.free.states[target], moved[target])
         link = engine.network.skips[number - 1].link

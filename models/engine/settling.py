@@ -75,7 +75,7 @@ class Engine:
                 below, switches[layer] = strongest(stage.up(states[layer - 1]), stage.window)
                 sums[layer] = below
             if layer + 1 < len(states) and feedback[layer] is None:
-                feedback[layer] = self.down(layer, states, switches)
+                feedback[layer] = self.down(layer, states[layer + 1], switches[layer + 1])
             above = feedback[layer]
             drive = below.clone() if above is None else below + above
             for residual in self.residuals(layer, states):
@@ -88,9 +88,9 @@ class Engine:
         """Layers, from 0, in the order of a sweep; layers that change at once do not meet."""
         return [layer for group in groups_of(schedule, len(self.stages), number) for layer in group]
 
-    def down(self, layer: int, states: list[Tensor], switches: list[Tensor | None]) -> Tensor:
-        """What a layer receives from above."""
-        return self.stages[layer + 1].down(self.wide(layer + 1, states[layer + 1], switches[layer + 1]))
+    def down(self, layer: int, above: Tensor, switch: Tensor | None) -> Tensor:
+        """What a layer receives from states above it, or from changes of them."""
+        return self.stages[layer + 1].down(self.wide(layer + 1, above, switch))
 
     def residuals(self, layer: int, states: Sequence[Tensor | None]) -> list[Tensor]:
         """What a layer receives through skips, of states or of changes of states; nothing from None."""

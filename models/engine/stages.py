@@ -114,6 +114,17 @@ def strongest(sums: Tensor, window: int) -> tuple[Tensor, Tensor | None]:
     return best, switch
 
 
+def chosen(sums: Tensor, switch: Tensor | None, window: int) -> Tensor:
+    """Of windows (B, h, w, C), the sums at the places that the switch holds, whatever is largest."""
+    if switch is None:
+        return sums
+    first, *places = _places(sums, window)
+    found = first.clone()
+    for number, place in enumerate(places, start=1):
+        torch.where(switch == number, place, found, out=found)
+    return found
+
+
 def spread(states: Tensor, switch: Tensor | None, window: int, rows: int, columns: int) -> Tensor:
     """(B, rows, columns, C): states (B, h, w, C) where the switch says in their windows, zero elsewhere."""
     if switch is None:

@@ -11,7 +11,7 @@ from models.augment import Border
 from models.learning import Phases
 from models.network import Conv, Dense, Span
 
-Arithmetic = Literal["float32", "mixed", "bfloat16"]
+Arithmetic = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
 
 
@@ -55,9 +55,8 @@ class Recipe:
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
     are (`models.normalisation`)."""
     arithmetic: Arithmetic = "float32"
-    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference; bfloat16 by
-    `models.engine`; or mixed, by the engine too: states in float32 (convolutions in TF32 where a GPU has it) and what
-    the nudges change of them in bfloat16, for networks whose maxima rounded states would move."""
+    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference, or bfloat16
+    by `models.engine`."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
     start: str | None = None
@@ -76,8 +75,8 @@ class Recipe:
 
     @property
     def engine_dtype(self) -> torch.dtype | None:
-        """Of the states on `models.engine`, where changes are bfloat16; None for the reference, which has no engine."""
-        return {"mixed": torch.float32, "bfloat16": torch.bfloat16}.get(self.arithmetic)
+        """Of the states on `models.engine`; None for the reference, which has no engine."""
+        return torch.bfloat16 if self.arithmetic == "bfloat16" else None
 
     def __post_init__(self) -> None:
         for name in ("learning_rates", "weight_decay"):
@@ -112,12 +111,13 @@ class Recipe:
             raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
         if self.arithmetic not in get_args(Arithmetic):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
+        phases = self.phases
         if self.engine_dtype is not None and (
-            self.phases.estimator != "centered" or self.phases.schedule == "synchronous"
+            phases.estimator != "centered" or phases.schedule == "synchronous" or phases.maxima != "held"
         ):
             raise ValueError(
-                f"arithmetic {self.arithmetic} takes the estimator centered and the schedule odd_even or up_down, not "
-                f"{self.phases.estimator} and {self.phases.schedule}"
+                f"arithmetic {self.arithmetic} takes the estimator centered, maxima held and any schedule but "
+                f"synchronous, not {phases.estimator}, {phases.maxima} and {phases.schedule}"
             )
         if self.shift_border not in get_args(Border):
             raise ValueError(f"shift_border is {self.shift_border!r}, choose from {', '.join(get_args(Border))}")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.links import ConvLink, DenseLink, Link, with_tensors
-from models.pooling import as_pool_kind
+from models.pooling import as_pool_kind, pool, pool_at, unpool
 
 SIZES = st.integers(1, 3)
 
@@ -79,6 +79,19 @@ def test_folding_the_average_into_the_kernel_changes_nothing(link: ConvLink, bat
     torch.testing.assert_close(folded.up(below)[0], link.up(below)[0])
     switch = link.up(below)[1]
     torch.testing.assert_close(folded.down(above, switch), link.down(above, switch))
+
+
+@given(batch=st.integers(1, 3), size=st.integers(2, 3), height=st.integers(4, 9), width=st.integers(4, 9))
+@settings(max_examples=30, deadline=None)
+def test_maxima_that_are_held_are_the_transpose_of_unpooling(batch: int, size: int, height: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(height * width)
+    seen, other = torch.rand((2, batch, 3, height, width), generator=generator, dtype=torch.float64)
+    pooled, switch = pool("max", size, seen)
+    assert switch is not None
+    assert torch.equal(pool_at(seen, switch), pooled)
+    above = torch.rand(pooled.shape, generator=generator, dtype=torch.float64)
+    wide = unpool("max", size, above, (height, width), switch)
+    torch.testing.assert_close((pool_at(other, switch) * above).sum(), (other * wide).sum())
 
 
 def test_unpooling_a_max_without_its_switch_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from ep_examples import tiny_recipe
 
+from models.learning import Phases
 from models.network import build_network
 from models.recipes import read_recipe, recipe_for, recipe_names
 
@@ -87,7 +88,13 @@ def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, n
         ({"optimizer": "muon", "bias_rate": -1.0}, "bias_rate is -1.0, expected a finite value from 0"),
         ({"optimizer": "adam"}, "optimizer is 'adam', choose from sgd, adamw, muon"),
         ({"watched": 0}, "watched is 0"),
-        ({"arithmetic": "float16"}, "arithmetic is 'float16', choose from float32, mixed, bfloat16"),
+        ({"arithmetic": "float16"}, "arithmetic is 'float16', choose from float32, bfloat16"),
+        (
+            {"arithmetic": "bfloat16", "phases": Phases(estimator="one_sided")},
+            "takes the estimator centered, maxima held .* but synchronous, not one_sided, held and odd_even",
+        ),
+        ({"arithmetic": "bfloat16", "phases": Phases(maxima="live")}, "not centered, live and odd_even"),
+        ({"arithmetic": "bfloat16", "phases": Phases(schedule="synchronous")}, "not centered, held and synchronous"),
         ({"shift_border": "white"}, "shift_border is 'white', choose from black, edge"),
         ({"weight_bits": 1}, "weight_bits is 1, expected 2 to 16"),
         ({"shift_chance": 1.1}, "shift_chance is 1.1"),

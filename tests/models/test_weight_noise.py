@@ -11,7 +11,7 @@ from ep_examples import bars, tiny_recipe
 
 from models import training
 from models.links import DenseLink
-from models.network import EPNetwork
+from models.network import EPNetwork, build_network
 from models.weight_noise import limit_weights, programmed
 
 PCM = (0.0105392, 0.0768, -0.046925)
@@ -46,7 +46,7 @@ def test_all_phases_of_a_batch_meet_one_die_and_batches_meet_others(monkeypatch:
     # what is updated is what was aimed at: steps of a small learning rate, far below the noise
     still = replace(recipe, learning_rates=tuple(0.0 for _ in recipe.learning_rates))
     kept = training.train(bars(), still, seed=0).network
-    first = training.build_network(bars().train.shape, recipe.layers, bars().classes, training.generator_of(0, epoch=0))
+    first = build_network(bars().train.shape, recipe.layers, bars().classes, training.generator_of(0, epoch=0))
     assert torch.equal(kept.links[0].weight, first.links[0].weight)
     assert not torch.equal(trained.network.links[0].weight, first.links[0].weight)
 

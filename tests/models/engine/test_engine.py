@@ -71,7 +71,7 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
 def test_gradients_are_those_of_the_reference(network, batch, free, nudged, schedule) -> None:
     images, labels = random_images(batch), random_labels(batch)
     phases = Phases(free, nudged, beta=0.3, schedule=schedule)
-    found, states = engine_gradient(network, images, labels, phases, torch.float64, torch.float64)
+    found, states = engine_gradient(network, images, labels, phases, torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, torch.Generator())
     assert list(found) == list(network.named_parameters())
     for name, tensor in expected.items():
@@ -95,27 +95,16 @@ def test_maxima_and_their_places_are_those_of_torch(window, rows, columns, seed)
     assert torch.equal(wide.permute(0, 3, 1, 2), unpool("max", window, states, (rows, columns), positions))
 
 
-@pytest.mark.parametrize(
-    ("pooling", "dtype", "least"),
-    [
-        ("none", torch.bfloat16, 0.99),
-        ("average", torch.bfloat16, 0.99),
-        ("max", torch.bfloat16, 0.9),
-        ("max", torch.float32, 0.9999),
-    ],
-)
-def test_half_precision_points_the_same_way(pooling: PoolKind, dtype: torch.dtype, least: float) -> None:
-    """Cosine of every tensor with float64 at a nudge of 1/100, which moves most states by less than their 8 bits.
-
-    A maximum that rounding moves to its neighbour costs more; where only changes are rounded, none moves.
-    """
+@pytest.mark.parametrize(("pooling", "least"), [("none", 0.99), ("average", 0.99), ("max", 0.99)])
+def test_half_precision_points_the_same_way(pooling: PoolKind, least: float) -> None:
+    """Cosine of every tensor with float64 at a nudge of 1/100, which moves most states by less than their 8 bits."""
     size = 1 if pooling == "none" else 2
     layers = (Conv(16, pooling=pooling, pool_size=size, gain=0.6), Conv(16, stride=2, gain=0.6))
     network = build_network((3, 16, 16), layers, 10, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
     images, labels = torch.rand((64, 3, 16, 16), generator=generator), torch.arange(64) % 10
     phases = Phases(15, 6, beta=0.01)
-    found, _ = engine_gradient(network, images, labels, phases, dtype)
+    found, _ = engine_gradient(network, images, labels, phases)
     exact, _ = ep_gradient(
         network.map_parameters(torch.Tensor.double), images.double(), labels, phases, torch.Generator()
     )
