@@ -1,8 +1,8 @@
 """`python -m bench.speed NAME`: how fast, measured here and now, all cases in one run; `NAME --help` lists its options.
 
-Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}, "others": {...}}. A
-case is the fastest of several repetitions, interleaved so that a busy moment of the computer does not fall on one case
-alone.
+Prints a table and, as the last line, {"name": NAME, "seconds": {case: ...}, "ratios": {case: ...}, "others": {...},
+"unit": ..., "environment": {...}}. A case is the fastest of several repetitions, interleaved so that a busy moment of
+the computer does not fall on one case alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.aihwkit_read import aihwkit_read
 from bench.engine_speed import speed_settle, speed_train
+from bench.environment import environment
 from bench.learning.speed import speed_learning
 from bench.timing import Speed, fastest
 from hw.crossbar.devices.presets import preset
@@ -154,7 +155,8 @@ def main() -> None:
     for case, value in speed.others.items():
         table.add_row(case, f"{value:.4g}")
     Console().print(table)
-    print(json.dumps({"name": name, "seconds": speed.seconds, "ratios": speed.ratios, "others": speed.others}))
+    found = {"name": name, "seconds": speed.seconds, "ratios": speed.ratios, "others": speed.others}
+    print(json.dumps({**found, "unit": speed.unit, "environment": environment("cpu")}))
 
 
 def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> float:

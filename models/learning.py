@@ -38,8 +38,10 @@ class Phases:
     estimator: Estimator = "centered"
     schedule: PhaseSchedule = "odd_even"
     """up_down sweeps upwards in the free phase, so that an image reaches the top in the first sweep, and downwards in
-    the nudged ones, so that the nudge reaches the bottom in the first: half as many sweeps learn as well."""
-
+    the nudged ones, so that the nudge reaches the bottom in the first: half as many sweeps learn as well. symmetric
+    sweeps both ways in turn, upwards first in the free phase and downwards in the nudged ones: for the same cosine with
+    the gradient at rest (0.996, 4 + 3 sweeps of up_down, hw-cifar10-small) the engine runs 0.6 times the
+    convolutions."""
     maxima: Maxima = "held"
     """Of max-pooling links in the nudged phases. held: where the free phase left them, as the gradient at its end has
     them. live: where they come to lie, as published; but a maximum that one nudge moves to another place adds a
