@@ -136,8 +136,8 @@ def _plainly(name: str, network: EPNetwork, pixels: Tensor, labels: Tensor, maxi
 
 
 def _least_cosine(found: Gradient, expected: Gradient) -> float:
-    doubles = [{key: tensor.double() for key, tensor in gradient.items()} for gradient in (found, expected)]
-    return min(cosine(*doubles, list(expected)).values())
+    a, b = ({key: tensor.double() for key, tensor in gradient.items()} for gradient in (found, expected))
+    return min(cosine(a, b, list(expected)).values())
 
 
 def _seed_network(checkpoint: Path | None) -> EPNetwork:
