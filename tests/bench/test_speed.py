@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import speed
+from bench import engine_speed, speed
 from bench.aihwkit_read import aihwkit_read
+from models.learning import Phases
 
 
 def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
@@ -65,6 +66,20 @@ def test_tiles_are_timed_beside_a_product_and_where_installed_aihwkit(monkeypatc
     assert ratios["tile_over_matmul"] == pytest.approx(seconds["tile"] / seconds["matmul"])
     assert ratios["crossbar_over_float"] == pytest.approx(seconds["crossbar"] / seconds["float"])
     assert ("aihwkit_over_tile" in ratios) == ("aihwkit" in cases)
+
+
+def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatch):
+    monkeypatch.setattr(engine_speed, "PLAIN", Phases(60, 20, schedule="synchronous"))
+    settled = engine_speed.speed_settle(images=3, batch=2)
+    assert settled.ratios == {"plain_over_settle": settled.seconds["plain"] / settled.seconds["engine"]}
+    assert settled.others["agreement"] == 1.0
+    trained = engine_speed.speed_train(batch=2)
+    for name, suffix in (("seed-cifar10", ""), ("hw-cifar10-small", "_small")):
+        seconds = trained.seconds[f"plain {name}"], trained.seconds[f"engine {name}"]
+        assert trained.ratios[f"plain_over_train{suffix}"] == pytest.approx(seconds[0] / seconds[1])
+    assert trained.others["cosine_small"] > 0.95
+    # drawn weights hardly feed back: float32 rounds that away, float64 does not
+    assert trained.others["cosine_float64"] > max(0.5, trained.others["cosine"])
 
 
 def test_aihwkit_reads_the_same_product_where_it_is_installed():
