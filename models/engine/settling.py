@@ -52,11 +52,6 @@ class Engine:
         self.readout = readout.weight.unflatten(1, (channels, rows, columns)).permute(0, 2, 3, 1).flatten(1)
         self.readout_bias = readout.bias
 
-    def drive(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the clamped images (B, C, H, W) send up, which never changes, and its switch."""
-        bottom = self.stages[0]
-        return strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
-
     def begin(self, images: Tensor) -> Running:
         """The zero state, which sends nothing down, under images (B, C, H, W), which never change."""
         bottom = self.stages[0]
