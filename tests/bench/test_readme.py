@@ -144,6 +144,21 @@ def test_dies_keep_a_network_of_cifar_within_three_points_of_float_after_an_hour
     assert f"to {found} of {row['images']} test images, {ideal} in float" in readme
 
 
+def test_speeds_in_the_readme_are_those_that_were_measured():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    settle, train = (
+        json.loads((RESULTS.with_name("speed") / f"{name}.json").read_text()) for name in ("settle", "train")
+    )
+    for found, ratio, least in ((settle, "plain_over_settle", 40), (train, "plain_over_train", 25)):
+        assert found["ratios"][ratio] >= least
+        assert f"{found['ratios'][ratio]:.0f} times" in readme
+    assert settle["others"]["agreement"] >= 0.995
+    assert f"{100 * settle['others']['agreement']:.1f} % of the answers" in readme
+    assert f"a cosine of {train['others']['cosine']:.3f}" in readme
+    assert f"{train['others']['cosine_float64']:.3f} if those are taken in float64" in readme
+    assert f"{train['others']['cosine_live']:.2f} with" in readme
+
+
 def test_networks_of_the_zoo_in_the_readme_are_those_of_their_manifests():
     readme = " ".join((ROOT / "README.md").read_text().split())
     manifest = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())
