@@ -132,12 +132,12 @@ def test_training_is_refused_before_it_starts(
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux says what is available")
 def test_what_is_free_shrinks_by_what_is_taken() -> None:
     before = free_bytes("cpu")
-    held = torch.ones(50_000_000)  # 200 MB
+    held = torch.ones(150_000_000)  # 600 MB
     after = free_bytes("cpu")
     del held
     assert before is not None
     assert after is not None
-    assert before - after == pytest.approx(2e8, abs=1.5e8)  # others come and go meanwhile
+    assert before - after == pytest.approx(6e8, abs=4.5e8)  # others come and go meanwhile
     assert before < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
