@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,6 +22,11 @@ def check_options(data_dir: Path | None, checkpoint: Path, seed: int, device: st
     if seed < 0:
         raise ValueError(f"--seed is {seed}, expected a number from 0")
     check_device(device)
+
+
+def given(options: object, names: Sequence[str]) -> dict[str, Any]:
+    """Of these options, those that were given, in place of what the recipe says."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def check_device(name: str) -> None:

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from models.checkpoint import save_network
-from models.command import SUFFIX, check_options, progress_bar
+from models.command import SUFFIX, check_options, given, progress_bar
 from models.data import load_data
 from models.learning import Estimator
 from models.manifest import make_manifest, manifest_path, write_manifest
@@ -139,8 +139,9 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
     others = ("start", "shift", "weight_noise", "weight_limit", "weight_bits")
-    given = {**_given(options, schedule), **_given(options, others)}
-    return replace(recipe, phases=replace(recipe.phases, **_given(options, phases)), **given)
+    return replace(
+        recipe, phases=replace(recipe.phases, **given(options, phases)), **given(options, (*schedule, *others))
+    )
 
 
 def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
@@ -175,10 +176,6 @@ def run(options: Options, recipe: Recipe, command: str, team: Team, device: str)
     write_manifest(manifest_path(options.checkpoint), manifest)
     options.state.unlink()
     return manifest
-
-
-def _given(options: Options, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 if __name__ == "__main__":

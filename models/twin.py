@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from models.checkpoint import save_network
-from models.command import SUFFIX, check_options, progress_bar
+from models.command import SUFFIX, check_options, given, progress_bar
 from models.data import load_data
 from models.manifest import make_twin_manifest, manifest_path, write_manifest
 from models.recipes import Recipe, recipe_for
@@ -86,8 +86,7 @@ def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
-    names = ("epochs", "batch_size", "learning_rates", "weight_decay")
-    return replace(recipe, **{name: getattr(options, name) for name in names if getattr(options, name) is not None})
+    return replace(recipe, **given(options, ("epochs", "batch_size", "learning_rates", "weight_decay")))
 
 
 def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:

@@ -16,11 +16,7 @@ from models.relaxation import States
 
 @torch.no_grad()
 def engine_gradient(
-    network: EPNetwork,
-    images: Tensor,
-    labels: Tensor,
-    phases: Phases,
-    dtype: torch.dtype = torch.bfloat16,
+    network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases, dtype: torch.dtype = torch.bfloat16
 ) -> tuple[Gradient, States]:
     """What `models.learning.ep_gradient` gives for centered nudges and held maxima: gradient and free states.
 
