@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from ep_examples import CLASSES, bars, random_images, random_labels, tiny_recipe
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from models.engine.evaluation import evaluate_fast
 from models.engine.learning import engine_gradient
@@ -16,9 +18,10 @@ from models.engine.settling import Engine
 from models.engine.stages import spread, strongest
 from models.evaluation import evaluate
 from models.learning import Phases, ep_gradient
+from models.links import ConvLink
 from models.network import Conv, Dense, EPNetwork, build_network
 from models.pooling import PoolKind, pool, unpool
-from models.relaxation import relax
+from models.relaxation import Schedule, relax
 from models.training import train
 
 
@@ -48,10 +51,30 @@ def networks(draw: st.DrawFn) -> EPNetwork:
     return network.with_parameters(named)
 
 
+def maxima_are_decided(network: EPNetwork, images: Tensor, schedule: Schedule, sweeps: int) -> bool:
+    """Whether the best two sums of every window differ by more than rounding after each sweep.
+
+    States at their bounds make patches alike, and so sums that are equal but for the order of a kernel's additions:
+    which place has the maximum is then up to the kernel, and there is no truth to meet.
+    """
+    for steps in range(1, sweeps + 1):
+        states = relax(network, images, steps=steps, schedule=schedule).states
+        for link, below in zip(network.links, (images, *states), strict=False):
+            if not isinstance(link, ConvLink) or link.pooling != "max":
+                continue
+            sums = F.conv2d(below, link.weight, stride=link.stride, padding=link.padding)
+            best, switch = F.max_pool2d(sums, link.pool_size, return_indices=True)
+            others = sums.flatten(2).scatter(2, switch.flatten(2), -torch.inf).view_as(sums)
+            if float((best - F.max_pool2d(others, link.pool_size)).min()) < 1e-9:
+                return False
+    return True
+
+
 @given(network=networks(), batch=st.integers(1, 4), sweeps=st.integers(1, 7))
 @settings(max_examples=40, deadline=None)
 def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network, batch, sweeps) -> None:
     images = random_images(batch)
+    assume(maxima_are_decided(network, images, "odd_even", sweeps))
     engine = Engine(network, torch.float64)
     with torch.no_grad():
         found = engine.states(engine.settle(images, sweeps))
@@ -71,6 +94,7 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
 def test_gradients_are_those_of_the_reference(network, batch, free, nudged, schedule) -> None:
     images, labels = random_images(batch), random_labels(batch)
     phases = Phases(free, nudged, beta=0.3, schedule=schedule)
+    assume(maxima_are_decided(network, images, phases.schedules[0], free))
     found, states = engine_gradient(network, images, labels, phases, torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, torch.Generator())
     assert list(found) == list(network.named_parameters())
