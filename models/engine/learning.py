@@ -21,7 +21,11 @@ def engine_gradient(
     """What `models.learning.ep_gradient` gives for centered nudges and held maxima: gradient and free states.
 
     images (B, C, H, W), labels (B,). States are computed in `dtype`, the gradient in float32 or better.
+
+    Raises:
+        ValueError: other phases.
     """
+    check_phases(phases)
     engine, batch = Engine(network, dtype), len(images)
     free_schedule, nudged_schedule = phases.schedules
     free = engine.begin(images)
@@ -34,6 +38,15 @@ def engine_gradient(
     for number in range(1, phases.nudged_steps + 1):
         at = nudged_sweep(engine, at, pull, nudged_schedule, number)
     return _contrast(engine, images, at, pull, phases), engine.states(free)
+
+
+def check_phases(phases: Phases) -> None:
+    """A ValueError names what the engine does not do."""
+    if phases.estimator != "centered" or phases.schedule == "synchronous" or phases.maxima != "held":
+        raise ValueError(
+            "the engine takes the estimator centered, maxima held and any schedule but synchronous, not "
+            f"{phases.estimator}, {phases.maxima} and {phases.schedule}"
+        )
 
 
 def _contrast(engine: Engine, images: Tensor, at: Nudged, pull: Pull, phases: Phases) -> Gradient:

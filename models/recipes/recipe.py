@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 
 from models.augment import Border
+from models.engine.learning import check_phases
 from models.learning import Phases
 from models.network import Conv, Dense, Span
 
@@ -113,14 +114,11 @@ class Recipe:
             raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
         if self.arithmetic not in get_args(Arithmetic):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
-        phases = self.phases
-        if self.engine_dtype is not None and (
-            phases.estimator != "centered" or phases.schedule == "synchronous" or phases.maxima != "held"
-        ):
-            raise ValueError(
-                f"arithmetic {self.arithmetic} takes the estimator centered, maxima held and any schedule but "
-                f"synchronous, not {phases.estimator}, {phases.maxima} and {phases.schedule}"
-            )
+        if self.engine_dtype is not None:
+            try:
+                check_phases(self.phases)
+            except ValueError as error:
+                raise ValueError(f"arithmetic {self.arithmetic}: {error}") from None
         if self.shift_border not in get_args(Border):
             raise ValueError(f"shift_border is {self.shift_border!r}, choose from {', '.join(get_args(Border))}")
         if self.weight_bits is not None and not 2 <= self.weight_bits <= 16:

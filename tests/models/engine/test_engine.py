@@ -161,3 +161,12 @@ def test_training_in_half_precision_learns_and_repeats_its_bits() -> None:
 def test_networks_without_a_readout_are_refused() -> None:
     with pytest.raises(ValueError, match="softmax readout"):
         Engine(build_network((2, 8, 8), (Dense(4),), None, torch.Generator()), torch.float32)
+
+
+@pytest.mark.parametrize(
+    "phases", [Phases(estimator="one_sided"), Phases(maxima="live"), Phases(schedule="synchronous")]
+)
+def test_phases_that_the_engine_does_not_run_are_refused(phases: Phases) -> None:
+    network = build_network((2, 8, 8), (Dense(4),), CLASSES, torch.Generator())
+    with pytest.raises(ValueError, match=f"not {phases.estimator}, {phases.maxima} and {phases.schedule}"):
+        engine_gradient(network, random_images(2), random_labels(2), phases)
