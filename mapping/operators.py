@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mapping.program import ProgramLink
-from models.links import ConvLink, Link, with_tensors
+from models.links import ConvLink, Link, pools_by_maxima, with_tensors
 
 
 class LinkOperator:
@@ -36,7 +36,7 @@ class LinkOperator:
 
     def correlate(self, below: Tensor, above: Tensor) -> Tensor:
         """dPhi/dw_wire, summed over the batch in float64; a max pool at the winners of these states."""
-        switch = self.link.up(below)[1] if isinstance(self.link, ConvLink) and self.link.pooling == "max" else None
+        switch = self.link.up(below)[1] if pools_by_maxima(self.link) else None
         return self.window * self.link.correlate(below.double(), above.double(), switch)
 
     def load(self, weight: Tensor) -> None:

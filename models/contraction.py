@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, svds
 
-from models.links import ConvLink, Link, with_tensors
+from models.links import Link, pools_by_maxima, with_tensors
 from models.network import EPNetwork
 
 
 def contraction(network: EPNetwork) -> float | None:
     """q of one synchronous step; at 1 or above nothing is promised. None for a network that takes maxima."""
     inner = [*network.links[1:], *(skip.link for skip in network.skips)]
-    if any(isinstance(link, ConvLink) and link.pooling == "max" for link in inner):
+    if any(pools_by_maxima(link) for link in inner):
         return None
     joined = [*pairwise(range(len(network.links))), *((skip.source - 1, skip.target - 1) for skip in network.skips)]
     norms = np.zeros((len(network.links), len(network.links)))

@@ -174,6 +174,11 @@ class DenseLink:
 Link = ConvLink | DenseLink
 
 
+def pools_by_maxima(link: Link) -> bool:
+    """Whether what the link sends down depends on what came up: on its switch."""
+    return isinstance(link, ConvLink) and link.pooling == "max"
+
+
 def with_tensors(link: Link, weight: Tensor, bias: Tensor) -> Link:
     """The same wiring with other numbers on it."""
     return replace(link, weight=weight, bias=bias)

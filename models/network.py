@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from models.links import ConvLink, DenseLink, Link, Shape, with_tensors
+from models.links import ConvLink, DenseLink, Link, Shape, pools_by_maxima, with_tensors
 from models.pooling import PoolKind
 
 
@@ -201,7 +201,7 @@ def _check_skip(name: str, skip: Skip, layers: tuple[Shape, ...]) -> None:
     for end, shape in ((skip.source, skip.link.below), (skip.target, skip.link.above)):
         if layers[end - 1] != shape:
             raise ValueError(f"{name} makes layer {end} {shape}, it is {layers[end - 1]}")
-    if isinstance(skip.link, ConvLink) and skip.link.pooling == "max":
+    if pools_by_maxima(skip.link):
         raise ValueError(f"{name} pools by max, expected none or average")
     # a network of shapes alone has no numbers to look at
     if not skip.link.bias.is_meta and bool(skip.link.bias.any()):

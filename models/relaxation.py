@@ -27,9 +27,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from models.links import pools_by_maxima
 from models.network import EPNetwork
 
-Schedule = Literal["synchronous", "odd_even", "upwards", "downwards", "rising", "falling"]
+Schedule = Literal["synchronous", "odd_even", "rising", "falling"]
 Start = Literal["zero", "feed_forward"]
 States = tuple[Tensor, ...]
 
@@ -168,7 +169,7 @@ class _Settling:
         found = self.downs[index]
         if found is None:
             above = self.links[index + 1]
-            switch = self._up(index + 1)[1] if _switches(above) else None
+            switch = self._up(index + 1)[1] if pools_by_maxima(above) else None
             found = self.downs[index] = above.down(self.states[index + 1], switch)
         return found
 
@@ -193,10 +194,6 @@ class _Settling:
         return drive + nudge.beta * readout.down(error)
 
 
-def _switches(link: object) -> bool:
-    return getattr(link, "pooling", "none") == "max"
-
-
 def groups_of(schedule: Schedule, layers: int, step: int) -> tuple[tuple[int, ...], ...]:
     """Layers, from 0, that step number `step`, from 1, updates at once, group after group."""
     upwards = tuple(range(layers))
@@ -204,12 +201,8 @@ def groups_of(schedule: Schedule, layers: int, step: int) -> tuple[tuple[int, ..
         return (upwards,)
     if schedule == "odd_even":
         return (upwards[::2], upwards[1::2])
-    if schedule in ("upwards", "downwards", "rising", "falling"):
-        up = (
-            schedule == "upwards"
-            or (schedule == "rising" and step % 2 == 1)
-            or (schedule == "falling" and step % 2 == 0)
-        )
+    if schedule in ("rising", "falling"):
+        up = step % 2 == (1 if schedule == "rising" else 0)
         return tuple((layer,) for layer in (upwards if up else reversed(upwards)))
     raise ValueError(f"schedule {schedule!r} is none of {', '.join(get_args(Schedule))}")
 

@@ -64,6 +64,18 @@ def test_the_gradient_is_that_of_backprop_on_the_trained_digits_network() -> Non
     assert worst_cosine(found, truth) >= 0.999
 
 
+def test_float32_keeps_what_a_small_nudge_moves() -> None:
+    """128 images, a thousand places: the sums of both phases are so large that float32 would lose their difference."""
+    layers = (Conv(16, padding=1, pooling="max", pool_size=2, gain=0.6), Conv(16, stride=2, gain=0.4))
+    network = build_network((3, 32, 32), layers, 10, generator())
+    images, labels = torch.rand((128, 3, 32, 32), generator=generator()), torch.arange(128) % 10
+    phases = Phases(12, 6, beta=0.005)
+    found, _ = ep_gradient(network, images, labels, phases, generator())
+    double = network.map_parameters(torch.Tensor.double)
+    truth, _ = ep_gradient(double, images.double(), labels, phases, generator())
+    assert worst_cosine({name: tensor.double() for name, tensor in found.items()}, truth) >= 0.9999
+
+
 def test_with_max_pooling_the_gradient_is_that_of_backprop_if_maxima_are_held() -> None:
     """Three pooled layers: where a nudge moves a maximum, live ones add a difference of states over 2 beta."""
     random = torch.Generator().manual_seed(2)

@@ -88,7 +88,7 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
     batch=st.integers(1, 4),
     free=st.integers(1, 6),
     nudged=st.integers(1, 4),
-    schedule=st.sampled_from(["odd_even", "up_down", "symmetric"]),
+    schedule=st.sampled_from(["odd_even", "symmetric"]),
 )
 @settings(max_examples=80, deadline=None)
 def test_gradients_are_those_of_the_reference(network, batch, free, nudged, schedule) -> None:
