@@ -73,6 +73,8 @@ class Options:
     """Clip weights at so many standard deviations of their tensor after every update."""
     weight_bits: int | None = None
     """Quantization-aware training: settle with weights of so many bits."""
+    compiled: bool = False
+    """Compile the engine's gradient, which takes a C++ compiler and minutes at first."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
     resume: bool = False
@@ -140,7 +142,10 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
     others = ("start", "shift", "weight_noise", "weight_limit", "weight_bits")
     return replace(
-        recipe, phases=replace(recipe.phases, **given(options, phases)), **given(options, (*schedule, *others))
+        recipe,
+        phases=replace(recipe.phases, **given(options, phases)),
+        compiled=recipe.compiled or options.compiled,
+        **given(options, (*schedule, *others)),
     )
 
 

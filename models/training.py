@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.batches import batches
 from models.data import Dataset, ImageSet
+from models.engine.compiled import check_compiler, compiled_gradient
 from models.engine.evaluation import evaluate_as_learnt
 from models.engine.learning import engine_gradient
 from models.first import first_network
@@ -74,7 +75,8 @@ def train(
         team: the processes that share every batch; each calls `train`, the leader alone writes and reports.
 
     Raises:
-        ValueError: a batch has fewer images than there are processes, or `recipe.start` has other layers.
+        ValueError: a batch has fewer images than there are processes, `recipe.start` has other layers, or what compiles
+            is missing.
         TooLittleMemoryError: a batch, or the evaluation, needs more memory than is free.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
@@ -83,6 +85,8 @@ def train(
     smallest = len(data.train) % recipe.batch_size or recipe.batch_size
     if smallest < team.size:
         raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
+    if recipe.compiled:
+        check_compiler()
     normalisation = normalisation_of(data.train) if recipe.normalise else None
     network = first_network(data, recipe, normalisation, generator_of(seed, epoch=0))
     # the optimizer changes these tensors in place, and with them the network that holds them
@@ -182,7 +186,8 @@ def _run_epoch(
         taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
         taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
         if recipe.engine_dtype is not None:
-            gradient, free = engine_gradient(taught, batch, labels, recipe.phases, recipe.engine_dtype)
+            take = compiled_gradient if recipe.compiled else engine_gradient
+            gradient, free = take(taught, batch, labels, recipe.phases, recipe.engine_dtype)
         else:
             gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
         right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()

@@ -58,6 +58,8 @@ class Recipe:
     arithmetic: Arithmetic = "float32"
     """What states are computed in, while weights are float32: float32 by `models.learning`, the reference, or bfloat16
     by `models.engine`."""
+    compiled: bool = False
+    """Take the engine's gradient as one compiled program (`models.engine.compiled`): the same but for rounding."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
     start: str | None = None
@@ -119,6 +121,8 @@ class Recipe:
                 check_phases(self.phases)
             except ValueError as error:
                 raise ValueError(f"arithmetic {self.arithmetic}: {error}") from None
+        if self.compiled and self.engine_dtype is None:
+            raise ValueError("compiled takes the arithmetic of the engine, bfloat16, not float32")
         if self.shift_border not in get_args(Border):
             raise ValueError(f"shift_border is {self.shift_border!r}, choose from {', '.join(get_args(Border))}")
         if self.weight_bits is not None and not 2 <= self.weight_bits <= 16:

@@ -93,6 +93,7 @@ def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, n
             {"arithmetic": "bfloat16", "phases": Phases(estimator="one_sided")},
             "takes the estimator centered, maxima held .* but synchronous, not one_sided, held and odd_even",
         ),
+        ({"compiled": True}, "compiled takes the arithmetic of the engine, bfloat16, not float32"),
         ({"arithmetic": "bfloat16", "phases": Phases(maxima="live")}, "not centered, live and odd_even"),
         ({"arithmetic": "bfloat16", "phases": Phases(schedule="synchronous")}, "not centered, held and synchronous"),
         ({"shift_border": "white"}, "shift_border is 'white', choose from black, edge"),

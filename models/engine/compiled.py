@@ -1,0 +1,27 @@
+"""The engine's gradient as one compiled program.
+
+From the images to the gradient everything follows from shapes, and no number is looked at on the way: `torch.compile`
+takes all of it at once, makes one pass over memory of what lies between two convolutions and, on CUDA, records it as
+one graph, which is launched as a whole. A batch of another size is compiled anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import torch
+
+from models.engine.learning import engine_gradient
+
+compiled_gradient = torch.compile(engine_gradient, fullgraph=True, dynamic=False, mode="reduce-overhead")
+"""`engine_gradient`, but for rounding. Compiled by the first call, which may take minutes. On CUDA the tensors that it
+returns hold until the next call."""
+
+
+def check_compiler() -> None:
+    """A ValueError says which C++ compiler is missing."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise ValueError(f"compiled gradients need the C++ compiler {compiler}, which is not there; CXX names another")
