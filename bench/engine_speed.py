@@ -18,6 +18,7 @@ from torch import Tensor
 from bench.timing import Speed, fastest
 from models.data import load_data
 from models.engine.answering import answer
+from models.engine.compiled import check_compiler, compiled_gradient
 from models.engine.learning import engine_gradient
 from models.engine.settling import Engine
 from models.learning import Gradient, Maxima, Phases, cosine, ep_gradient
@@ -75,42 +76,46 @@ def speed_settle(
     )
 
 
-def speed_train(batch: int = 64, seed_network: Path | None = None, data_dir: Path | None = None) -> Speed:
+def speed_train(
+    batch: int = 64, seed_network: Path | None = None, data_dir: Path | None = None, compiled: bool = False
+) -> Speed:
     """One training step of a recipe, gradient and update, on the engine beside the plain one, on the same images.
 
     seconds: per image. `cosine` is the least over all weights and biases, engine against plain, maxima held in both;
-    `cosine_float64` that with the plain steps in float64, since in float32 they round away part of what small nudges
-    move in the lowest layer; `cosine_live` that with the plain way's maxima live, as published: one that a nudge moves
-    then counts for much. Figures of hw-cifar10-small, which has no maxima, end in _small.
+    `cosine_live` that with the plain way's maxima live, as published: one that a nudge moves then counts for much.
+    Figures of hw-cifar10-small, which has no maxima, end in _small.
 
     Args:
         batch: images of the step.
         seed_network: checkpoint of `models.train seed-cifar10`; as drawn if not given.
         data_dir: folder of CIFAR-10, whose test images are shown; made pictures if not given.
+        compiled: time the compiled engine too, which takes a C++ compiler, and minutes.
     """
+    if compiled:
+        check_compiler()
     seconds: dict[str, float] = {}
     ratios: dict[str, float] = {}
     others: dict[str, float] = {}
     networks = {"seed-cifar10": _seed_network(seed_network), "hw-cifar10-small": load_model("hw-cifar10-small")}
     pixels, labels = _shown(batch, data_dir)
     for name, network in networks.items():
-        found, gradient, plain = _steps(name, network, pixels, labels)
+        found, gradient, plain = _steps(name, network, pixels, labels, compiled)
         seconds |= {f"{way} {name}": value / batch for way, value in found.items()}
         suffix = "" if name == "seed-cifar10" else "_small"
         ratios[f"plain_over_train{suffix}"] = found["plain"] / found["engine"]
+        if compiled:
+            ratios[f"engine_over_compiled{suffix}"] = found["engine"] / found["compiled"]
         others[f"cosine{suffix}"] = _least_cosine(gradient, plain)
         if name == "seed-cifar10":
-            exact = network.map_parameters(torch.Tensor.double)
-            others["cosine_float64"] = _least_cosine(gradient, _plainly(name, exact, pixels.double(), labels))
             others["cosine_live"] = _least_cosine(gradient, _plainly(name, network, pixels, labels, "live"))
     unit = f"per image, batch of {batch}, {_origin(seed_network)}, hw-cifar10-small of the zoo"
     return Speed(seconds, unit, ratios, others)
 
 
 def _steps(
-    name: str, network: EPNetwork, pixels: Tensor, labels: Tensor
+    name: str, network: EPNetwork, pixels: Tensor, labels: Tensor, compiled: bool
 ) -> tuple[dict[str, float], Gradient, Gradient]:
-    """Seconds of both ways to take a step, and the gradients of the engine and of the plain way."""
+    """Seconds of all ways to take a step, and the gradients of the engine and of the plain way."""
     recipe = recipe_for(name)
     dtype = recipe.engine_dtype or torch.float32
     # what the updates change is not what the gradients are of: both are of the same weights
@@ -125,7 +130,11 @@ def _steps(
         gradients["engine"] = engine_gradient(network, pixels, labels, recipe.phases, dtype)[0]
         updates.apply(gradients["engine"])
 
-    seconds = fastest({"plain": plainly}, repeats=1, warm_ups=0) | fastest({"engine": engine}, repeats=3)
+    def as_one_program() -> None:
+        updates.apply(compiled_gradient(network, pixels, labels, recipe.phases, dtype)[0])
+
+    fast = {"engine": engine} | ({"compiled": as_one_program} if compiled else {})
+    seconds = fastest({"plain": plainly}, repeats=1, warm_ups=0) | fastest(fast, repeats=5)
     return seconds, gradients["engine"], gradients["plain"]
 
 

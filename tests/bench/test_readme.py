@@ -155,7 +155,6 @@ def test_speeds_in_the_readme_are_those_that_were_measured():
     assert settle["others"]["agreement"] >= 0.995
     assert f"{100 * settle['others']['agreement']:.1f} % of the answers" in readme
     assert f"a cosine of {train['others']['cosine']:.3f}" in readme
-    assert f"{train['others']['cosine_float64']:.3f} if those are taken in float64" in readme
     assert f"{train['others']['cosine_live']:.2f} with" in readme
 
 
