@@ -74,7 +74,8 @@ class Options:
     weight_bits: int | None = None
     """Quantization-aware training: settle with weights of so many bits."""
     compiled: bool = False
-    """Compile the engine's gradient, which takes a C++ compiler and minutes at first."""
+    """Make one program of the engine's gradient, which takes a C++ compiler and minutes at first. On a CPU it pays
+    where nothing pools by maxima."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
     resume: bool = False
