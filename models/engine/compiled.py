@@ -10,14 +10,30 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import torch
+from torch import Tensor
 
 from models.engine.learning import engine_gradient
+from models.learning import Gradient, Phases
+from models.network import EPNetwork
+from models.relaxation import States
 
-compiled_gradient = torch.compile(engine_gradient, fullgraph=True, dynamic=False, mode="reduce-overhead")
-"""`engine_gradient`, but for rounding. Compiled by the first call, which may take minutes. On CUDA the tensors that it
-returns hold until the next call."""
+
+def compiled_gradient(
+    network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases, dtype: torch.dtype = torch.bfloat16
+) -> tuple[Gradient, States]:
+    """`engine_gradient`, but for rounding. Compiled by the first call, which may take minutes. On CUDA the tensors that
+    it returns hold until the next call."""
+    return _program()(network, images, labels, phases, dtype)
+
+
+@cache
+def _program() -> Callable[..., tuple[Gradient, States]]:
+    # not before it is called: the compiler alone takes seconds to import
+    return torch.compile(engine_gradient, fullgraph=True, dynamic=False, mode="reduce-overhead")
 
 
 def check_compiler() -> None:

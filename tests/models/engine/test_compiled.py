@@ -16,8 +16,9 @@ from models.network import Conv, EPNetwork, build_network
 from models.training import train
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def compiler() -> None:
+    """Skips where nothing compiles, and says what is missing."""
     try:
         check_compiler()
     except ValueError as error:
@@ -34,6 +35,7 @@ def network_of(seed: int) -> EPNetwork:
     return drawn.map_parameters(lambda tensor: tensor.double() + 0.02)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_the_compiled_gradient_is_that_of_the_engine_and_takes_other_weights_as_it_is() -> None:
     phases = Phases(3, 3, beta=0.1, schedule="symmetric")
     for seed in range(3):
@@ -48,6 +50,7 @@ def test_the_compiled_gradient_is_that_of_the_engine_and_takes_other_weights_as_
             torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_a_recipe_that_compiles_learns_and_repeats_its_bits() -> None:
     recipe = replace(tiny_recipe(epochs=15), arithmetic="bfloat16", compiled=True, learning_rates=(0.02, 0.02, 0.1))
     first, second = (train(bars(), recipe, seed=2).network for _ in range(2))

@@ -57,15 +57,15 @@ def maxima_are_decided(network: EPNetwork, images: Tensor, schedule: Schedule, s
     States at their bounds make patches alike, and so sums that are equal but for the order of a kernel's additions:
     which place has the maximum is then up to the kernel, and there is no truth to meet.
     """
-    for steps in range(1, sweeps + 1):
-        states = relax(network, images, steps=steps, schedule=schedule).states
+    for states in relax(network, images, steps=sweeps, schedule=schedule, trace=True).trace or ():
         for link, below in zip(network.links, (images, *states), strict=False):
             if not isinstance(link, ConvLink) or link.pooling != "max":
                 continue
             sums = F.conv2d(below, link.weight, stride=link.stride, padding=link.padding)
-            best, switch = F.max_pool2d(sums, link.pool_size, return_indices=True)
+            best, switch = pool("max", link.pool_size, sums)
+            assert switch is not None
             others = sums.flatten(2).scatter(2, switch.flatten(2), -torch.inf).view_as(sums)
-            if float((best - F.max_pool2d(others, link.pool_size)).min()) < 1e-9:
+            if float((best - pool("max", link.pool_size, others)[0]).min()) < 1e-9:
                 return False
     return True
 
