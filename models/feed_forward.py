@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from models.cudnn import exact
 from models.data import ImageSet
 from models.learning import mean_cost
 from models.network import EPNetwork
@@ -27,6 +28,7 @@ class Score:
         return self.correct / self.count
 
 
+@exact
 @torch.no_grad()
 def evaluate_feed_forward(network: EPNetwork, images: ImageSet, *, batch_size: int = 500) -> Score:
     """Classify all images by one pass upwards and compare with their labels. Everything on the same device."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from models.cudnn import exact
 from models.energy import one_hot
 from models.links import Link, pools_by_maxima
 from models.network import EPNetwork
@@ -70,6 +71,7 @@ def nudges(estimator: Estimator, beta: float, generator: torch.Generator) -> tup
     raise ValueError(f"estimator {estimator!r} is none of one_sided, centered, random_sign")
 
 
+@exact
 @torch.no_grad()
 def ep_gradient(
     network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases, generator: torch.Generator

@@ -27,6 +27,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from models.cudnn import exact
 from models.links import pools_by_maxima
 from models.network import EPNetwork
 
@@ -73,6 +74,7 @@ def start_states(network: EPNetwork, images: Tensor, start: Start) -> States:
     return tuple(states)
 
 
+@exact
 def relax(
     network: EPNetwork,
     images: Tensor,

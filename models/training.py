@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from models.batches import batches
+from models.cudnn import exact
 from models.data import Dataset, ImageSet
 from models.engine.compiled import check_compiler, compiled_gradient
 from models.engine.evaluation import evaluate_as_learnt
@@ -51,6 +52,7 @@ class Trained:
     """Seconds all epochs took, those before an interruption included."""
 
 
+@exact
 def train(
     data: Dataset,
     recipe: Recipe,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
 from models.batches import batches
+from models.cudnn import exact
 from models.data import Dataset, ImageSet
 from models.feed_forward import evaluate_feed_forward
 from models.learning import mean_cost
@@ -63,6 +64,7 @@ class Twin:
         return network.map_parameters(torch.Tensor.detach)
 
 
+@exact
 def train_twin(
     data: Dataset,
     recipe: Recipe,

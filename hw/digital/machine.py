@@ -18,6 +18,9 @@ from hw.learning.lesson import Descent, Learned, LearningStoppedError, Lesson, j
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
 from hw.machine import Settled, concatenate, split
 
+EXACT = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+"""Convolutions on CUDA as on a CPU: torch lets cuDNN round float32 to the 10 bits of TF32, and add in any order."""
+
 
 class Digital:
     """Settles a circuit with `operators` (one per wire) and `readout` on a torch device.
@@ -47,12 +50,14 @@ class Digital:
         self.dynamics = Dynamics(circuit, operators, readout, self.device)
         self._memories: list[tuple[Memory, Memory]] | None = None
 
+    @EXACT
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
         codes = self.circuit.encode(images)
         batches = [self._settle_batch(part, trace) for part in split(codes, self.batch_size)]
         return concatenate(batches)
 
+    @EXACT
     @torch.no_grad()
     def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson.

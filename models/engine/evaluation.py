@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from models.cudnn import exact
 from models.data import ImageSet
 from models.engine.settling import Engine
 from models.evaluation import Evaluation, evaluate
@@ -15,6 +16,7 @@ BATCH = 250
 """Images that settle together."""
 
 
+@exact
 @torch.no_grad()
 def evaluate_fast(
     network: EPNetwork, images: ImageSet, *, sweeps: int, dtype: torch.dtype = torch.bfloat16, batch_size: int = BATCH
