@@ -152,11 +152,11 @@ def main() -> None:
         table.add_row(case, f"{value:.3g}")
     for case, value in speed.ratios.items():
         table.add_row(case, f"{value:.2f} x")
-    for case, value in speed.others.items():
-        table.add_row(case, f"{value:.4g}")
+    for case, other in speed.others.items():
+        table.add_row(case, "-" if other is None else f"{other:.4g}")
     Console().print(table)
     found = {"name": name, "seconds": speed.seconds, "ratios": speed.ratios, "others": speed.others}
-    print(json.dumps({**found, "unit": speed.unit, "environment": environment("cpu")}))
+    print(json.dumps({**found, "unit": speed.unit, "environment": environment(speed.device)}))
 
 
 def _stock_lava(network: EPNetwork, images: NDArray[np.float32], steps: int) -> float:

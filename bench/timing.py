@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 REPEATS = 7
 
 
@@ -16,18 +18,30 @@ class Speed:
     seconds: dict[str, float]
     unit: str
     ratios: dict[str, float]
-    others: dict[str, float] = field(default_factory=dict)
-    """What shows that the same was computed."""
+    others: dict[str, float | None] = field(default_factory=dict)
+    """What shows that the same was computed, and how much; None where it cannot be known here."""
+    device: str = "cpu"
+    """Where torch computed."""
 
 
-def fastest(cases: Mapping[str, Callable[[], object]], repeats: int = REPEATS, warm_ups: int = 1) -> dict[str, float]:
-    """Seconds of the fastest of `repeats` calls of every case, after some that warm up."""
+def fastest(
+    cases: Mapping[str, Callable[[], object]], repeats: int = REPEATS, warm_ups: int = 1, device: str = "cpu"
+) -> dict[str, float]:
+    """Seconds of the fastest of `repeats` calls of every case, after some that warm up; a call ends when `device` has
+    done what it was given."""
+
+    def finish() -> None:
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+
     for work in [*cases.values()] * warm_ups:
         work()
+    finish()
     seconds = dict.fromkeys(cases, float("inf"))
     for _ in range(repeats):
         for name, work in cases.items():
             start = time.perf_counter()
             work()
+            finish()
             seconds[name] = min(seconds[name], time.perf_counter() - start)
     return seconds

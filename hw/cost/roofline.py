@@ -32,6 +32,11 @@ def _count(ledger: Ledger, name: str) -> float:
     return float(value / ledger.images)
 
 
+def board_of(device_name: str) -> str | None:
+    """Key in `constants.GPUS` of a device as `torch.cuda.get_device_name` gives it; None for one that is not there."""
+    return BOARDS.get(device_name.removeprefix("NVIDIA ").removeprefix("Tesla "))
+
+
 def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> Cost | None:
     """Roofline of a published GPU at its thermal design power: E = TDP * t in all three cases.
 
@@ -47,7 +52,7 @@ def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> C
     Returns:
         None for a device without published figures in the table, slices of a board included: never a guess.
     """
-    key = BOARDS.get(device_name.removeprefix("NVIDIA ").removeprefix("Tesla "))
+    key = board_of(device_name)
     if key is None:
         return None
     macs, moved = _count(ledger, "macs"), _count(ledger, "bytes_moved")

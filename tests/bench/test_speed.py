@@ -31,6 +31,8 @@ def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
         (["lava", "--again", "1"], "--again"),
         (["settle", "--seed-network", "nowhere.safetensors"], "nowhere.safetensors"),
         (["train", "--data-dir", "nowhere"], "nowhere"),
+        (["settle", "--device", "tpu"], "--device is 'tpu', choose from cpu"),
+        (["train", "--device", "cuda:99"], "cuda:99"),
     ],
 )
 def test_a_bad_option_exits_2_and_names_what_is_wrong(monkeypatch, capsys, given, told):
@@ -74,6 +76,10 @@ def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatc
     settled = engine_speed.speed_settle(images=3, batch=2)
     assert settled.ratios["plain_over_settle"] == pytest.approx(settled.seconds["plain"] / settled.seconds["engine"])
     assert settled.others["agreement"] == 1.0
+    assert settled.others["images_per_s"] == pytest.approx(1 / settled.seconds["engine"])
+    # on the seed network's way up, 6 odd-even sweeps are worth at least 3 of all of its 4 links (0.48 GMAC)
+    assert settled.others["gigaflop"] > 2 * 0.48
+    assert settled.others["utilisation"] is None
     # what is compiled is the engine's gradient: tests/models/engine/test_compiled.py
     monkeypatch.setattr(engine_speed, "check_compiler", lambda: None)
     monkeypatch.setattr(engine_speed, "compiled_gradient", engine_gradient)
@@ -84,6 +90,8 @@ def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatc
         assert trained.ratios[f"engine_over_compiled{suffix}"] == pytest.approx(
             seconds[1] / trained.seconds[f"compiled {name}"]
         )
+        assert trained.others[f"images_per_s{suffix}"] == pytest.approx(1 / seconds[1])
+        assert trained.others[f"utilisation{suffix}"] is None
     assert trained.others["cosine_small"] > 0.95
     assert trained.others["cosine"] > 0.85
 
