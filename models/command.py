@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,30 @@ def check_options(data_dir: Path | None, checkpoint: Path, seed: int, device: st
     if seed < 0:
         raise ValueError(f"--seed is {seed}, expected a number from 0")
     check_device(device)
+
+
+def state_of(checkpoint: Path) -> Path:
+    """Where the state of a running training is kept."""
+    return checkpoint.with_name(f"{checkpoint.name}.training")
+
+
+def check_resume(state: Path, resume: bool) -> None:
+    """ValueError: there is nothing to resume, or a run that was stopped would be written over."""
+    if resume and not state.exists():
+        raise ValueError(f"--resume has nothing to continue: there is no {state}")
+    if state.exists() and not resume:
+        raise ValueError(f"{state} is left of a run that was stopped: continue it with --resume, or delete it")
+
+
+def made_by(module: str, arguments: Sequence[str]) -> str:
+    """The command that makes the same weights from nothing, whether or not this run was interrupted."""
+    return shlex.join(["python", "-m", module, *(argument for argument in arguments if argument != "--resume")])
+
+
+def how_to_go_on(state: Path, command: str) -> str:
+    """What to tell whoever stopped a run."""
+    rest = f"continue after the last whole epoch with {command} --resume" if state.exists() else "no epoch done"
+    return f"\nstopped: {rest}"
 
 
 def given(options: object, names: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ last line of output is the manifest as one JSON document. Exit code 2 for a bad 
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from typing import Annotated, Any
 import tyro
 
 from models.checkpoint import save_network
-from models.command import SUFFIX, check_options, given, progress_bar
+from models.command import SUFFIX, check_options, check_resume, given, how_to_go_on, made_by, progress_bar, state_of
 from models.data import load_data
 from models.learning import Estimator
 from models.manifest import make_manifest, manifest_path, write_manifest
@@ -89,7 +88,7 @@ class Options:
     @property
     def state(self) -> Path:
         """Where the state of a running training is kept."""
-        return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
+        return state_of(self.checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    # what makes these weights from nothing, whether or not this run was interrupted
-    made_by = [argument for argument in arguments if argument != "--resume"]
-    command = shlex.join(["python", "-m", "models.train", *made_by])
+    command = made_by("models.train", arguments)
     try:
         with team_of_torchrun(options.device) as (team, device):
             manifest = run(options, recipe, command, team, device)
@@ -111,12 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        rest = (
-            f"continue after the last whole epoch with {command} --resume"
-            if options.state.exists()
-            else "no epoch done"
-        )
-        print(f"\nstopped: {rest}", file=sys.stderr)
+        print(how_to_go_on(options.state, command), file=sys.stderr)
         return 130
     if manifest is not None:
         print(json.dumps(manifest))
@@ -127,10 +119,7 @@ def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
-    if options.resume and not options.state.exists():
-        raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
-    if options.state.exists() and not options.resume:
-        raise ValueError(f"{options.state} is left of a run that was stopped: continue it with --resume, or delete it")
+    check_resume(options.state, options.resume)
     recipe = apply(options, recipe)
     if recipe.start is not None:
         load_model(recipe.start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class TrainingState:
     """One record per epoch done."""
     wall_s: float
     """Seconds spent so far."""
+    running: Mapping[str, Tensor] = field(default_factory=dict)
+    """What batches leave behind that is not learnt, by name: the running averages of a twin's norms."""
 
 
 def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[
 def save_state(path: Path, state: TrainingState, run: dict[str, Any]) -> None:
     """Write the state of `run`, complete or not at all."""
     tensors = {f"weight.{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"running.{name}": tensor for name, tensor in state.running.items()}
     tensors |= {f"{key}.{name}": held for name, kept in state.moments.items() for key, held in kept.items()}
     document = {
         "version": VERSION,
@@ -76,8 +79,11 @@ def save_state(path: Path, state: TrainingState, run: dict[str, Any]) -> None:
     write_tensors(path, KEY, tensors, document)
 
 
-def load_state(path: Path, like: Mapping[str, Tensor], run: dict[str, Any]) -> TrainingState:
-    """Read what `save_state` wrote of the same `run`, with tensors of the shapes of `like`.
+def load_state(
+    path: Path, like: Mapping[str, Tensor], run: dict[str, Any], running: Mapping[str, Tensor] | None = None
+) -> TrainingState:
+    """Read what `save_state` wrote of the same `run`, with weights of the shapes of `like`, and running averages of
+    those of `running`.
 
     Raises:
         CheckpointError: missing, damaged, or of another run: the message names the first setting that differs.
@@ -88,22 +94,25 @@ def load_state(path: Path, like: Mapping[str, Tensor], run: dict[str, Any]) -> T
     try:
         saved, schedule, wall_s = document["run"], dict(document["schedule"]), float(document["wall_s"])
         history = tuple(EpochRecord(**record) for record in document["history"])
-        differing = [name for name in run if saved.get(name) != run[name]]
+        differing = [name for name in {**run, **saved} if saved.get(name) != run.get(name)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: the description of the run is damaged at {error}") from error
     for name in differing[:1]:
         raise CheckpointError(
-            f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run[name]!r}: "
+            f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run.get(name)!r}: "
             "resume with the same, or delete the file to start anew"
         )
     keys = {name: remembered(run["optimizer"], run["momentum"], name) for name in like}
     shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
+    averages = {} if running is None else running
+    shapes |= {f"running.{name}": tuple(tensor.shape) for name, tensor in averages.items()}
     for name, tensor in like.items():
         shapes |= {f"{key}.{name}": () if key == "step" else tuple(tensor.shape) for key in keys[name]}
     check_tensors(path, tensors, shapes)
     weights = {name: tensors[f"weight.{name}"] for name in like}
     moments = {name: {key: tensors[f"{key}.{name}"] for key in keys[name]} for name in like}
-    return TrainingState(weights, moments, schedule, history, wall_s)
+    averaged = {name: tensors[f"running.{name}"] for name in averages}
+    return TrainingState(weights, moments, schedule, history, wall_s, averaged)
 
 
 def by_muon(optimizer: str, name: str) -> bool:

@@ -2,14 +2,14 @@
 
 The network of the recipe without feedback, for comparison: same data, augmentation, epochs and updates. Writes the
 checkpoint FILE.safetensors and its manifest FILE.json; batch normalisation is folded into the weights. A twin is judged
-by one pass upwards, not by settling. The last line of output is the manifest as one JSON document. Exit code 2 for a
-bad option, 1 for a run that failed.
+by one pass upwards, not by settling. A run that was stopped continues with --resume after its last whole epoch, with
+the same bits. The last line of output is the manifest as one JSON document. Exit code 2 for a bad option, 1 for a run
+that failed.
 """
 
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from models.checkpoint import save_network
-from models.command import SUFFIX, check_options, given, progress_bar
+from models.command import SUFFIX, check_options, check_resume, given, how_to_go_on, made_by, progress_bar, state_of
 from models.data import load_data
 from models.manifest import make_twin_manifest, manifest_path, write_manifest
 from models.recipes import Recipe, recipe_for
@@ -53,12 +53,19 @@ class Options:
     """One value per layer and one for the readout."""
     device: str = "cpu"
     """cpu, cuda, or a device of that kind such as cuda:1."""
+    resume: bool = False
+    """Continue a run that was stopped, with the same options."""
 
     @property
     def checkpoint(self) -> Path:
         """Where the checkpoint goes."""
         name = f"{Path(self.recipe).stem}-twin{'-batch-norm' if self.batch_norm else ''}{SUFFIX}"
         return Path("results", name) if self.output is None else self.output
+
+    @property
+    def state(self) -> Path:
+        """Where the state of a running training is kept."""
+        return state_of(self.checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,13 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    command = made_by("models.twin", arguments)
     try:
-        manifest = run(options, recipe, shlex.join(["python", "-m", "models.twin", *arguments]))
+        manifest = run(options, recipe, command)
     except (ValueError, OSError, DivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped: nothing was written", file=sys.stderr)
+        print(how_to_go_on(options.state, command), file=sys.stderr)
         return 130
     print(json.dumps(manifest))
     return 0
@@ -86,6 +94,7 @@ def checked(options: Options) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
+    check_resume(options.state, options.resume)
     return replace(recipe, **given(options, ("epochs", "batch_size", "learning_rates", "weight_decay")))
 
 
@@ -99,13 +108,21 @@ def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
             progress.update(task, completed=record.epoch, found=f"validation {record.validation_accuracy:.2%}")
 
         trained = train_twin(
-            data, recipe, batch_norm=options.batch_norm, seed=options.seed, device=options.device, report=report
+            data,
+            recipe,
+            batch_norm=options.batch_norm,
+            seed=options.seed,
+            device=options.device,
+            state_path=options.state,
+            resume=options.resume,
+            report=report,
         )
     manifest = make_twin_manifest(
         trained, data, recipe, options.batch_norm, seed=options.seed, device=options.device, command=command
     )
     save_network(trained.network, options.checkpoint)
     write_manifest(manifest_path(options.checkpoint), manifest)
+    options.state.unlink()
     return manifest
 
 

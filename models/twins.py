@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 import torch
@@ -27,7 +28,7 @@ from models.normalisation import Normalisation, normalisation_of
 from models.recipes import Recipe
 from models.relaxation import States, start_states
 from models.training import Trained, between, check_alive, check_gradient, deployed, generator_of, watched_images
-from models.training_state import EpochRecord
+from models.training_state import EpochRecord, TrainingState, describe_run, load_state, save_state
 from models.updates import Updates
 
 
@@ -49,6 +50,11 @@ class Twin:
         for index, norm in enumerate(self.norms, start=1):
             named |= {f"norm{index}.scale": norm.scale, f"norm{index}.offset": norm.offset}
         return named
+
+    def running(self) -> dict[str, Tensor]:
+        """The running averages of the norms, by name: batches change them in place."""
+        named = enumerate(self.norms, start=1)
+        return {f"norm{index}.{name}": getattr(norm, name) for index, norm in named for name in ("mean", "variance")}
 
     def states(self, images: Tensor) -> States:
         """States of one training pass of images (B, C, H, W) as they are: differentiable in what learns."""
@@ -72,30 +78,50 @@ def train_twin(
     batch_norm: bool = False,
     seed: int,
     device: str = "cpu",
+    state_path: Path | None = None,
+    resume: bool = False,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> Trained:
     """Train a twin on `data.train`; `data.validation` is only watched, `data.test` never touched.
 
-    With `batch_norm`, the sums of every link are normalised over the batch, before pooling.
+    With `batch_norm`, the sums of every link are normalised over the batch, before pooling. `state_path` and `resume`
+    are those of `models.training.train`.
 
     Raises:
+        CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
         ValueError: the last batch is a single image, of which a flat layer's sums cannot be normalised.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
     """
     began = monotonic()
     twin = _fresh_twin(data, recipe, batch_norm, seed, device)
-    updates = Updates({name: tensor.detach() for name, tensor in twin.learnt().items()}, recipe)
-    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
+    # views: what updates them updates the twin
+    learnt, running = {name: tensor.detach() for name, tensor in twin.learnt().items()}, twin.running()
+    updates = Updates(learnt, recipe)
+    run = describe_run(data, recipe, seed, device) | {"batch_norm": batch_norm}
     history: tuple[EpochRecord, ...] = ()
-    for epoch in range(1, recipe.epochs + 1):
+    spent = 0.0
+    if resume:
+        if state_path is None:
+            raise ValueError("nothing to resume from without a state_path")
+        state = load_state(state_path, learnt, run, running)
+        for name, tensor in (learnt | running).items():
+            tensor.copy_({**state.weights, **state.running}[name])
+        updates.put_back(state)
+        history, spent = state.history, state.wall_s
+    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
         hits = _run_epoch(twin, updates, training, recipe, generator_of(seed, epoch), epoch)
         updates.end_epoch()
         found = evaluate_feed_forward(twin.plain(), watched)
         record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, residual_p95=None)
         history = (*history, record)
+        if state_path is not None:
+            wall_s = spent + monotonic() - began
+            done = TrainingState(learnt, updates.moments, updates.schedule, history, wall_s, running)
+            save_state(state_path, done, run)
         report(record)
     trained = twin.plain().map_parameters(lambda tensor: tensor.cpu().clone())
-    return Trained(trained, history, monotonic() - began)
+    return Trained(trained, history, spent + monotonic() - began)
 
 
 def _fresh_twin(data: Dataset, recipe: Recipe, batch_norm: bool, seed: int, device: str) -> Twin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from models.learning import Phases
 from models.network import Conv, Dense, EPNetwork, build_network
 from models.pooling import PoolKind
 from models.recipes import Recipe
+from models.training_state import EpochRecord
 
 SHAPE = (2, 8, 8)
 CLASSES = 4
@@ -71,3 +74,23 @@ def tiny_recipe(epochs: int = 3, **changes: object) -> Recipe:
         "steps": 12,
     }
     return Recipe(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+class KilledError(Exception):
+    """Stands for a signal."""
+
+
+def kill_after(epoch: int) -> Callable[[EpochRecord], None]:
+    """A report that stops a training once this epoch is done."""
+
+    def report(record: EpochRecord) -> None:
+        if record.epoch == epoch:
+            raise KilledError
+
+    return report
+
+
+def assert_same_bits(a: EPNetwork, b: EPNetwork) -> None:
+    """All weights and biases are equal."""
+    for name, tensor in a.named_parameters().items():
+        assert torch.equal(tensor, b.named_parameters()[name]), name

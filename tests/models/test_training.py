@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from ep_examples import bars, tiny_recipe
+from ep_examples import KilledError, assert_same_bits, bars, kill_after, tiny_recipe
 
 from models.checkpoint import CheckpointError
 from models.evaluation import evaluate
-from models.network import Conv, EPNetwork
+from models.network import Conv
 from models.training import DivergedError, between, check_alive, check_gradient, generator_of, train
-from models.training_state import EpochRecord
-
-
-class KilledError(Exception):
-    """Stands for a signal."""
-
-
-def kill_after(epoch: int) -> Callable[[EpochRecord], None]:
-    def report(record: EpochRecord) -> None:
-        if record.epoch == epoch:
-            raise KilledError
-
-    return report
-
-
-def assert_same_bits(a: EPNetwork, b: EPNetwork) -> None:
-    for name, tensor in a.named_parameters().items():
-        assert torch.equal(tensor, b.named_parameters()[name]), name
 
 
 def test_it_learns_an_easy_set() -> None:

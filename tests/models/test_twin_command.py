@@ -40,6 +40,7 @@ def exit_code(*arguments: str) -> int:
         (["--weight-decay", "-1", "0", "0"], "weight_decay is (-1.0, 0.0, 0.0)"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
         (["--beta", "0.1"], "--beta"),
+        (["--resume"], "--resume has nothing to continue: there is no"),
     ],
 )
 def test_a_bad_option_ends_with_2_before_data_are_loaded(
@@ -98,3 +99,30 @@ def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp
     assert exit_code("--output", str(tmp_path / "net.safetensors"), "--learning-rates", "1e4", "1e4", "1e4") == 1
     assert "are saturated at 0 or 1" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_that_is_stopped_says_how_to_go_on_and_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    output = tmp_path / "net.safetensors"
+    train_twin = command.train_twin
+
+    def stopped_after_an_epoch(*given: object, **options: object) -> None:
+        def report(_record: object) -> None:
+            raise KeyboardInterrupt
+
+        train_twin(*given, **{**options, "report": report})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "train_twin", stopped_after_an_epoch)
+        assert exit_code("--output", str(output)) == 130
+    said = f"continue after the last whole epoch with python -m models.twin --output {output} --resume"
+    assert said in capsys.readouterr().err
+    assert exit_code("--output", str(output)) == 2
+    assert "continue it with --resume, or delete it" in capsys.readouterr().err
+    assert exit_code("--output", str(output), "--resume") == 0
+    manifest = json.loads(output.with_suffix(".json").read_text())
+    assert manifest["command"] == f"python -m models.twin --output {output}"
+    assert [record["epoch"] for record in manifest["history"]] == [1, 2, 3]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["net.json", "net.safetensors"]

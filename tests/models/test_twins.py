@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from ep_examples import bars, tiny_recipe
+from ep_examples import KilledError, assert_same_bits, bars, kill_after, tiny_recipe
 from torch import nn
 
+from models.checkpoint import CheckpointError
 from models.feed_forward import evaluate_feed_forward
 from models.network import Conv, Dense, Span, build_network
 from models.normalisation import normalisation_of
 from models.relaxation import start_states
-from models.training import DivergedError, generator_of
+from models.training import DivergedError, generator_of, train
 from models.twins import train_twin
 
 POOLED = (Conv(4, gain=0.4), Conv(6, pooling="max", pool_size=2, gain=0.4))
@@ -146,3 +148,27 @@ def test_it_learns_by_the_updates_of_the_recipe() -> None:
         assert torch.linalg.matrix_norm(step, 2) == pytest.approx(rate * longer, rel=0.3)
     for name, rate in (("link1.bias", 1e-3), ("link2.bias", 1e-3), ("readout.weight", 0.1), ("readout.bias", 0.1)):
         assert (last[name] - first[name]).abs().max() == pytest.approx(rate, rel=1e-2)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon", "bias_rate": 1e-2}], ids=["sgd", "muon"])
+def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, batch_norm: bool, changes: dict) -> None:
+    recipe, state = tiny_recipe(3, **changes), tmp_path / "net.training"
+    whole = train_twin(bars(), recipe, batch_norm=batch_norm, seed=1)
+    with pytest.raises(KilledError):
+        train_twin(bars(), recipe, batch_norm=batch_norm, seed=1, state_path=state, report=kill_after(2))
+    rest = train_twin(bars(), recipe, batch_norm=batch_norm, seed=1, state_path=state, resume=True)
+    assert_same_bits(whole.network, rest.network)
+    assert rest.history == whole.history
+
+
+def test_a_state_of_another_way_to_train_is_refused_by_name(tmp_path: Path) -> None:
+    state = tmp_path / "net.training"
+    with pytest.raises(ValueError, match="nothing to resume from"):
+        train_twin(bars(), tiny_recipe(3), seed=1, resume=True)
+    with pytest.raises(KilledError):
+        train_twin(bars(), tiny_recipe(3), seed=1, state_path=state, report=kill_after(1))
+    with pytest.raises(CheckpointError, match="has batch_norm False, this one True"):
+        train_twin(bars(), tiny_recipe(3), batch_norm=True, seed=1, state_path=state, resume=True)
+    with pytest.raises(CheckpointError, match="has batch_norm False, this one None"):
+        train(bars(), tiny_recipe(3), seed=1, state_path=state, resume=True)
