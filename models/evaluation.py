@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,29 +13,31 @@ from models.learning import mean_cost
 from models.network import EPNetwork
 from models.relaxation import Schedule, relax
 
-BATCH = 500
-"""Images that settle together."""
+BATCH = 250
+"""Images at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What `evaluate` found on N images."""
+@dataclass(frozen=True)
+class Score:
+    """How many images a network classifies right."""
 
     correct: int
+    count: int
     cost: float
     """Mean cost of an image."""
-    residual: Tensor
-    """(N,) largest change of any state in the last step: 0 where the image has come to rest."""
-
-    @property
-    def count(self) -> int:
-        """N."""
-        return len(self.residual)
 
     @property
     def accuracy(self) -> float:
         """Share of images classified right."""
         return self.correct / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(Score):
+    """The same of a network that settles, and whether it came to rest."""
+
+    residual: Tensor
+    """(N,) largest change of any state in the last step: 0 where the image has come to rest."""
 
     def residual_quantile(self, share: float) -> float:
         """The residual that this share of the images does not exceed."""
@@ -46,11 +49,35 @@ def evaluate(
     network: EPNetwork, images: ImageSet, *, steps: int, schedule: Schedule = "synchronous", batch_size: int = BATCH
 ) -> Evaluation:
     """Settle all images for exactly `steps` steps and compare with their labels. Everything on the same device."""
-    correct, cost, residuals = 0, 0.0, []
+
+    def settle(batch: Tensor) -> tuple[Tensor, Tensor]:
+        relaxed = relax(network, batch, steps=steps, schedule=schedule)
+        return relaxed.states[-1], relaxed.residual
+
+    return settled(network, images, settle, batch_size)
+
+
+def settled(
+    network: EPNetwork, images: ImageSet, settle: Callable[[Tensor], tuple[Tensor, Tensor]], batch_size: int
+) -> Evaluation:
+    """The evaluation by any way to settle a batch (B, C, H, W): to states of the last layer and residuals (B,)."""
+    residuals: list[Tensor] = []
+
+    def last(batch: Tensor) -> Tensor:
+        state, residual = settle(batch)
+        residuals.append(residual)
+        return state
+
+    found = score(network, images, last, batch_size)
+    return Evaluation(found.correct, found.count, found.cost, torch.cat(residuals).cpu())
+
+
+def score(network: EPNetwork, images: ImageSet, last: Callable[[Tensor], Tensor], batch_size: int) -> Score:
+    """The score by any way from a batch of images (B, C, H, W) to states of the last layer."""
+    correct, cost = 0, 0.0
     for indices in torch.arange(len(images), device=images.pixels.device).split(batch_size):
         batch, labels = images.batch(indices)
-        relaxed = relax(network, batch, steps=steps, schedule=schedule)
-        correct += int((network.logits(relaxed.states[-1]).argmax(dim=1) == labels).sum())
-        cost += float(mean_cost(network, relaxed.states[-1], labels)) * len(batch)
-        residuals.append(relaxed.residual)
-    return Evaluation(correct, cost / len(images), torch.cat(residuals).cpu())
+        state = last(batch)
+        correct += int((network.logits(state).argmax(dim=1) == labels).sum())
+        cost += float(mean_cost(network, state, labels)) * len(batch)
+    return Score(correct, len(images), cost / len(images))

@@ -14,8 +14,8 @@ import torch
 
 from models.data import Dataset
 from models.engine.evaluation import evaluate_as_learnt
-from models.evaluation import Evaluation
-from models.feed_forward import Score, evaluate_feed_forward
+from models.evaluation import Evaluation, Score
+from models.feed_forward import evaluate_feed_forward
 from models.network import EPNetwork
 from models.recipes import Recipe
 from models.tensorfile import write_atomically
@@ -109,7 +109,7 @@ def _document(
     }
 
 
-def _scored(found: Evaluation | Score) -> dict[str, Any]:
+def _scored(found: Score) -> dict[str, Any]:
     return {"accuracy": found.accuracy, "correct": found.correct, "count": found.count, "cost": found.cost}
 
 

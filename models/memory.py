@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 
-from models.engine import evaluation as engine_evaluation
 from models.engine.learning import engine_gradient
 from models.engine.settling import Engine
 from models.evaluation import BATCH
@@ -58,7 +57,7 @@ def check_memory(network: EPNetwork, recipe: Recipe, device: str, *, evaluated: 
             f"a batch of {batch} images needs {_gigabytes(processes * needed(batch))} on {device} where "
             f"{_gigabytes(free)} is free: {advice}"
         )
-    count = min(engine_evaluation.BATCH if recipe.engine_dtype else BATCH, evaluated)
+    count = min(BATCH, evaluated)
     taken = evaluation_bytes(network, recipe, count)
     if taken > there:
         raise TooLittleMemoryError(

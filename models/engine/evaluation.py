@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from models.cudnn import exact
 from models.data import ImageSet
 from models.engine.settling import Engine
-from models.evaluation import Evaluation, evaluate
-from models.learning import mean_cost
+from models.evaluation import BATCH, Evaluation, evaluate, settled
 from models.network import EPNetwork
 from models.recipes import Recipe
-
-BATCH = 250
-"""Images that settle together."""
 
 
 @exact
@@ -23,21 +20,18 @@ def evaluate_fast(
 ) -> Evaluation:
     """`models.evaluation.evaluate` with odd-even sweeps in `dtype`: two synchronous steps each."""
     engine = Engine(network, dtype)
-    correct, cost, residuals = 0, 0.0, []
-    for indices in torch.arange(len(images), device=images.pixels.device).split(batch_size):
-        batch, labels = images.batch(indices)
+
+    def settle(batch: Tensor) -> tuple[Tensor, Tensor]:
         before = at = engine.begin(batch)
         for _ in range(sweeps):
             before, at = at, engine.sweep(at)
-        last = engine.states(at)[-1].float()
-        correct += int((network.logits(last).argmax(dim=1) == labels).sum())
-        cost += float(mean_cost(network, last, labels)) * len(batch)
         changes = [
             (new.float() - old.float()).abs().flatten(1).amax(dim=1)
             for new, old in zip(at.states, before.states, strict=True)
         ]
-        residuals.append(torch.stack(changes).amax(dim=0))
-    return Evaluation(correct, cost / len(images), torch.cat(residuals).cpu())
+        return engine.states(at)[-1].float(), torch.stack(changes).amax(dim=0)
+
+    return settled(network, images, settle, batch_size)
 
 
 def evaluate_as_learnt(network: EPNetwork, images: ImageSet, recipe: Recipe) -> Evaluation:
