@@ -89,6 +89,11 @@ def unit_of(energy_j: float) -> tuple[str, float]:
     return next((unit for unit in ENERGIES if energy_j * unit[1] >= 1), ENERGIES[-1])
 
 
+def short(value: float) -> str:
+    """Three digits, and from a thousand on whole numbers: 0.0123, 46.8, 1,099."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
+
+
 def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, Any]]]) -> None:
     unit, per_j = unit_of(max(sum(cost["breakdown_j"].values()) for _, cost in bars))
     bottom = [0.0] * len(bars)
@@ -99,7 +104,7 @@ def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, A
     for place, (top, (_, cost)) in enumerate(zip(bottom, bars, strict=True)):
         low, high = (per_j * cost["energy_j"][end] for end in ("low", "high"))
         axes.annotate(
-            f"{top:.3g}\n({low:.3g} to {high:.3g})",
+            f"{short(top)}\n({short(low)} to {short(high)})",
             (place, top),
             xytext=(0, 3),
             textcoords="offset points",

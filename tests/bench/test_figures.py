@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.figures import unit_of
+from bench.figures import short, unit_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ def test_energies_are_shown_in_the_largest_unit_that_they_fill(energy_j: float, 
     name, per_j = unit_of(energy_j)
     assert name == unit
     assert energy_j * per_j == pytest.approx(shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.01234, "0.0123"), (46.84, "46.8"), (999.4, "999"), (999.7, "1,000"), (1099.0, "1,099")]
+)
+def test_figures_over_bars_have_no_exponents(value: float, shown: str) -> None:
+    assert short(value) == shown
