@@ -203,8 +203,8 @@ def _check_skip(name: str, skip: Skip, layers: tuple[Shape, ...]) -> None:
             raise ValueError(f"{name} makes layer {end} {shape}, it is {layers[end - 1]}")
     if pools_by_maxima(skip.link):
         raise ValueError(f"{name} pools by max, expected none or average")
-    # a network of shapes alone has no numbers to look at
-    if not skip.link.bias.is_meta and bool(skip.link.bias.any()):
+    # a network of shapes alone has no numbers; one on a GPU was made on the CPU, and training would wait for the look
+    if skip.link.bias.is_cpu and bool(skip.link.bias.any()):
         raise ValueError(f"{name} has a bias, expected none: layer {skip.target} has its own")
 
 

@@ -35,7 +35,7 @@ def limit_weights(parameters: dict[str, Tensor], deviations: float) -> None:
     """
     for name, tensor in parameters.items():
         if name.endswith(".weight"):
-            limit = deviations * float(tensor.std())
+            limit = deviations * tensor.std()
             tensor.clamp_(-limit, limit)
 
 
