@@ -8,6 +8,7 @@ side of zero (the states of a network use one side, and all b bits of it); an AD
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import Protocol
 
 import numpy as np
@@ -96,6 +97,15 @@ class MissingAdc:
         raise ValueError("the ADC has no range: calibrate the machine, or give a full scale")
 
 
+def stride_of(count: int) -> int:
+    """Between the values of `count` that are kept: with no factor of it, so that none of what divides it, columns and
+    positions, is passed over. 49 of 64 images, 64 columns and 7 x 7 positions would meet a corner and nothing else."""
+    stride = count // SAMPLES | 1
+    while gcd(stride, count) > 1:
+        stride += 2
+    return stride
+
+
 class RangeMeter:
     """An ideal converter that remembers a sample of the magnitudes it saw, to set a range by."""
 
@@ -105,8 +115,7 @@ class RangeMeter:
     def convert(self, sums: Tensor) -> tuple[Tensor, None]:
         """The sums as they are."""
         flat = sums.detach().flatten()
-        # an odd stride visits every column: numbers of columns and positions are mostly even
-        self.seen.append(flat[:: len(flat) // SAMPLES | 1].abs().cpu())
+        self.seen.append(flat[:: stride_of(len(flat))].abs().cpu())
         return sums, None
 
     def percentile(self, percent: float) -> float:
