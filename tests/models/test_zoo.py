@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from models.checkpoint import CheckpointError, save_network
 from models.data import load_data
 from models.evaluation import evaluate
 from models.manifest import parameter_count
+from models.network import build_network
 from models.recipes import recipe_for
 from models.training_state import describe_run
 from models.zoo import load_model, zoo_names
@@ -37,14 +39,29 @@ def test_every_network_of_the_zoo_has_a_manifest_that_fits() -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-noise-aware"])
-def test_the_digits_network_was_made_by_the_recipe_of_today(name: str) -> None:
-    manifest, recipe = manifest_of(name), recipe_for("digits")
-    if name != "digits":
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_network_was_made_by_the_recipe_of_today(name: str) -> None:
+    manifest, recipe = manifest_of(name), recipe_for(name.removesuffix("-noise-aware"))
+    if name == "digits-noise-aware":
         recipe = replace(recipe, weight_noise=(0.02, 0.14, -0.085), weight_limit=2.5)
-    run = describe_run(load_data("digits"), recipe, seed=0, device="cpu")
-    assert {name: run.pop(name) for name in ("data", "split", "images", "seed", "device")}.items() <= manifest.items()
+    images = {split: range(count) for split, count in manifest["images"].items()}
+    data = SimpleNamespace(name=recipe.data, split=manifest["split"], **images)
+    run = describe_run(data, recipe, seed=0, device="cpu")  # type: ignore[arg-type]
+    assert {key: run.pop(key) for key in ("data", "split", "images", "seed", "device")}.items() <= manifest.items()
     assert manifest["hyperparameters"] == run
+    assert (
+        load_model(name).layers
+        == build_network(load_model(name).input_shape, recipe.layers, 10, torch.Generator(), recipe.skips).layers
+    )
+
+
+def test_digits_are_split_as_the_manifests_say() -> None:
+    data = load_data("digits")
+    for name in ("digits", "digits-noise-aware"):
+        assert manifest_of(name)["split"] == data.split
+        assert manifest_of(name)["images"] == {
+            split: len(getattr(data, split)) for split in ("train", "validation", "test")
+        }
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-noise-aware"])
