@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ep_examples import tiny_recipe
 
+from hw.crossbar.devices.presets import preset
 from models.learning import Phases
 from models.network import build_network
 from models.recipes import read_recipe, recipe_for, recipe_names
@@ -104,3 +106,11 @@ def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, n
 def test_a_recipe_that_makes_no_sense_is_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiny_recipe(**fields)
+
+
+@pytest.mark.parametrize("name", ["mnist", "hw-cifar10-small", "hw-cifar10"])
+def test_noise_that_recipes_learn_with_is_that_of_programming_pcm(name: str) -> None:
+    device, recipe = preset("pcm-nandakumar-2019"), recipe_for(name)
+    share = np.linspace(0, 1, 11)
+    sigma = sum(c * share**power for power, c in enumerate(recipe.weight_noise))
+    assert sigma == pytest.approx(device.programming(device.g_max_s * share) / device.g_max_s, abs=1e-6)
