@@ -71,6 +71,8 @@ def draw_energy(rows: list[Row], file: Path) -> bool:
     many = figure.subplots(1, len(kinds), squeeze=False, width_ratios=[len(bars) for _, bars in kinds])[0]
     for axes, (parts, bars) in zip(many, kinds, strict=True):
         _stack(axes, parts, bars)
+    # one title for all: a panel of two bars has no room for it
+    figure.suptitle("Where the energy goes: nominal (low to high)", fontsize="large")
     save_figure(figure, file)
     return True
 
@@ -113,7 +115,7 @@ def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, A
         )
     axes.margins(y=0.15)
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
-    axes.set(ylabel=f"modelled energy per image, {unit}", title="Where the energy goes: nominal (low to high)")
+    axes.set_ylabel(f"modelled energy per image, {unit}")
     axes.legend(frameon=False)
 
 
