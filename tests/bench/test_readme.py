@@ -144,6 +144,21 @@ def test_dies_keep_a_network_of_cifar_within_three_points_of_float_after_an_hour
     assert f"to {found} of {row['images']} test images, {ideal} in float" in readme
 
 
+def test_machines_answer_for_mnist_what_the_readme_says():
+    rows = read_rows(RESULTS.with_name("mnist") / "rows.jsonl")
+    found = {(row["backend"], row["precision"]): f"{100 * row['accuracy']:.1f} %" for row in rows}
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert found["torch", "float"] == found["lava", "float"]
+    assert found["lava", "fixed"] == found["lava", "delta"]
+    assert (
+        f"Of {rows[0]['images']:,} of them it gets {found['torch', 'float']} right in float, "
+        f"{found['lava', 'delta']} in integers on Lava, and on five PCM dies after an hour "
+        f"{found['crossbar', 'analog']}"
+    ) in readme
+    assert len(rows[-1]["accuracy_by_die"]) == 5
+    assert rows[-1]["accuracy"] >= rows[0]["accuracy"] - 0.03
+
+
 def test_speeds_in_the_readme_are_those_that_were_measured():
     readme = " ".join((ROOT / "README.md").read_text().split())
     settle, train = (
@@ -168,6 +183,9 @@ def test_networks_of_the_zoo_in_the_readme_are_those_of_their_manifests():
     assert f"to {100 * manifest['test']['accuracy']:.1f} % of the test images of CIFAR-10" in readme
     assert manifest["wall_s"] < 2.5 * 3600
     assert manifest["test"]["accuracy"] >= 0.75
+    mnist = json.loads((ROOT / "models" / "zoo" / "mnist.json").read_text())
+    assert f"in {mnist['wall_s'] / 60:.0f} minutes on {mnist['threads']} cores" in readme
+    assert f"to {100 * mnist['test']['accuracy']:.1f} % of the test images of MNIST" in readme
 
 
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
