@@ -67,6 +67,9 @@ def draw_training(manifests: dict[str, dict[str, Any]], file: Path) -> None:
         top.set(title=Path(model).stem)
         top.legend(frameon=False, fontsize=7, loc="lower right")
         bottom.set(xlabel="epoch", yscale="log")
+        if not any(record["residual_p95"] for record in history):
+            bottom.text(0.5, 0.5, "0 in every epoch", transform=bottom.transAxes, ha="center")
+            bottom.tick_params(axis="y", which="both", left=False, labelleft=False)
         for axes in (top, bottom):
             axes.set_xlim(0, 1.02 * epochs[-1])
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
