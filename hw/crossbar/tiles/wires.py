@@ -29,7 +29,7 @@ Method = Literal["auto", "closed_form", "exact"]
 
 CLOSED_FORM_KAPPA = 0.4
 """Largest load at which "auto" trusts the closed form: there it is 0.6 % off on uniform random arrays, 0.9 % on tiles
-of trained weights, and at most 1.4 % on 2,500 arrays up to 32 x 32 with currents crowded in lines or single cells."""
+of trained weights, and at most 2.0 % on 52,000 arrays up to 32 x 32 with currents crowded in lines or single cells."""
 
 TEMPERATURE_COEFFICIENT = 0.00451
 """Of copper wires, 1 / K, against 300 K: DNN+NeuroSim V1.3 Param.cpp, which takes |T - 300 K|; here it has its sign."""
