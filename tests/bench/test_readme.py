@@ -188,6 +188,17 @@ def test_networks_of_the_zoo_in_the_readme_are_those_of_their_manifests():
     assert f"to {100 * mnist['test']['accuracy']:.1f} % of the test images of MNIST" in readme
 
 
+def test_twins_in_the_readme_are_of_the_network_of_the_zoo():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    theirs = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())["hyperparameters"]
+    for name, words in (("twin", "without noise, comes to"), ("twin-batch-norm", "with batch normalisation to")):
+        twin = json.loads((RESULTS.with_name("twins") / f"hw-cifar10-small-{name}.json").read_text())
+        assert f"{words} {100 * twin['test']['accuracy']:.1f} %" in readme
+        found = twin["hyperparameters"]
+        assert found.pop("batch_norm") == (name != "twin")
+        assert found == {key: theirs[key] for key in found}
+
+
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
     rows = read_rows(RESULTS.with_name("zoo") / "rows.jsonl")
     found = {(row["model"], row["precision"]): row for row in rows}
