@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hw.crossbar.tiles.converters import SAMPLES, RangeMeter
 
 
+@example(batch=12, columns=15, rows=7)
 @given(batch=st.integers(1, 80), columns=st.integers(1, 64), rows=st.integers(1, 9))
 def test_every_column_and_position_is_met(batch: int, columns: int, rows: int) -> None:
     places = columns * rows**2
@@ -19,7 +20,7 @@ def test_every_column_and_position_is_met(batch: int, columns: int, rows: int) -
     found = meter.seen[0].unique()
     count = batch * places
     assert len(found) == min(places, len(meter.seen[0]))
-    assert min(SAMPLES, count) / 3 <= len(meter.seen[0]) <= 2 * SAMPLES
+    assert len(meter.seen[0]) >= min(SAMPLES, count) / 2
 
 
 def test_bright_pixels_far_from_the_corner_are_seen() -> None:
