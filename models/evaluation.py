@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.cudnn import exact
 from models.data import ImageSet
 from models.learning import mean_cost
 from models.network import EPNetwork
@@ -72,6 +73,7 @@ def settled(
     return Evaluation(found.correct, found.count, found.cost, torch.cat(residuals).cpu())
 
 
+@exact
 def score(network: EPNetwork, images: ImageSet, last: Callable[[Tensor], Tensor], batch_size: int) -> Score:
     """The score by any way from a batch of images (B, C, H, W) to states of the last layer."""
     correct, cost = 0, 0.0

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from models.cudnn import exact
 from models.data import ImageSet
 from models.evaluation import BATCH, Score, score
 from models.network import EPNetwork
 from models.relaxation import start_states
 
 
-@exact
 @torch.no_grad()
 def evaluate_feed_forward(network: EPNetwork, images: ImageSet, *, batch_size: int = BATCH) -> Score:
     """Classify all images by one pass upwards and compare with their labels. Everything on the same device."""

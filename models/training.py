@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,13 +100,7 @@ def train(
     history: tuple[EpochRecord, ...] = ()
     spent = 0.0
     if resume:
-        if state_path is None:
-            raise ValueError("nothing to resume from without a state_path")
-        state = load_state(state_path, parameters, run)
-        for name, tensor in parameters.items():
-            tensor.copy_(state.weights[name])
-        updates.put_back(state)
-        history, spent = state.history, state.wall_s
+        history, spent = put_back(state_path, parameters, updates, run, running={})
     evaluated = max(len(data.validation), len(data.test))
     check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
@@ -124,6 +119,25 @@ def train(
             report(record)
     trained = deployed(network, normalisation).map_parameters(lambda tensor: tensor.detach().cpu().clone())
     return Trained(trained, history, spent + monotonic() - began)
+
+
+def put_back(
+    state_path: Path | None,
+    parameters: dict[str, Tensor],
+    updates: Updates,
+    run: dict[str, Any],
+    running: dict[str, Tensor],
+) -> tuple[tuple[EpochRecord, ...], float]:
+    """Make parameters, updates and running averages, all in place, what they were when the state of `run` was saved;
+    returns its history, and the seconds spent until then."""
+    if state_path is None:
+        raise ValueError("nothing to resume from without a state_path")
+    state = load_state(state_path, parameters, run, running)
+    for held, saved in ((parameters, state.weights), (running, state.running)):
+        for name, tensor in held.items():
+            tensor.copy_(saved[name])
+    updates.put_back(state)
+    return state.history, state.wall_s
 
 
 def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwork:

@@ -80,7 +80,7 @@ def save_state(path: Path, state: TrainingState, run: dict[str, Any]) -> None:
 
 
 def load_state(
-    path: Path, like: Mapping[str, Tensor], run: dict[str, Any], running: Mapping[str, Tensor] | None = None
+    path: Path, like: Mapping[str, Tensor], run: dict[str, Any], running: Mapping[str, Tensor]
 ) -> TrainingState:
     """Read what `save_state` wrote of the same `run`, with weights of the shapes of `like`, and running averages of
     those of `running`.
@@ -104,14 +104,13 @@ def load_state(
         )
     keys = {name: remembered(run["optimizer"], run["momentum"], name) for name in like}
     shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
-    averages = {} if running is None else running
-    shapes |= {f"running.{name}": tuple(tensor.shape) for name, tensor in averages.items()}
+    shapes |= {f"running.{name}": tuple(tensor.shape) for name, tensor in running.items()}
     for name, tensor in like.items():
         shapes |= {f"{key}.{name}": () if key == "step" else tuple(tensor.shape) for key in keys[name]}
     check_tensors(path, tensors, shapes)
     weights = {name: tensors[f"weight.{name}"] for name in like}
     moments = {name: {key: tensors[f"{key}.{name}"] for key in keys[name]} for name in like}
-    averaged = {name: tensors[f"running.{name}"] for name in averages}
+    averaged = {name: tensors[f"running.{name}"] for name in running}
     return TrainingState(weights, moments, schedule, history, wall_s, averaged)
 
 

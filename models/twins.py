@@ -27,8 +27,17 @@ from models.network import EPNetwork, build_network
 from models.normalisation import Normalisation, normalisation_of
 from models.recipes import Recipe
 from models.relaxation import States, start_states
-from models.training import Trained, between, check_alive, check_gradient, deployed, generator_of, watched_images
-from models.training_state import EpochRecord, TrainingState, describe_run, load_state, save_state
+from models.training import (
+    Trained,
+    between,
+    check_alive,
+    check_gradient,
+    deployed,
+    generator_of,
+    put_back,
+    watched_images,
+)
+from models.training_state import EpochRecord, TrainingState, describe_run, save_state
 from models.updates import Updates
 
 
@@ -101,13 +110,7 @@ def train_twin(
     history: tuple[EpochRecord, ...] = ()
     spent = 0.0
     if resume:
-        if state_path is None:
-            raise ValueError("nothing to resume from without a state_path")
-        state = load_state(state_path, learnt, run, running)
-        for name, tensor in (learnt | running).items():
-            tensor.copy_({**state.weights, **state.running}[name])
-        updates.put_back(state)
-        history, spent = state.history, state.wall_s
+        history, spent = put_back(state_path, learnt, updates, run, running)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         hits = _run_epoch(twin, updates, training, recipe, generator_of(seed, epoch), epoch)

@@ -19,7 +19,8 @@ from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memorie
 from hw.machine import Settled, concatenate, split
 
 EXACT = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-"""Convolutions on CUDA as on a CPU: torch lets cuDNN round float32 to the 10 bits of TF32, and add in any order."""
+"""Convolutions on CUDA as on a CPU: torch lets cuDNN round float32 to the 10 bits of TF32, and add in any order. The
+same as models.cudnn, which machines do not import."""
 
 
 class Digital:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.cudnn import exact
 from models.data import ImageSet
 from models.engine.settling import Engine
 from models.evaluation import BATCH, Evaluation, evaluate, settled
@@ -13,7 +12,6 @@ from models.network import EPNetwork
 from models.recipes import Recipe
 
 
-@exact
 @torch.no_grad()
 def evaluate_fast(
     network: EPNetwork, images: ImageSet, *, sweeps: int, dtype: torch.dtype = torch.bfloat16, batch_size: int = BATCH
