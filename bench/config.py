@@ -8,13 +8,13 @@ from typing import Annotated
 
 import tyro
 
-from bench.backends import BACKENDS
-from bench.crossbar import CrossbarOptions, check_options
-from bench.learning.options import LearnOptions, check_dies, check_learning, dies_of
-from bench.manifests import trained_with_noise
-from bench.robustness import DISTURBANCES
-from models import command
+from bench.machines.crossbar import CrossbarOptions, check_options
+from bench.machines.registry import BACKENDS
+from bench.records.manifests import trained_with_noise
+from bench.robustness.disturbances import DISTURBANCES
+from bench.studies.options import LearnOptions, check_dies, check_learning, dies_of
 from models.data import DATASETS
+from models.train import checks as command
 from models.zoo import zoo_names
 
 QUICK_LIMIT = 32

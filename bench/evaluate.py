@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from bench.backends import BACKENDS, Job, Workload
-from bench.crossbar import tile_counts
-from bench.robustness import Images, accuracy_interval
-from bench.rows import Row
+from bench.machines.crossbar import tile_counts
+from bench.machines.registry import BACKENDS, Job, Workload
+from bench.records.rows import Row
+from bench.robustness.disturbances import Images, accuracy_interval
 from hw.cost.meters import measure_energy, open_meters
 from hw.ledger import COLUMNS, Coding, Ledger
 from hw.machine import Machine, Settled, concatenate

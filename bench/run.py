@@ -20,21 +20,29 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.backends import BACKENDS, Job, Workload, jobs
 from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
-from bench.crossbar import DIE_CALIBRATION_IMAGES, EVERY, CrossbarWork, Point, points, published, reference_point
 from bench.evaluate import evaluate, unpublished
-from bench.figures import draw_energy, draw_settling
-from bench.folders import begin, open_folder
-from bench.learning.figures import draw_learning
-from bench.learning.options import STUDIES, UPDATES
-from bench.learning.report import tables, write_learning_report
-from bench.learning.run import check_course, learn
-from bench.manifests import fingerprint, trained_on
-from bench.report import main_rows, screen_table, sweep_table, write_report, write_summary
-from bench.robustness import ATTACKS, DISTURBANCES, disturbed
-from bench.rows import Row, append_row, read_rows
-from bench.sweeps import draw_sweeps
+from bench.machines.crossbar import (
+    DIE_CALIBRATION_IMAGES,
+    EVERY,
+    CrossbarWork,
+    Point,
+    points,
+    published,
+    reference_point,
+)
+from bench.machines.registry import BACKENDS, Job, Workload, jobs
+from bench.records.folders import begin, open_folder
+from bench.records.manifests import fingerprint, trained_on
+from bench.records.rows import Row, append_row, read_rows
+from bench.reports.figures import draw_energy, draw_settling
+from bench.reports.learning import tables, write_learning_report
+from bench.reports.learning_figures import draw_learning
+from bench.reports.report import main_rows, screen_table, sweep_table, write_report, write_summary
+from bench.reports.sweeps import draw_sweeps
+from bench.robustness.disturbances import ATTACKS, DISTURBANCES, disturbed
+from bench.studies.options import STUDIES, UPDATES
+from bench.studies.run import check_course, learn
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
 from hw.learning.contrast import Estimator

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Wire
 from mapping.place import cores_used, place, traffic
 from mapping.program import Program, ProgramError
-from models.links import DenseLink, Link
-from models.network import EPNetwork
+from models.ep.links import DenseLink, Link
+from models.ep.network import EPNetwork
 
 
 def circuit_of(source: EPNetwork | Program) -> Circuit:

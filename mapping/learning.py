@@ -16,8 +16,8 @@ from torch import Tensor
 from hw.circuit import Weights
 from hw.learning.lesson import Descent
 from mapping.program import Program, ProgramLink
-from models.links import DenseLink, Link, with_tensors
-from models.network import EPNetwork
+from models.ep.links import DenseLink, Link, with_tensors
+from models.ep.network import EPNetwork
 
 
 def descent_of(

@@ -14,7 +14,7 @@ from hw.lava.machine import Lava
 from mapping.circuit import circuit_of
 from mapping.operators import float_operator, integer_operator
 from mapping.program import Program
-from models.network import EPNetwork
+from models.ep.network import EPNetwork
 
 
 def to_digital(

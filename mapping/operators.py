@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mapping.program import ProgramLink
-from models.links import ConvLink, Link, pools_by_maxima, with_tensors
+from models.ep.links import ConvLink, Link, pools_by_maxima, with_tensors
 
 
 class LinkOperator:

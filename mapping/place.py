@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from hw.ledger import COLUMNS
-from models.links import ConvLink, DenseLink, Link
+from models.ep.links import ConvLink, DenseLink, Link
 
 UNITS_PER_CORE = 1024
 SYNAPSES_PER_CORE = 128 * 1024

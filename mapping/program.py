@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from models.links import ConvLink, DenseLink, Link, Shape
-from models.pooling import PoolKind
+from models.ep.links import ConvLink, DenseLink, Link, Shape
+from models.ep.pooling import PoolKind
 
 FORMAT = "ep-hardware program 1"
 WEIGHT_MAX = 127
@@ -40,7 +40,7 @@ class ProgramError(ValueError):
 
 @dataclass(frozen=True)
 class ProgramLink:
-    """One link in integers; geometry as in `models.links`."""
+    """One link in integers; geometry as in `models.ep.links`."""
 
     kind: Literal["conv", "dense"]
     below: Shape

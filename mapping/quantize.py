@@ -26,9 +26,9 @@ from mapping.program import (
     accumulator_bounds,
     layer_exponents,
 )
-from models.links import DenseLink, Link, with_tensors
-from models.network import EPNetwork
-from models.relaxation import relax
+from models.ep.links import DenseLink, Link, with_tensors
+from models.ep.network import EPNetwork
+from models.ep.relaxation import relax
 
 
 @dataclass(frozen=True)

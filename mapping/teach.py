@@ -13,7 +13,7 @@ from hw.learning.lesson import Learned, Lesson
 from hw.machine import LearningMachine
 from mapping.learning import descent_of
 from mapping.program import Program
-from models.network import EPNetwork
+from models.ep.network import EPNetwork
 
 Change = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 

@@ -22,9 +22,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.config import ConfigError, check_device
-from bench.folders import begin, open_folder
-from bench.manifests import checkpoint_of, fingerprint, manifest_of, trained_on
-from bench.rows import Row, append_row, read_rows
+from bench.records.folders import begin, open_folder
+from bench.records.manifests import checkpoint_of, fingerprint, manifest_of, trained_on
+from bench.records.rows import Row, append_row, read_rows
 from bench.zoo.cards import Card, Setting, card_of, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report

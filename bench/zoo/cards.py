@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.backends import Job, Workload
-from bench.crossbar import CrossbarOptions, CrossbarWork
 from bench.evaluate import CODINGS, evaluate
-from bench.manifests import fingerprint, manifest_of
-from bench.robustness import accuracy_interval
-from bench.rows import Row
+from bench.machines.crossbar import CrossbarOptions, CrossbarWork
+from bench.machines.registry import Job, Workload
+from bench.records.manifests import fingerprint, manifest_of
+from bench.records.rows import Row
+from bench.robustness.disturbances import accuracy_interval
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantize import quantize
-from models.contraction import contraction
 from models.data import Dataset
-from models.manifest import parameter_count
-from models.network import EPNetwork
+from models.ep.contraction import contraction
+from models.ep.network import EPNetwork
+from models.train.manifest import parameter_count
 from models.zoo import load_model
 
 CALIBRATION_IMAGES = 256

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.figures import COLOURS, new_figure, save_figure
-from bench.rows import Row
+from bench.records.rows import Row
+from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.zoo.published import PUBLISHED
 
 NAMES = {"float": "float", "delta": "int8"}

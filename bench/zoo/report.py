@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.report import markdown, percent, si, spread
-from bench.rows import Row
+from bench.records.rows import Row
+from bench.reports.report import markdown, percent, si, spread
 from bench.zoo.cards import TILE_SIZE
 from bench.zoo.published import PUBLISHED
 
@@ -91,7 +91,7 @@ def write_zoo_report(
         "- T within 0.5 points: the fewest float steps from which on accuracy stays that close to that of all T.",
         "- Residual: largest change of a state in step T, median over images and what 95 % keep below; in float.",
         "- q: a bound from the weights alone; below 1, every step brings all states of any image nearer to their one",
-        "  equilibrium by at least this factor (models/contraction.py). A dash for maxima, of which none is known.",
+        "  equilibrium by at least this factor (models/ep/contraction.py). A dash for maxima, of which none is known.",
         "- Synops: synaptic operations per image of all links, up and down, in T steps, if every state is sent at",
         "  each, those that are not zero, or those that changed by at least 1/255; of int8, or else of float.",
         f"- Energy on Loihi: modelled, per image, nominal (low to high), changes sent; {', '.join(sorted(profiles))}.",

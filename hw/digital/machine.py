@@ -20,7 +20,7 @@ from hw.machine import Settled, concatenate, split
 
 EXACT = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 """Convolutions on CUDA as on a CPU: torch lets cuDNN round float32 to the 10 bits of TF32, and add in any order. The
-same as models.cudnn, which machines do not import."""
+same as models.ep.cudnn, which machines do not import."""
 
 
 class Digital:

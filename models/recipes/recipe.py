@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import torch
 
-from models.augment import Border
-from models.engine.learning import check_phases
-from models.learning import Phases
-from models.network import Conv, Dense, Span
+from models.data.augment import Border
+from models.ep.gradient import Phases
+from models.ep.network import Conv, Dense, Span
+from models.fast.gradient import check_phases
 
 Arithmetic = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
@@ -38,7 +38,7 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     """Stochastic gradient descent with momentum, decay in the gradient; AdamW (Loshchilov & Hutter 2019), which needs
     no rate of its own for every layer, decay apart from the gradient; or Muon, which keeps the spectral norm of the
-    weights of link l below about 1 / weight_decay[l], and so the network settling (`models.updates`)."""
+    weights of link l below about 1 / weight_decay[l], and so the network settling (`models.train.updates`)."""
     momentum: float = 0.9
     """Of AdamW, and what learns by it beside Muon: beta_1."""
     bias_rate: float | None = None
@@ -54,12 +54,12 @@ class Recipe:
     """Augmentation: half of the images are mirrored left to right."""
     normalise: bool = False
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
-    are (`models.normalisation`)."""
+    are (`models.train.normalisation`)."""
     arithmetic: Arithmetic = "float32"
-    """What states are computed in, while weights are float32: float32 by `models.learning`, the reference, or bfloat16
-    by `models.engine`."""
+    """What states are computed in, while weights are float32: float32 by `models.ep.gradient`, the reference, or
+    bfloat16 by `models.fast`."""
     compiled: bool = False
-    """Take the engine's gradient as one compiled program (`models.engine.compiled`): the same but for rounding."""
+    """Take the engine's gradient as one compiled program (`models.fast.compiled`): the same but for rounding."""
     steps: int = 40
     """Synchronous steps from zero that accuracy is measured after: the dynamics a clocked machine runs."""
     start: str | None = None
@@ -71,16 +71,16 @@ class Recipe:
     """Validation images that are looked at after every epoch; None looks at all. The manifest measures all."""
 
     weight_noise: tuple[float, ...] = ()
-    """Noise-aware training: c_0, c_1, ... of the programming noise of `models.weight_noise`; none by default."""
+    """Noise-aware training: c_0, c_1, ... of the programming noise of `models.train.weight_noise`; none by default."""
     weight_limit: float | None = None
     """Clip each weight tensor at so many of its standard deviations after every update; None clips nothing."""
     weight_bits: int | None = None
-    """Quantization-aware training: all phases see weights of so many bits (`models.weight_rounding`); None rounds
+    """Quantization-aware training: all phases see weights of so many bits (`models.train.weight_rounding`); None rounds
     nothing."""
 
     @property
     def engine_dtype(self) -> torch.dtype | None:
-        """Of the states on `models.engine`; None for the reference, which has no engine."""
+        """Of the states on `models.fast`; None for the reference, which has no engine."""
         return torch.bfloat16 if self.arithmetic == "bfloat16" else None
 
     def __post_init__(self) -> None:

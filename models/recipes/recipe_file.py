@@ -19,8 +19,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from models.learning import Phases
-from models.network import Conv, Dense, Span
+from models.ep.gradient import Phases
+from models.ep.network import Conv, Dense, Span
 from models.recipes.recipe import Recipe
 
 FOLDER = Path(__file__).parent

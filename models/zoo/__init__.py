@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.checkpoint import load_network
-from models.network import EPNetwork
+from models.ep.network import EPNetwork
+from models.files.checkpoint import load_network
 
 FOLDER = Path(__file__).parent
 SUFFIX = ".safetensors"

@@ -11,12 +11,12 @@ from statistics import fmean
 
 import pytest
 
-from bench.learning.repair import EP, summary
-from bench.learning.report import cosines, tables
-from bench.manifests import fingerprint
-from bench.report import columns, device_lines, markdown
-from bench.rows import read_rows
+from bench.records.manifests import fingerprint
+from bench.records.rows import read_rows
+from bench.reports.learning import cosines, tables
+from bench.reports.report import columns, device_lines, markdown
 from bench.run import main
+from bench.studies.repair import EP, summary
 from hw.crossbar.devices.presets import PRESETS
 from models.zoo import load_model, zoo_names
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_calls import call, refused
+from helpers.run_calls import call, refused
 
 from bench import evaluate as bench_evaluate
 from bench import run as bench_run
-from bench.backends import BACKENDS, jobs
-from bench.robustness import DISTURBANCES
+from bench.machines.registry import BACKENDS, jobs
+from bench.robustness.disturbances import DISTURBANCES
 from mapping.machines import to_digital
 from models.data import load_data
 from models.zoo import load_model

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.naive import NaiveLink, conv_matrix, window_matrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import NaiveLink, conv_matrix, window_matrix
 from numpy.typing import NDArray
 
 from hw.circuit import Wire

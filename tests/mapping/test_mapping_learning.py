@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.learning_examples import FREE, NUDGED, assert_same_network, example, stripes, taught_by_torch
+from helpers.random_nets import mixed_network, networks, program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_examples import FREE, NUDGED, assert_same_network, example, stripes, taught_by_torch
 from numpy.typing import NDArray
-from random_nets import mixed_network, networks, program_of
 
 from hw.circuit import Weights, weights_of, with_weights
 from hw.learning.contrast import contrast
@@ -24,8 +24,8 @@ from mapping.learning import descent_of, network_with, program_with
 from mapping.machines import to_digital
 from mapping.program import ProgramError
 from mapping.teach import Course, teach
-from models.links import ConvLink, DenseLink
-from models.network import Conv, Dense, EPNetwork, build_network
+from models.ep.links import ConvLink, DenseLink
+from models.ep.network import Conv, Dense, EPNetwork, build_network
 
 PHASES = contrast("centered", 0.5, free_steps=FREE, nudged_steps=NUDGED)
 

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.naive import counts
+from helpers.naive import traffic as naive_traffic
+from helpers.random_nets import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import counts
-from naive import traffic as naive_traffic
-from random_nets import networks
 from torch.utils.flop_counter import FlopCounterMode
 
 from hw.ledger import COLUMNS
@@ -25,8 +25,8 @@ from mapping.place import (
     tiles_used,
     traffic,
 )
-from models.links import ConvLink, DenseLink, Link
-from models.network import EPNetwork
+from models.ep.links import ConvLink, DenseLink, Link
+from models.ep.network import EPNetwork
 
 UP, DOWN, MESSAGES, EW, NS, SPIKES = range(6)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.naive import NaiveLink
+from helpers.random_nets import mixed_network, networks, program_of, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import NaiveLink
 from numpy.typing import NDArray
-from random_nets import mixed_network, networks, program_of, random_images
 from safetensors.numpy import load_file, save_file
 
 from mapping.machines import to_digital
@@ -28,7 +28,7 @@ from mapping.program import (
     accumulator_bounds,
     layer_exponents,
 )
-from models.network import EPNetwork
+from models.ep.network import EPNetwork
 
 
 def _program() -> Program:

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.naive import NaiveLink, settle
+from helpers.random_nets import mixed_network, networks, random_images
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive import NaiveLink, settle
 from numpy.typing import NDArray
-from random_nets import mixed_network, networks, random_images
 
 from mapping.machines import to_digital
 from mapping.program import ACCUMULATOR_MAX, STATE_BITS, Program, ProgramError, ProgramLink
 from mapping.quantize import in_float, quantize, scale_report
-from models.links import ConvLink, DenseLink, Link
-from models.network import EPNetwork
+from models.ep.links import ConvLink, DenseLink, Link
+from models.ep.network import EPNetwork
 
 
 def _images(network: EPNetwork, count: int = 6, seed: int = 3) -> torch.Tensor:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ep_examples import tiny_recipe
+from helpers.ep_examples import tiny_recipe
 
 from hw.crossbar.devices.presets import preset
-from models.learning import Phases
-from models.network import build_network
+from models.ep.gradient import Phases
+from models.ep.network import build_network
 from models.recipes import read_recipe, recipe_for, recipe_names
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}

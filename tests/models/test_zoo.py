@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from models import zoo
-from models.checkpoint import CheckpointError, save_network
 from models.data import load_data
-from models.evaluation import evaluate
-from models.manifest import parameter_count
-from models.network import build_network
+from models.ep.evaluation import evaluate
+from models.ep.network import build_network
+from models.files.checkpoint import CheckpointError, save_network
 from models.recipes import recipe_for
-from models.training_state import describe_run
+from models.train.manifest import parameter_count
+from models.train.state import describe_run
 from models.zoo import load_model, zoo_names
 
 

@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from crossbar_examples import EXACT, IDEAL, noisy_reads
-from learning_examples import CLASSES, FREE, NUDGED, RECIPES, SHAPE, assert_same_network, example, moved_by, stripes
+from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads
+from helpers.learning_examples import (
+    CLASSES,
+    FREE,
+    NUDGED,
+    RECIPES,
+    SHAPE,
+    assert_same_network,
+    example,
+    moved_by,
+    stripes,
+)
+from helpers.random_nets import program_of
 from numpy.typing import NDArray
-from random_nets import program_of
 
 from hw.circuit import Weights
 from hw.crossbar.devices.curves import Constant
@@ -30,7 +40,7 @@ from hw.learning.contrast import Contrast, contrast
 from hw.learning.lesson import Descent, LearningStoppedError, Lesson
 from mapping.learning import descent_of, network_with
 from mapping.machines import to_crossbar, to_digital
-from models.network import Dense, EPNetwork, build_network
+from models.ep.network import Dense, EPNetwork, build_network
 
 EVERY_CHANGE = Rewriting(0.0)
 RATES = (0.15, 0.1, 0.1, 0.05)

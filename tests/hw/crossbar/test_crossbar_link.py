@@ -8,11 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from crossbar_examples import EXACT, IDEAL, noisy_reads
+from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads
+from helpers.naive import NaiveLink
+from helpers.naive_reads import heat, vectors_down, windows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive import NaiveLink
-from naive_reads import heat, vectors_down, windows
 
 from hw.circuit import Wire
 from hw.crossbar.link import CrossbarLink

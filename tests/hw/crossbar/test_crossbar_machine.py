@@ -8,11 +8,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from helpers.naive_reads import heat, places, vectors_down, windows
+from helpers.random_nets import mixed_network, networks, program_of, random_images
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive_reads import heat, places, vectors_down, windows
-from random_nets import mixed_network, networks, program_of, random_images
 from scipy.stats import norm
 
 from hw.crossbar.devices.curves import Constant
@@ -25,8 +25,8 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
 from mapping.machines import to_crossbar, to_digital
 from mapping.program import STATE_BITS
-from models.links import ConvLink, DenseLink
-from models.network import EPNetwork
+from models.ep.links import ConvLink, DenseLink
+from models.ep.network import EPNetwork
 
 PCM = preset("pcm-nandakumar-2019")
 LEAKY = replace(IDEAL, g_min_s=1e-6)

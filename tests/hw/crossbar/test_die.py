@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossbar_examples import IDEAL, uniform_drift
+from helpers.crossbar_examples import IDEAL, uniform_drift
 
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Telegraph, Temperature

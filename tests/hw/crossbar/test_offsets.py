@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from crossbar_examples import EXACT, IDEAL
+from helpers.crossbar_examples import EXACT, IDEAL
+from helpers.random_nets import networks, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_nets import networks, random_images
 
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.presets import preset
 from mapping.machines import to_crossbar, to_digital
 from mapping.quantize import quantize
 from models.data import load_data
-from models.network import EPNetwork
-from models.relaxation import relax
+from models.ep.network import EPNetwork
+from models.ep.relaxation import relax
 from models.zoo import load_model
 
 STILL = replace(preset("pcm-nandakumar-2019"), fresh=Constant(0.0), flicker=None)

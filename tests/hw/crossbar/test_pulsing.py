@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crossbar_examples import IDEAL
+from helpers.crossbar_examples import IDEAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

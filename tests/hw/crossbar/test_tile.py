@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from helpers.kirchhoff import solve as kirchhoff
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kirchhoff import solve as kirchhoff
 from scipy.stats import ks_2samp, kstest
 
 from hw.crossbar.devices.device import Temperature

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crossbar_examples import EXACT, IDEAL, noisy_reads
+from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.kirchhoff import effective, solve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kirchhoff import effective, solve
 from numpy.typing import NDArray
 
 from hw.crossbar.tiles.wires import (

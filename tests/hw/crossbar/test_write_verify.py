@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossbar_examples import EXACT, IDEAL
+from helpers.crossbar_examples import EXACT, IDEAL
 
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import LinearStep

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hw.circuit import Circuit
 from hw.learning.contrast import Contrast, contrast
 from mapping.circuit import circuit_of
-from models.links import DenseLink
-from models.network import EPNetwork
+from models.ep.links import DenseLink
+from models.ep.network import EPNetwork
 
 BETAS = st.floats(0.01, 2.0)
 POINTS = (2, 4, 6, 8, 10)

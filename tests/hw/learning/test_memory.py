@@ -8,11 +8,11 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from helpers.random_nets import mixed_network, program_of
+from helpers.torch_sgd import Sgd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from random_nets import mixed_network, program_of
-from torch_sgd import Sgd
 
 from hw.circuit import FixedNeuron
 from hw.learning.lesson import Descent

@@ -1,0 +1,1 @@
+"""The machines that the benchmark runs on, one file each."""

@@ -1,0 +1,47 @@
+"""What training left beside the weights of a network: the manifest that `python -m models.train` writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from models.train.manifest import manifest_path
+from models.zoo import FOLDER, SUFFIX, zoo_names
+
+
+def checkpoint_of(model: str) -> Path:
+    """The file of a network of the zoo, or the file that was given."""
+    return FOLDER / f"{model}{SUFFIX}" if model in zoo_names() else Path(model)
+
+
+def manifest_of(model: str) -> dict[str, Any]:
+    """The manifest of a network of the zoo or of a checkpoint file; ValueError names the file if there is none."""
+    file = manifest_path(checkpoint_of(model))
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ValueError(
+            f"{model} has no manifest {str(file)!r} that names its data (bench.run: give --data)"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{file}: not a manifest: {error}") from None
+    return manifest
+
+
+def trained_on(model: str) -> str:
+    """The data set that a network was trained on."""
+    return str(manifest_of(model)["data"])
+
+
+def trained_with_noise(model: str) -> bool:
+    """Whether programming noise was injected while it was trained; not known of a network without a manifest."""
+    if not manifest_path(checkpoint_of(model)).is_file():
+        return False
+    return bool(manifest_of(model)["hyperparameters"].get("weight_noise"))
+
+
+def fingerprint(model: str) -> str:
+    """sha256 of the checkpoint."""
+    return hashlib.sha256(checkpoint_of(model).read_bytes()).hexdigest()

@@ -1,0 +1,142 @@
+"""The pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.records.rows import Row
+
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
+"""Paul Tol's bright scheme: distinct for colour-blind readers."""
+FAMILIES = (
+    ("synapses", "neurons", "messages", "barrier", "static"),
+    ("array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"),
+)
+"""Where energy goes on neuromorphic cores, and on crossbar tiles."""
+ENERGIES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9), ("pJ", 1e12))
+"""Units of energy, and how many of them make a joule."""
+
+
+def draw_settling(rows: list[Row], file: Path) -> None:
+    """Accuracy against step, and synaptic operations that each step consumed under each coding."""
+    figure = new_figure(9.5, 3.8)
+    left, right = figure.subplots(1, 2)
+    for row, colour, dashes in zip(rows, COLOURS, _dashes(), strict=False):
+        accuracy = row["by_step"]["accuracy"]
+        steps = range(1, len(accuracy) + 1)
+        left.plot(
+            steps,
+            [100 * value for value in accuracy],
+            color=colour,
+            label=row_name(row),
+            linestyle=dashes,
+            linewidth=1.8,
+        )
+    left.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
+    left.legend(frameon=False, loc="lower right")
+    counted = next((row for row in rows if row["precision"] != "float"), rows[0])
+    for (coding, title), colour in zip(
+        (("dense", "every state"), ("zero_skip", "states that are not zero"), ("delta", "states that changed")),
+        COLOURS,
+        strict=False,
+    ):
+        values = counted["by_step"][f"synops_{coding}"]
+        right.plot(range(1, len(values) + 1), values, color=colour, label=title, linewidth=1.8)
+    right.set_yscale("symlog", linthresh=100)
+    right.set(
+        xlabel="step",
+        ylabel="synaptic operations per image and step",
+        ylim=(0, None),
+        title=f"Work of a step, by what is sent ({row_name(counted)})",
+    )
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    save_figure(figure, file)
+
+
+def draw_energy(rows: list[Row], file: Path) -> bool:
+    """Where the modelled energy goes, by machine and profile; False if no row has such a cost."""
+    kinds = [(parts, _bars(rows, parts)) for parts in FAMILIES]
+    kinds = [(parts, bars) for parts, bars in kinds if bars]
+    if not kinds:
+        return False
+    figure = new_figure(max(6.0, 1.5 * sum(len(bars) for _, bars in kinds) + 1.5), 4.0)
+    many = figure.subplots(1, len(kinds), squeeze=False, width_ratios=[len(bars) for _, bars in kinds])[0]
+    for axes, (parts, bars) in zip(many, kinds, strict=True):
+        _stack(axes, parts, bars)
+    # one title for all: a panel of two bars has no room for it
+    figure.suptitle("Where the energy goes: nominal (low to high)", fontsize="large")
+    save_figure(figure, file)
+    return True
+
+
+def _bars(rows: list[Row], parts: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{row_name(row)}\n{profile}", cost)
+        for row in rows
+        for profile, cost in row["costs"].items()
+        if set(cost["breakdown_j"]) == set(parts)
+    ]
+
+
+def unit_of(energy_j: float) -> tuple[str, float]:
+    """The largest unit that the energy is at least one of, and how many of them make a joule."""
+    return next((unit for unit in ENERGIES if energy_j * unit[1] >= 1), ENERGIES[-1])
+
+
+def short(value: float) -> str:
+    """Three digits, and from a thousand on whole numbers: 0.0123, 46.8, 1,099."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
+
+
+def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, Any]]]) -> None:
+    unit, per_j = unit_of(max(sum(cost["breakdown_j"].values()) for _, cost in bars))
+    bottom = [0.0] * len(bars)
+    for part, colour in zip(parts, COLOURS, strict=False):
+        values = [per_j * cost["breakdown_j"][part] for _, cost in bars]
+        axes.bar(range(len(bars)), values, 0.6, bottom=bottom, color=colour, label=part)
+        bottom = [below + value for below, value in zip(bottom, values, strict=True)]
+    for place, (top, (_, cost)) in enumerate(zip(bottom, bars, strict=True)):
+        low, high = (per_j * cost["energy_j"][end] for end in ("low", "high"))
+        axes.annotate(
+            f"{short(top)}\n({short(low)} to {short(high)})",
+            (place, top),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+        )
+    axes.margins(y=0.15)
+    axes.set_xticks(range(len(bars)), [name for name, _ in bars])
+    axes.set_ylabel(f"modelled energy per image, {unit}")
+    axes.legend(frameon=False)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    # no pyplot: it keeps figures in a global list and wants a display
+    with mpl.rc_context({"font.size": 9}):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, file: Path) -> None:
+    """Write it, without frames around the axes."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=150)
+
+
+def row_name(row: Row) -> str:
+    """What a legend calls a row."""
+    return f"{row['backend']} {row['precision']}"
+
+
+def _dashes() -> list[str | tuple[int, tuple[int, ...]]]:
+    """Lines that lie on each other stay visible through the gaps."""
+    return ["-", (0, (6, 2)), (0, (4, 3)), (0, (2, 3)), "-.", ":"]

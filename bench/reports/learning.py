@@ -1,0 +1,185 @@
+"""What a learning run leaves behind: report.md with its tables, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bench.evaluate import mean_interval, share_correct
+from bench.records.rows import Row
+from bench.reports.report import markdown, si
+from bench.studies.repair import summary
+
+
+def tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """(title, heading, lines) of every table of the run."""
+    return {"repair": repair_tables, "scratch": scratch_tables, "beta": beta_tables}[rows[0]["learn"]](rows)
+
+
+def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Of every point, what each way wins back."""
+    heading = ["accuracy %", "before", "after", "won back %", "writes per device", "reads, per epoch"]
+    found = []
+    for title, group in groups(rows):
+        lines = [["float network, no die", f"{100 * group[0]['float_accuracy']:.1f}", "", "", "", ""]]
+        for arm, values in summary(group).items():
+            curves = [row["arms"][arm] for row in group]
+            learnt = len(curves[0]["accuracy"]) > 1
+            lines.append(
+                [
+                    arm,
+                    _accuracy(values["before"], group[0]["images"]),
+                    _accuracy(values["after"], group[0]["images"]) if learnt else "-",
+                    _percent(values["won_back"]) if learnt and values["won_back"] else "-",
+                    _writes(curves) if learnt else "-",
+                    _epoch_energy(curves),
+                ]
+            )
+        found.append((title, heading, lines))
+    return found
+
+
+def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Final accuracy of every machine."""
+    heading = ["machine", "accuracy %", "agreement", "writes per device", "reads, per epoch"]
+    lines = []
+    for title, group in groups(rows):
+        curves = [row["curve"] for row in group]
+        # agreement of the first epoch, in which most is learnt; later ones ask for less than the devices can do
+        agreements = [fmean(curve["agreement"][0]) for curve in curves if curve["agreement"] and curve["agreement"][0]]
+        lines.append(
+            [
+                title,
+                _accuracy([curve["accuracy"][-1] for curve in curves], group[0]["images"]),
+                f"{fmean(agreements):.2f}" if agreements else "-",
+                _writes(curves) if "writes_per_device" in curves[0] else "-",
+                _epoch_energy(curves),
+            ]
+        )
+    return [("", heading, lines)]
+
+
+def beta_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Of every point, the cosine by remedy and beta."""
+    found = []
+    for title, group in groups(rows):
+        betas = list(dict.fromkeys(entry["beta"] for entry in group[0]["cosines"]))
+        remedies = list(dict.fromkeys(entry["remedy"] for entry in group[0]["cosines"]))
+        lines = [[remedy, *(f"{fmean(cosines(group, remedy, beta)):.2f}" for beta in betas)] for remedy in remedies]
+        found.append((title, ["beta", *(f"{beta:g}" for beta in betas)], lines))
+    return found
+
+
+def cosines(rows: list[Row], remedy: str, beta: float) -> list[float]:
+    """One per die: mean over links. The readout is left out: it sees its error in every state, whatever the nudge."""
+    return [
+        fmean(value for link, value in entry["cosine"].items() if link != "readout")
+        for row in rows
+        for entry in row["cosines"]
+        if entry["remedy"] == remedy and entry["beta"] == beta
+    ]
+
+
+_EFFORT = [
+    "- Writes: pulses, or programmings where a device is rewritten, in all epochs: mean over the devices of a die, and",
+    "  in brackets the most that any device had. Reads: modelled energy of all reads of an epoch, profile hermes-14nm.",
+    "  rows.jsonl has both by epoch, verify reads too, and the energy of writes where a device's source gives it.",
+]
+NOTES = {
+    "repair": [
+        "- Each way starts on the same die, made anew. Write-verify spends as many writes as EP on the die did.",
+        "- Accuracies: mean over dies (95 %, Student). Won back: share of the accuracy lost against the float network",
+        "  that is there at the end, mean over dies.",
+        *_EFFORT,
+    ],
+    "scratch": [
+        "- Accuracy on test images after the last epoch; of dies the mean with Student's interval, else Wilson's.",
+        "- Agreement: cosine of all changes asked for in the first epoch with how devices changed, mean over links.",
+        *_EFFORT,
+    ],
+    "beta": [
+        "- Cosine between what EP on the die asks of a link and the true gradient of the network that the die holds,",
+        "  mean over links, batches and dies; without the readout, which sees its error whatever the nudge.",
+    ],
+}
+
+
+def write_learning_report(folder: Path, rows: list[Row], environment: dict[str, Any]) -> None:
+    """report.md."""
+    lines = [
+        f"# Learning: {rows[0]['learn']}",
+        "",
+        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        "",
+    ]
+    for title, heading, cells in tables(rows):
+        lines += [*([f"## {title}", ""] if title else []), *markdown(heading, cells), ""]
+    lines += _damage(rows[0])
+    lines += [*NOTES[rows[0]["learn"]], ""]
+    lines += [f"- Stopped: {why}" for why in _stopped(rows)]
+    lines += ["", "![What was learnt](learning.png)", ""]
+    (folder / "report.md").write_text("\n".join(lines))
+
+
+def _damage(row: Row) -> list[str]:
+    """What was wrong with the dies of a repair."""
+    if "damage" not in row:
+        return []
+    on, off, terminals = (row["damage"][name] for name in ("stuck_on", "stuck_off", "transpose_terminals"))
+    return [
+        f"- Damage: {100 * on:g} % of the devices stuck on, {100 * off:g} % stuck off; transposed reads at the",
+        f"  {terminals} ends of the wires; errors of programming and drift as the device and its age have them.",
+    ]
+
+
+def groups(rows: list[Row]) -> list[tuple[str, list[Row]]]:
+    """Rows that differ in nothing but the die, with a title."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_title(row), []).append(row)
+    return list(groups.items())
+
+
+def _title(row: Row) -> str:
+    if row["point"] is None:
+        return f"{row['backend']} {row['precision']}"
+    return ", ".join([point_title(row), *([row["update"]] if row["update"] else [])])
+
+
+def point_title(row: Row) -> str:
+    """The die of a row, in words."""
+    point = row["point"]
+    adc = "ideal ADC" if point["adc_bits"] is None else f"{point['adc_bits']} bit ADC"
+    return ", ".join([point["device"], f"noise x {point['noise_scale']:g}", f"{point['hours']:g} h", adc])
+
+
+def _stopped(rows: list[Row]) -> list[str]:
+    curves = [curve for row in rows for curve in [*row.get("arms", {}).values(), row.get("curve", {})]]
+    return [curve["stopped"] for curve in curves if curve.get("stopped")]
+
+
+def _writes(curves: Sequence[dict[str, Any]]) -> str:
+    """Per device: mean over devices and dies, and the most of any."""
+    counts = [curve["writes_per_device"] for curve in curves]
+    mean, most = fmean(count["mean"] for count in counts), max(count["max"] for count in counts)
+    return f"{mean:.0f} ({most})" if mean >= 100 else f"{mean:.2g} ({most})"
+
+
+def _epoch_energy(curves: Sequence[dict[str, Any]]) -> str:
+    """Mean over epochs and dies; a dash where the profile has no price or nothing is priced."""
+    energies = [energy for curve in curves for energy in curve.get("energy_j", [])]
+    if not energies or None in energies:
+        return "-"
+    return si(fmean(energy["nominal"] for energy in energies), "J")
+
+
+def _accuracy(values: Sequence[float], images: int) -> str:
+    mean, (low, high) = share_correct([[round(value * images)] for value in values], images)
+    return f"{100 * mean:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+
+
+def _percent(values: Sequence[float]) -> str:
+    mean, (low, high) = mean_interval(values)
+    return f"{100 * mean:.1f} ({100 * low:.1f}-{100 * high:.1f})"

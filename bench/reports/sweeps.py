@@ -1,0 +1,92 @@
+"""Pictures of a sweep of dies: accuracy against noise, time, converter resolution and tile size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from bench.machines.crossbar import AXES, main_point
+from bench.records.rows import Row
+from bench.reports.figures import COLOURS, new_figure, save_figure
+
+LABELS = {
+    "noise_scale": "noise, times the published one",
+    "hours": "hours after programming",
+    "adc_bits": "bits of the converters",
+    "tile_size": "weights in a row and column of a tile",
+}
+LEGENDS = {"noise_scale": "noise x {}", "hours": "after {} h", "adc_bits": "{} bits", "tile_size": "tiles of {}"}
+IDEAL_BITS = 16
+"""Where an ideal converter is drawn."""
+
+
+def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
+    """One picture for every axis that was swept, sweep-AXIS.png, with one line for every value of the next swept axis.
+
+    Axes that are in neither stand at the value of the disturbed point. Returns the names of the files.
+    """
+    found = [row for row in rows if row.get("point") is not None]
+    reference = main_point(found)
+    if reference is None:
+        return []
+    values = {axis: list(dict.fromkeys(row["point"][axis] for row in found)) for axis in AXES}
+    swept = [axis for axis in AXES if len(values[axis]) > 1]
+    float_accuracy = next(row["accuracy"] for row in rows if row.get("point") is None)
+    files = []
+    for axis in swept:
+        other = next((name for name in swept if name not in (axis, "device")), None)
+        figure = new_figure(6.4 if axis != "device" else 8.0, 4.2)
+        axes = figure.subplots()
+        for index, value in enumerate(values[other] if other else [None]):
+            along = [
+                row
+                for row in found
+                if row["accuracy"] is not None
+                and all(
+                    row["point"][name] == (value if name == other else reference[name]) for name in AXES if name != axis
+                )
+            ]
+            if along:
+                label = None if other is None else LEGENDS[other].format(_text(value))
+                _draw(axes, axis, values[axis], along, label, COLOURS[index % len(COLOURS)], index)
+        if axis == "device":
+            line = axes.axvline(100 * float_accuracy)
+            axes.set(xlabel="accuracy, %")
+        else:
+            line = axes.axhline(100 * float_accuracy)
+            axes.set(xlabel=LABELS[axis], ylabel="accuracy, %")
+        line.set(color="#888888", linewidth=1, linestyle=":", label="float")
+        axes.set(title="Accuracy over dies, with 95 % intervals")
+        axes.legend(frameon=False, fontsize=8)
+        name = f"sweep-{axis}.png"
+        save_figure(figure, folder / name)
+        files.append(name)
+    return files
+
+
+def _draw(
+    axes: Axes, axis: str, values: list[Any], line: list[Row], label: str | None, colour: str, index: int
+) -> None:
+    accuracy = [100 * row["accuracy"] for row in line]
+    low = [100 * (row["accuracy"] - row["accuracy_ci95"][0]) for row in line]
+    high = [100 * (row["accuracy_ci95"][1] - row["accuracy"]) for row in line]
+    if axis == "device":
+        places = [values.index(row["point"][axis]) + 0.15 * index for row in line]
+        axes.errorbar(accuracy, places, xerr=(low, high), fmt="o", color=colour, capsize=3, label=label)
+        axes.set_yticks(range(len(values)), values)
+        axes.set_ylim(len(values), -1)
+        return
+    places = [IDEAL_BITS if row["point"][axis] is None else row["point"][axis] for row in line]
+    axes.errorbar(places, accuracy, yerr=(low, high), fmt="o-", color=colour, capsize=3, label=label)
+    if axis == "hours":
+        axes.set_xscale("symlog", linthresh=1)
+    elif axis == "tile_size":
+        axes.set_xscale("log", base=2)
+    if axis == "adc_bits":
+        axes.set_xticks(places, [_text(row["point"][axis]) for row in line])
+
+
+def _text(value: Any) -> str:
+    return "ideal" if value is None else f"{value:g}" if isinstance(value, float | int) else str(value)

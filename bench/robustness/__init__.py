@@ -1,0 +1,1 @@
+"""Disturbed images: noise, and attacks on the float network."""

@@ -1,0 +1,1 @@
+"""Studies of learning on machines: repair, from scratch, and the strength of the nudge."""

@@ -1,0 +1,144 @@
+"""Repair: a trained network on a damaged die, made better by EP on the die, and by what else could be done.
+
+Four ways, each on the same die made anew: EP on the die; as many writes spent on writing and verifying the trained
+weights again; a network trained off chip with programming noise, left as it is; and that network with EP on the die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.machines.crossbar import CrossbarWork, Point, die, set_ranges
+from bench.robustness.disturbances import Images
+from bench.studies.curve import Curve, Labels, accuracy, learning_curve
+from hw.crossbar.machine import Crossbar
+from hw.crossbar.updates.update import Update
+from hw.crossbar.updates.write_back import WriteBack
+from hw.tile_events import ProgrammingEvents
+from mapping.teach import Course
+from models.ep.network import EPNetwork
+
+EP, WRITE_VERIFY = "EP on the die", "write-verify"
+NOISE_AWARE, NOISE_AWARE_EP = "noise-aware training", "noise-aware training, EP on the die"
+ARMS = (EP, WRITE_VERIFY, NOISE_AWARE, NOISE_AWARE_EP)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What all dies of a repair have in common."""
+
+    network: EPNetwork
+    twin: EPNetwork | None
+    """The same network trained with programming noise, if the zoo has it."""
+    work: CrossbarWork
+    update: Update
+    course: Course
+    train: tuple[Images, Labels]
+    test: tuple[Images, Labels]
+    steps: int
+    batch_size: int
+    tolerance: float | None
+
+    def machine(self, network: EPNetwork, point: Point, index: int) -> Crossbar:
+        """Die number `index` with a network on it, damaged, aged and with its remedies applied."""
+        return die(
+            network,
+            point,
+            self.work,
+            index=index,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            tolerance=self.tolerance,
+            update=self.update,
+        )
+
+    def curve(self, network: EPNetwork, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> Curve:
+        """EP on die number `index`; what it learns goes into the file `keep`."""
+        machine = self.machine(network, point, index)
+        return learning_curve(
+            machine,
+            network,
+            self.train,
+            self.test,
+            self.course,
+            seed=self.work.seed,
+            keep=keep,
+            refresh=lambda: set_ranges(machine, self.work),
+            advance=advance,
+        )
+
+
+def repair_die(repair: Repair, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> dict[str, Curve]:
+    """All ways, on one die; what EP learns goes into the file `keep`, and one beside it for the twin."""
+    learnt = repair.curve(repair.network, point, index, keep, advance)
+    writes = [events["devices"] for events in learnt["written"]]
+    curves = {EP: learnt, WRITE_VERIFY: write_back(repair, point, index, writes)}
+    if repair.twin is not None:
+        machine = repair.machine(repair.twin, point, index)
+        curves[NOISE_AWARE] = {"accuracy": [accuracy(machine, *repair.test)]}
+        curves[NOISE_AWARE_EP] = repair.curve(
+            repair.twin, point, index, keep.with_stem(f"{keep.stem}-noise-aware"), advance
+        )
+    return curves
+
+
+def write_back(repair: Repair, point: Point, index: int, budgets: list[int]) -> Curve:
+    """Write and verify the trained weights, with as many writes per epoch as learning took, in rounds."""
+    machine = repair.machine(repair.network, point, index)
+    wanted = [np.asarray(link.wire.weight, np.float64) for link in machine.links]
+    tolerance = repair.work.options.verify_tolerance
+    writer = WriteBack([link.matrix for link in machine.links], wanted, repair.work.seed + index, tolerance)
+    found, written = [accuracy(machine, *repair.test)], []
+    for budget in budgets:
+        events = _spend(writer, budget)
+        set_ranges(machine, repair.work)
+        found.append(accuracy(machine, *repair.test))
+        written.append(asdict(events))
+    writes = machine.writes()
+    per_device = {"mean": float(writes.mean()), "max": int(writes.max())}
+    return {"accuracy": found, "written": written, "writes_per_device": per_device}
+
+
+def _spend(writer: WriteBack, budget: int) -> ProgrammingEvents:
+    """Rounds until the budget is spent or nothing is off any more."""
+    events = writer.round(budget)
+    latest = events
+    while latest.devices and events.devices < budget:
+        latest = writer.round(budget - events.devices)
+        events = events + latest
+    return events
+
+
+def won_back(curve: Curve, float_accuracy: float) -> float | None:
+    """Share of the accuracy lost on the die that is there again at the end; None where nothing was lost."""
+    before, after = curve["accuracy"][0], curve["accuracy"][-1]
+    return None if float_accuracy <= before else (after - before) / (float_accuracy - before)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """Of every way: accuracy before and after, and the share won back, one entry per die."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for arm in ARMS:
+        curves = [(row["arms"][arm], row["float_accuracy"]) for row in rows if arm in row["arms"]]
+        if curves:
+            shares = [won_back(curve, reference) for curve, reference in curves]
+            found[arm] = {
+                "before": [curve["accuracy"][0] for curve, _ in curves],
+                "after": [curve["accuracy"][-1] for curve, _ in curves],
+                "won_back": [share for share in shares if share is not None],
+            }
+    return found
+
+
+def mean_curve(rows: list[dict[str, Any]], arm: str) -> tuple[list[float], list[float]]:
+    """Mean over dies of the accuracy before and after every epoch, and its standard deviation."""
+    curves = [row["arms"][arm]["accuracy"] for row in rows if arm in row["arms"]]
+    length = min(len(curve) for curve in curves)
+    values = np.array([curve[:length] for curve in curves])
+    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(length)
+    return values.mean(axis=0).tolist(), spread.tolist()

@@ -1,0 +1,1 @@
+"""Training by equilibrium propagation: `python -m models.train RECIPE`."""

@@ -1,0 +1,182 @@
+"""Train a network:  python -m models.train digits
+
+Writes the checkpoint FILE.safetensors and its manifest FILE.json. While it runs, FILE.safetensors.training holds the
+state of the last whole epoch: a run that was stopped goes on with --resume and gives the same weights bit for bit.
+Several processes share every batch when torchrun starts them:  torchrun --nproc-per-node 2 -m models.train RECIPE. The
+last line of output is the manifest as one JSON document. Exit code 2 for a bad option, 1 for a run that failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from models.data import load_data
+from models.ep.gradient import Estimator
+from models.files.checkpoint import save_network
+from models.recipes import Recipe, recipe_for
+from models.train.checks import (
+    SUFFIX,
+    check_options,
+    check_resume,
+    given,
+    how_to_go_on,
+    made_by,
+    progress_bar,
+    state_of,
+)
+from models.train.loop import DivergedError, train
+from models.train.manifest import make_manifest, manifest_path, write_manifest
+from models.train.memory import TooLittleMemoryError
+from models.train.parallel import Team, team_of_torchrun
+from models.train.state import EpochRecord
+from models.zoo import load_model
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a network by equilibrium propagation. What is not given comes from the recipe."""
+
+    recipe: Annotated[str, tyro.conf.Positional] = "digits"
+    """Name of a recipe in models/recipes, or a .toml file of your own."""
+    data_dir: Path | None = None
+    """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
+    output: Path | None = None
+    """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    start: str | None = None
+    """Network of the zoo, or .safetensors file, to go on from; by default all weights are drawn."""
+    images: int | None = None
+    """Learn from the first so many training images only, and measure on no more of the others: a try, not a result."""
+    epochs: int | None = None
+    """Times every training image is seen."""
+    batch_size: int | None = None
+    """Images per gradient."""
+    beta: float | None = None
+    """Strength of the nudge."""
+    estimator: Estimator | None = None
+    """Which two phases the gradient compares."""
+    free_steps: int | None = None
+    """Odd-even sweeps of the free phase."""
+    nudged_steps: int | None = None
+    """Odd-even sweeps of each nudged phase."""
+    momentum: float | None = None
+    """Momentum of the gradient descent."""
+    weight_decay: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    learning_rates: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    shift: int | None = None
+    """Augmentation: shift images by up to this many pixels."""
+    weight_noise: tuple[float, ...] | None = None
+    """Noise-aware training: standard deviation of the weights over the largest, as polynomial in |w| / max |w|."""
+    weight_limit: float | None = None
+    """Clip weights at so many standard deviations of their tensor after every update."""
+    weight_bits: int | None = None
+    """Quantization-aware training: settle with weights of so many bits."""
+    compiled: bool = False
+    """Make one program of the engine's gradient, which takes a C++ compiler and minutes at first. On a CPU it pays
+    where nothing pools by maxima."""
+    device: str = "cpu"
+    """cpu, cuda, or a device of that kind such as cuda:1."""
+    resume: bool = False
+    """Continue a run that was stopped, with the same options."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint goes."""
+        return Path("results", f"{Path(self.recipe).stem}{SUFFIX}") if self.output is None else self.output
+
+    @property
+    def state(self) -> Path:
+        """Where the state of a running training is kept."""
+        return state_of(self.checkpoint)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = tyro.cli(Options, args=arguments, prog="python -m models.train")
+    try:
+        recipe = checked(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    command = made_by("models.train", arguments)
+    try:
+        with team_of_torchrun(options.device) as (team, device):
+            manifest = run(options, recipe, command, team, device)
+    except (ValueError, OSError, DivergedError, TooLittleMemoryError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(how_to_go_on(options.state, command), file=sys.stderr)
+        return 130
+    if manifest is not None:
+        print(json.dumps(manifest))
+    return 0
+
+
+def checked(options: Options) -> Recipe:
+    """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
+    recipe = recipe_for(options.recipe)
+    check_options(options.data_dir, options.checkpoint, options.seed, options.device)
+    check_resume(options.state, options.resume)
+    recipe = apply(options, recipe)
+    if recipe.start is not None:
+        load_model(recipe.start)
+    return recipe
+
+
+def apply(options: Options, recipe: Recipe) -> Recipe:
+    """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
+    phases = ("beta", "estimator", "free_steps", "nudged_steps")
+    schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
+    others = ("start", "shift", "weight_noise", "weight_limit", "weight_bits")
+    return replace(
+        recipe,
+        phases=replace(recipe.phases, **given(options, phases)),
+        compiled=recipe.compiled or options.compiled,
+        **given(options, (*schedule, *others)),
+    )
+
+
+def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
+    """Load, train, write; returns the manifest, to the leader of the team."""
+    data = load_data(recipe.data, options.data_dir)
+    if options.images is not None:
+        seen = [split.first(min(options.images, len(split))) for split in (data.validation, data.test)]
+        data = replace(data, train=data.train.first(options.images), validation=seen[0], test=seen[1])
+    with progress_bar() as progress:
+        task = progress.add_task("training", total=recipe.epochs, found="")
+
+        def report(record: EpochRecord) -> None:
+            found = f"validation {record.validation_accuracy:.2%}, residual (95 %) {record.residual_p95:.1e}"
+            progress.update(task, completed=record.epoch, found=found)
+
+        trained = train(
+            data,
+            recipe,
+            seed=options.seed,
+            device=device,
+            state_path=options.state,
+            resume=options.resume,
+            report=report,
+            team=team,
+        )
+    if not team.leads:
+        return None
+    manifest = make_manifest(
+        trained, data, recipe, seed=options.seed, device=options.device, command=command, processes=team.size
+    )
+    save_network(trained.network, options.checkpoint)
+    write_manifest(manifest_path(options.checkpoint), manifest)
+    options.state.unlink()
+    return manifest

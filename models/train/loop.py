@@ -1,0 +1,225 @@
+"""Training: stochastic gradient descent on gradients of equilibrium propagation.
+
+The weights are those of the last epoch, where the cosine has taken the learning rates to zero: no epoch is picked. All
+random numbers of an epoch come from one generator made of (seed, epoch), so that a run continued from the state of its
+last whole epoch gives the same bits as one that was never stopped (on the same machine with as many threads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import Dataset, ImageSet
+from models.ep.cudnn import exact
+from models.ep.gradient import Gradient, ep_gradient
+from models.ep.network import EPNetwork
+from models.ep.relaxation import States
+from models.fast.compiled import check_compiler, compiled_gradient
+from models.fast.evaluation import evaluate_as_learnt
+from models.fast.gradient import engine_gradient
+from models.recipes import Recipe
+from models.train.batches import batches
+from models.train.first import first_network
+from models.train.memory import check_memory
+from models.train.normalisation import Normalisation, normalisation_of
+from models.train.parallel import Team
+from models.train.state import EpochRecord, TrainingState, describe_run, load_state, save_state
+from models.train.updates import Updates
+from models.train.weight_noise import limit_weights, programmed
+from models.train.weight_rounding import rounded
+
+
+class DivergedError(ArithmeticError):
+    """Training ran away; the message names the epoch, the step and the layer."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training ends with."""
+
+    network: EPNetwork
+    """On the CPU."""
+    history: tuple[EpochRecord, ...]
+    """One record per epoch."""
+    wall_s: float
+    """Seconds all epochs took, those before an interruption included."""
+
+
+@exact
+def train(
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    state_path: Path | None = None,
+    resume: bool = False,
+    report: Callable[[EpochRecord], None] = lambda _: None,
+    team: Team = Team(),  # noqa: B008 - frozen
+) -> Trained:
+    """Train the recipe's network on `data.train`; `data.validation` is only watched, `data.test` never touched.
+
+    Args:
+        data: any data set, also one made in memory.
+        recipe: network and hyperparameters.
+        seed: from 0, of all random numbers.
+        device: where torch computes.
+        state_path: where to leave the state after every epoch; None leaves none.
+        resume: continue from the state at `state_path` rather than from nothing.
+        report: called after every epoch.
+        team: the processes that share every batch; each calls `train`, the leader alone writes and reports.
+
+    Raises:
+        ValueError: a batch has fewer images than there are processes, `recipe.start` has other layers, or what compiles
+            is missing.
+        TooLittleMemoryError: a batch, or the evaluation, needs more memory than is free.
+        DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
+        CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
+    """
+    began = monotonic()
+    smallest = len(data.train) % recipe.batch_size or recipe.batch_size
+    if smallest < team.size:
+        raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
+    if recipe.compiled:
+        check_compiler()
+    normalisation = normalisation_of(data.train) if recipe.normalise else None
+    network = first_network(data, recipe, normalisation, generator_of(seed, epoch=0))
+    # the optimizer changes these tensors in place, and with them the network that holds them
+    parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
+    network = network.with_parameters(parameters)
+    updates = Updates(parameters, recipe)
+    run = describe_run(data, recipe, seed, device)
+    history: tuple[EpochRecord, ...] = ()
+    spent = 0.0
+    if resume:
+        history, spent = put_back(state_path, parameters, updates, run, running={})
+    evaluated = max(len(data.validation), len(data.test))
+    check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
+    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
+    normalisation = None if normalisation is None else normalisation.to(device)
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        generator = generator_of(seed, epoch)
+        hits = _run_epoch(network, parameters, updates, training, recipe, normalisation, generator, epoch, team)
+        updates.end_epoch()
+        found = evaluate_as_learnt(deployed(network, normalisation), watched, recipe)
+        record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
+        history = (*history, record)
+        if state_path is not None and team.leads:
+            wall_s = spent + monotonic() - began
+            save_state(state_path, TrainingState(parameters, updates.moments, updates.schedule, history, wall_s), run)
+        if team.leads:
+            report(record)
+    trained = deployed(network, normalisation).map_parameters(lambda tensor: tensor.detach().cpu().clone())
+    return Trained(trained, history, spent + monotonic() - began)
+
+
+def put_back(
+    state_path: Path | None,
+    parameters: dict[str, Tensor],
+    updates: Updates,
+    run: dict[str, Any],
+    running: dict[str, Tensor],
+) -> tuple[tuple[EpochRecord, ...], float]:
+    """Make parameters, updates and running averages, all in place, what they were when the state of `run` was saved;
+    returns its history, and the seconds spent until then."""
+    if state_path is None:
+        raise ValueError("nothing to resume from without a state_path")
+    state = load_state(state_path, parameters, run, running)
+    for held, saved in ((parameters, state.weights), (running, state.running)):
+        for name, tensor in held.items():
+            tensor.copy_(saved[name])
+    updates.put_back(state)
+    return state.history, state.wall_s
+
+
+def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwork:
+    """The network that takes pixels as they are."""
+    if normalisation is None:
+        return network
+    return network.with_parameters(normalisation.folded(network.named_parameters()))
+
+
+def watched_images(validation: ImageSet, recipe: Recipe) -> ImageSet:
+    """The validation images that are looked at after every epoch."""
+    return validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
+
+
+def generator_of(seed: int, epoch: int) -> torch.Generator:
+    """The generator, on the CPU, of all random numbers of one epoch; epoch 0 draws the first weights."""
+    (state,) = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def check_gradient(gradient: Gradient, epoch: int, step: int) -> None:
+    """Raise `DivergedError` where a gradient is no number any more."""
+    # one answer for all: a GPU need not wait for each to be fetched
+    finite = torch.stack([torch.isfinite(tensor).all() for tensor in gradient.values()]).tolist()
+    for name, whole in zip(gradient, finite, strict=True):
+        if not whole:
+            raise DivergedError(
+                f"training diverged in epoch {epoch}, step {step}: the gradient of {name} is not finite. "
+                "Try smaller learning rates"
+            )
+
+
+def between(states: States) -> Tensor:
+    """(L,) 1 for every layer with a state strictly between 0 and 1, which a nudge can move, 0 for the others."""
+    return torch.stack([((state > 0) & (state < 1)).any() for state in states]).float()
+
+
+def check_alive(alive: Tensor, epoch: int, step: int) -> None:
+    """Raise `DivergedError` where all states of a layer, in all images, are 0 or 1: nothing can nudge them."""
+    for index, count in enumerate(alive.tolist(), start=1):
+        if not count:
+            raise DivergedError(
+                f"training diverged in epoch {epoch}, step {step}: all states of layer {index} are saturated at "
+                "0 or 1. Try smaller learning rates or a smaller gain"
+            )
+
+
+def _run_epoch(
+    network: EPNetwork,
+    parameters: dict[str, Tensor],
+    updates: Updates,
+    images: ImageSet,
+    recipe: Recipe,
+    normalisation: Normalisation | None,
+    generator: torch.Generator,
+    epoch: int,
+    team: Team,
+) -> int:
+    """Every image once, in random order. Returns how many the free states classified right just before they taught."""
+    hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
+    for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator), start=1):
+        batch, labels = team.share(whole), team.share(whole_labels)
+        taught = deployed(network, normalisation)
+        taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
+        taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
+        if recipe.engine_dtype is not None:
+            take = compiled_gradient if recipe.compiled else engine_gradient
+            gradient, free = take(taught, batch, labels, recipe.phases, recipe.engine_dtype)
+        else:
+            gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
+        right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()
+        # every process adds the mean over its share, weighted by the share
+        part = len(labels) / len(whole)
+        *sums, alive, right = team.total(
+            [*(part * tensor for tensor in gradient.values()), between(free), right.float()]
+        )
+        gradient = dict(zip(gradient, sums, strict=True))
+        check_gradient(gradient, epoch, step)
+        check_alive(alive, epoch, step)
+        hits += right.long()
+        gradient = gradient if normalisation is None else normalisation.pulled_back(gradient)
+        updates.apply(gradient)
+        if recipe.weight_limit is not None:
+            limit_weights(parameters, recipe.weight_limit)
+    return int(hits)

@@ -1,0 +1,125 @@
+"""The manifest beside a checkpoint: what made it, and how good it is."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.data import Dataset
+from models.ep.evaluation import Evaluation, Score
+from models.ep.feed_forward import evaluate_feed_forward
+from models.ep.network import EPNetwork
+from models.fast.evaluation import evaluate_as_learnt
+from models.files.tensorfile import write_atomically
+from models.recipes import Recipe
+from models.train.loop import Trained
+from models.train.state import describe_run
+
+RUN = ("data", "split", "images", "seed", "device")
+"""What a manifest says of a run beside its hyperparameters."""
+SHARED_BY_TWINS = (
+    "layers",
+    "skips",
+    "optimizer",
+    "learning_rates",
+    "bias_rate",
+    "momentum",
+    "weight_decay",
+    "epochs",
+    "batch_size",
+    "shift",
+    "shift_chance",
+    "shift_border",
+    "flip",
+    "normalise",
+)
+"""What a feed-forward twin takes from the recipe."""
+
+
+def manifest_path(checkpoint: Path) -> Path:
+    """NAME.json beside NAME.safetensors."""
+    return checkpoint.with_suffix(".json")
+
+
+def make_manifest(
+    trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str, processes: int = 1
+) -> dict[str, Any]:
+    """The manifest of a run as a JSON document; measures the validation and, once, the test images."""
+    found = {
+        "evaluation": _dynamics(recipe),
+        "validation": _settled(evaluate_as_learnt(trained.network, data.validation, recipe)),
+        "test": _settled(evaluate_as_learnt(trained.network, data.test, recipe)),
+    }
+    return _document(trained, describe_run(data, recipe, seed, device), found, command, processes)
+
+
+def make_twin_manifest(
+    trained: Trained, data: Dataset, recipe: Recipe, batch_norm: bool, *, seed: int, device: str, command: str
+) -> dict[str, Any]:
+    """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has."""
+    found = {
+        "evaluation": "one pass upwards, without feedback",
+        "validation": _scored(evaluate_feed_forward(trained.network, data.validation)),
+        "test": _scored(evaluate_feed_forward(trained.network, data.test)),
+    }
+    run = describe_run(data, recipe, seed, device)
+    kept = {name: run[name] for name in (*RUN, *SHARED_BY_TWINS)}
+    return _document(trained, {**kept, "batch_norm": batch_norm}, found, command, processes=1)
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write it as indented JSON, complete or not at all."""
+    write_atomically(path, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def parameter_count(network: EPNetwork) -> int:
+    """Number of trained numbers: weights and biases of all links and the readout."""
+    return sum(tensor.numel() for tensor in network.named_parameters().values())
+
+
+def _dynamics(recipe: Recipe) -> str:
+    if recipe.engine_dtype is not None:
+        return f"{recipe.steps // 2} odd-even sweeps from zero in {recipe.arithmetic}, each as two synchronous steps"
+    return f"{recipe.steps} synchronous steps from zero"
+
+
+def _document(
+    trained: Trained, run: dict[str, Any], found: dict[str, Any], command: str, processes: int
+) -> dict[str, Any]:
+    return {
+        "command": command,
+        **{name: run.pop(name) for name in RUN},
+        "hyperparameters": run,
+        "weights_of": f"the last epoch, {len(trained.history)}",
+        "parameters": parameter_count(trained.network),
+        **found,
+        "history": [asdict(record) for record in trained.history],
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "processes": processes,
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "wall_s": round(trained.wall_s, 1),
+    }
+
+
+def _scored(found: Score) -> dict[str, Any]:
+    return {"accuracy": found.accuracy, "correct": found.correct, "count": found.count, "cost": found.cost}
+
+
+def _settled(found: Evaluation) -> dict[str, Any]:
+    return {
+        **_scored(found),
+        "residual": {
+            "median": found.residual_quantile(0.5),
+            "p95": found.residual_quantile(0.95),
+            "max": found.residual_quantile(1.0),
+            "share_up_to_0.01": float((found.residual <= 0.01).double().mean()),
+        },
+    }

@@ -1,0 +1,135 @@
+"""Train the feed-forward twin of a recipe by backpropagation:  python -m models.twin hw-cifar10-small --batch-norm
+
+The network of the recipe without feedback, for comparison: same data, augmentation, epochs and updates. Writes the
+checkpoint FILE.safetensors and its manifest FILE.json; batch normalisation is folded into the weights. A twin is judged
+by one pass upwards, not by settling. A run that was stopped continues with --resume after its last whole epoch, with
+the same bits. The last line of output is the manifest as one JSON document. Exit code 2 for a bad option, 1 for a run
+that failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from models.data import load_data
+from models.files.checkpoint import save_network
+from models.recipes import Recipe, recipe_for
+from models.train.checks import (
+    SUFFIX,
+    check_options,
+    check_resume,
+    given,
+    how_to_go_on,
+    made_by,
+    progress_bar,
+    state_of,
+)
+from models.train.loop import DivergedError
+from models.train.manifest import make_twin_manifest, manifest_path, write_manifest
+from models.train.state import EpochRecord
+from models.twin.loop import train_twin
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train the feed-forward twin of a recipe by backpropagation. What is not given comes from the recipe."""
+
+    recipe: Annotated[str, tyro.conf.Positional] = "digits"
+    """Name of a recipe in models/recipes, or a .toml file of your own."""
+    batch_norm: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Normalise the sums of every layer over the batch."""
+    data_dir: Path | None = None
+    """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
+    output: Path | None = None
+    """Checkpoint to write, ending in .safetensors; results/RECIPE-twin.safetensors if not given, with batch
+    normalisation results/RECIPE-twin-batch-norm.safetensors."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    epochs: int | None = None
+    """Times every training image is seen."""
+    batch_size: int | None = None
+    """Images per gradient."""
+    learning_rates: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    weight_decay: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    device: str = "cpu"
+    """cpu, cuda, or a device of that kind such as cuda:1."""
+    resume: bool = False
+    """Continue a run that was stopped, with the same options."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint goes."""
+        name = f"{Path(self.recipe).stem}-twin{'-batch-norm' if self.batch_norm else ''}{SUFFIX}"
+        return Path("results", name) if self.output is None else self.output
+
+    @property
+    def state(self) -> Path:
+        """Where the state of a running training is kept."""
+        return state_of(self.checkpoint)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = tyro.cli(Options, args=arguments, prog="python -m models.twin")
+    try:
+        recipe = checked(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    command = made_by("models.twin", arguments)
+    try:
+        manifest = run(options, recipe, command)
+    except (ValueError, OSError, DivergedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(how_to_go_on(options.state, command), file=sys.stderr)
+        return 130
+    print(json.dumps(manifest))
+    return 0
+
+
+def checked(options: Options) -> Recipe:
+    """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
+    recipe = recipe_for(options.recipe)
+    check_options(options.data_dir, options.checkpoint, options.seed, options.device)
+    check_resume(options.state, options.resume)
+    return replace(recipe, **given(options, ("epochs", "batch_size", "learning_rates", "weight_decay")))
+
+
+def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
+    """Load, train, write; returns the manifest."""
+    data = load_data(recipe.data, options.data_dir)
+    with progress_bar() as progress:
+        task = progress.add_task("training", total=recipe.epochs, found="")
+
+        def report(record: EpochRecord) -> None:
+            progress.update(task, completed=record.epoch, found=f"validation {record.validation_accuracy:.2%}")
+
+        trained = train_twin(
+            data,
+            recipe,
+            batch_norm=options.batch_norm,
+            seed=options.seed,
+            device=options.device,
+            state_path=options.state,
+            resume=options.resume,
+            report=report,
+        )
+    manifest = make_twin_manifest(
+        trained, data, recipe, options.batch_norm, seed=options.seed, device=options.device, command=command
+    )
+    save_network(trained.network, options.checkpoint)
+    write_manifest(manifest_path(options.checkpoint), manifest)
+    options.state.unlink()
+    return manifest

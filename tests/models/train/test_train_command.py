@@ -1,0 +1,145 @@
+"""The command `python -m models.train`: exit codes, what it writes, and how it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.ep_examples import bars, tiny_recipe
+
+from models.ep.evaluation import evaluate
+from models.files.checkpoint import load_network
+from models.train import command
+from models.train.state import EpochRecord
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recipe means the bars in memory and a recipe of 3 epochs."""
+    monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
+    monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(3))
+
+
+def exit_code(*arguments: str) -> int:
+    try:
+        return command.main(arguments)
+    except SystemExit as ended:  # tyro's way out
+        return int(str(ended.code))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["imagenet"], "recipe 'imagenet' is neither one of digits"),
+        (["mine.toml"], "mine.toml: no such file"),
+        (["--data-dir", "/nowhere"], "--data-dir is '/nowhere', expected a directory"),
+        (["--output", "net.pt"], "--output is 'net.pt', expected a name that ends in .safetensors"),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--epochs", "0"], "epochs is 0, expected at least 1"),
+        (["--batch-size", "0"], "batch_size is 0"),
+        (["--beta", "-0.1"], "beta is -0.1"),
+        (["--free-steps", "0"], "free_steps 0"),
+        (["--momentum", "1"], "momentum is 1.0"),
+        (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
+        (["--weight-decay", "0.1", "0.1"], "weight_decay has 2 values, expected 3"),
+        (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
+        (["--start", "fingers"], "model 'fingers' is neither in the zoo"),
+        (["--start", "gone.safetensors"], "gone.safetensors: no such file"),
+        (["--resume"], "--resume has nothing to continue: there is no"),
+        (["--estimator", "both"], "one_sided"),
+        (["--epochs", "many"], "many"),
+        (["--colour", "red"], "--colour"),
+    ],
+)
+def test_a_bad_option_ends_with_2_before_data_are_loaded(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "load_data", lambda *_: pytest.fail("data were loaded"))
+    assert exit_code(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_writes_checkpoint_and_manifest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    output = tmp_path / "new" / "net.safetensors"
+    assert exit_code("--output", str(output), "--seed", "5", "--epochs", "2", "--beta", "0.1") == 0
+    printed = capsys.readouterr()
+    assert not printed.err  # no terminal, no progress
+    manifest = json.loads(printed.out.splitlines()[-1])
+    assert manifest == json.loads(output.with_suffix(".json").read_text())
+    assert sorted(entry.name for entry in output.parent.iterdir()) == ["net.json", "net.safetensors"]
+    assert manifest["command"] == f"python -m models.train --output {output} --seed 5 --epochs 2 --beta 0.1"
+    assert (manifest["data"], manifest["seed"], manifest["device"]) == ("bars", 5, "cpu")
+    assert manifest["split"] == "made in memory"
+    assert manifest["hyperparameters"]["beta"] == 0.1
+    assert manifest["hyperparameters"]["epochs"] == len(manifest["history"]) == 2
+    assert manifest["versions"]["torch"] == str(torch.__version__)
+    network = load_network(output)
+    assert manifest["parameters"] == sum(tensor.numel() for tensor in network.named_parameters().values())
+    for split in ("validation", "test"):
+        found = evaluate(network, getattr(bars(), split), steps=tiny_recipe().steps)
+        said = manifest[split]
+        assert (said["accuracy"], said["correct"], said["count"]) == (found.accuracy, found.correct, found.count)
+        assert said["residual"]["p95"] == found.residual_quantile(0.95)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_that_was_stopped_is_continued(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    whole, output = tmp_path / "whole.safetensors", tmp_path / "net.safetensors"
+    assert exit_code("--output", str(whole)) == 0
+    real = command.train
+
+    def stopped(*arguments: object, **options: object) -> object:
+        def report(record: EpochRecord) -> None:
+            if record.epoch == 2:
+                raise KeyboardInterrupt
+
+        return real(*arguments, **{**options, "report": report})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(command, "train", stopped)
+    assert exit_code("--output", str(output)) == 130
+    assert "--resume" in capsys.readouterr().err
+    monkeypatch.setattr(command, "train", real)
+    assert not output.exists()
+    assert exit_code("--output", str(output)) == 2
+    assert "continue it with --resume, or delete it" in capsys.readouterr().err
+    assert exit_code("--output", str(output), "--resume", "--seed", "1") == 1
+    assert "has seed 0, this one 1" in capsys.readouterr().err
+    assert exit_code("--output", str(output), "--resume") == 0
+    assert output.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*.training*"))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_try_learns_from_some_of_the_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    output = str(tmp_path / "net.safetensors")
+    assert exit_code("--output", output, "--images", "10", "--epochs", "1") == 0
+    manifest = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert manifest["images"] == {"train": 10, "validation": 10, "test": 10}
+    assert manifest["test"]["count"] == manifest["validation"]["count"] == 10
+    assert exit_code("--output", output, "--images", "49") == 1
+    assert "the first 49 of 48 images: expected 1..48" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rates = ("--learning-rates", "1e4", "1e4", "1e4")
+    assert exit_code("--output", str(tmp_path / "net.safetensors"), *rates) == 1
+    assert "are saturated at 0 or 1" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_missing_files_end_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    output = str(tmp_path / "net.safetensors")
+    assert exit_code("mnist", "--data-dir", str(tmp_path), "--output", output) == 1
+    assert "not found" in capsys.readouterr().err
