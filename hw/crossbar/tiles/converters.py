@@ -108,19 +108,27 @@ def stride_of(count: int) -> int:
 
 
 class RangeMeter:
-    """An ideal converter that remembers a sample of the magnitudes it saw, to set a range by."""
+    """An ideal converter that remembers a sample of the magnitudes it saw, and the largest, to set a range by."""
 
     def __init__(self) -> None:
         self.seen: list[Tensor] = []
+        self.largest: list[float] = []
 
     def convert(self, sums: Tensor) -> tuple[Tensor, None]:
         """The sums as they are."""
         flat = sums.detach().flatten()
         self.seen.append(flat[:: stride_of(len(flat))].abs().cpu())
+        low, high = torch.aminmax(flat)
+        self.largest.append(float(torch.maximum(-low, high)))
         return sums, None
 
     def percentile(self, percent: float) -> float:
-        """The magnitude below which `percent` % of what was seen lies; 0 if nothing was seen."""
+        """The magnitude below which `percent` % of what was seen lies; 0 if nothing was seen.
+
+        That of the sample, but 100 % is the largest of all: a range of it clips nothing.
+        """
         if not self.seen:
             return 0.0
+        if percent == 100:
+            return float(np.max(self.largest))
         return float(np.percentile(torch.cat(self.seen).double().numpy(), percent))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from hw.crossbar.devices.device import Array
 from hw.crossbar.devices.presets import preset
@@ -252,3 +253,28 @@ def test_every_spread_is_scaled() -> None:
     for kind in (LinearStep, ExpStep, PulsedDevice):
         names = {name for name in kind.__dataclass_fields__ if name.endswith("_dtod")} | {"cycle", "write_noise"}
         assert names == set(kind.SPREADS)
+
+
+@pytest.mark.parametrize(("name", "share"), [("reram-hfo2-gong-2022", 0.355), ("reram-gong-2018", 0.229)])
+def test_a_lower_bound_below_zero_is_cut_as_the_preset_says(name: str, share: float) -> None:
+    """low = zero - d |1 + s N| is below 0 S where N is beyond +-(zero / d -+ 1) / s, with d = zero - g_min."""
+    device = preset(name)
+    steps = device.pulses
+    assert isinstance(steps, PulsedDevice)
+    distance_s, s = steps.zero_s - steps.g_min_s, steps.g_min_dtod
+    edge = steps.zero_s / distance_s
+    beyond = (-edge - 1) / s, (edge - 1) / s
+    cut = float(ndtr(beyond[0]) + ndtr(-beyond[1]))
+    # of what is not cut: zero - d (1 + s N) between the edges, folded back where 1 + s N is negative
+    fold = -1 / s
+    mean_s = 0.0
+    for sign, low, high in ((-1.0, beyond[0], fold), (1.0, fold, beyond[1])):
+        held = float(ndtr(high) - ndtr(low))
+        moment = (np.exp(-(low**2) / 2) - np.exp(-(high**2) / 2)) / np.sqrt(2 * np.pi)
+        mean_s += steps.zero_s * held - sign * distance_s * (held + s * moment)
+    low_s = steps.draw((SAMPLES,), np.random.default_rng(5))["low_s"]
+    assert cut == pytest.approx(share, abs=6e-4)
+    assert (low_s == 0).mean() == pytest.approx(cut, abs=4 * np.sqrt(cut * (1 - cut) / SAMPLES))
+    assert low_s.mean() == pytest.approx(mean_s, abs=4 * low_s.std() / np.sqrt(SAMPLES))
+    assert f"{100 * cut:.1f} % of the devices" in device.assumed
+    assert f"mean lower bound is {mean_s * 1e6:.1f} uS" in device.assumed

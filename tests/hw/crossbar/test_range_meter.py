@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hw.crossbar.tiles.converters import SAMPLES, RangeMeter
+from hw.crossbar.tiles.converters import SAMPLES, RangeMeter, RoundingAdc
 
 
 @example(batch=12, columns=15, rows=7)
@@ -31,3 +31,22 @@ def test_bright_pixels_far_from_the_corner_are_seen() -> None:
     meter.convert(sums)
     whole = float(sums.flatten().double().quantile(0.99))
     assert meter.percentile(99) == pytest.approx(whole, rel=0.02)
+
+
+@example(seed=0, sizes=[6 * SAMPLES], bits=8)
+@given(
+    seed=st.integers(0, 2**20),
+    sizes=st.lists(st.integers(1, 8 * SAMPLES), min_size=1, max_size=3),
+    bits=st.integers(2, 16),
+)
+@settings(deadline=None)
+def test_the_range_of_all_clips_nothing(seed: int, sizes: list[int], bits: int) -> None:
+    """The largest of a batch is seldom in the sample."""
+    generator = torch.Generator().manual_seed(seed)
+    batches = [torch.randn((1, size), generator=generator) for size in sizes]
+    meter = RangeMeter()
+    for batch in batches:
+        meter.convert(batch)
+    assert meter.percentile(100) == max(float(batch.abs().max()) for batch in batches)
+    adc = RoundingAdc(bits, meter.percentile(100))
+    assert sum(int(adc.convert(batch.clone())[1]) for batch in batches) == 0
