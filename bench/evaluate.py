@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from bench.machines.crossbar import tile_counts
-from bench.machines.registry import BACKENDS, Job, Workload
+from bench.machines.registry import BACKENDS, RowKey, Workload
 from bench.records.rows import Row
 from bench.robustness.disturbances import Images, accuracy_interval
 from hw.cost.meters import measure_energy, open_meters
@@ -42,7 +42,7 @@ class _Answers:
 
 
 def evaluate(
-    job: Job,
+    job: RowKey,
     work: Workload,
     images: Images,
     labels: NDArray[np.int64],
@@ -131,7 +131,7 @@ def _side_by_side(
         torch.set_num_threads(threads)
 
 
-def unpublished(job: Job) -> Row:
+def unpublished(job: RowKey) -> Row:
     """The row of a point at which the source of the device says nothing."""
     assert job.point is not None
     return {"backend": job.backend, "precision": job.precision, "point": asdict(job.point), "accuracy": None}

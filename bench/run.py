@@ -31,7 +31,7 @@ from bench.machines.crossbar import (
     published,
     reference_point,
 )
-from bench.machines.registry import BACKENDS, Job, Workload, jobs
+from bench.machines.registry import BACKENDS, RowKey, Workload, jobs
 from bench.records.folders import begin, open_folder
 from bench.records.manifests import fingerprint, trained_on
 from bench.records.rows import Row, append_row, read_rows
@@ -41,11 +41,10 @@ from bench.reports.learning_figures import draw_learning
 from bench.reports.report import main_rows, screen_table, sweep_table, write_report, write_summary
 from bench.reports.sweeps import draw_sweeps
 from bench.robustness.disturbances import ATTACKS, DISTURBANCES, disturbed
-from bench.studies.options import STUDIES, UPDATES
-from bench.studies.run import check_course, learn
+from bench.studies.options import STUDIES, UPDATES, Nudging
+from bench.studies.run import check_schedule, learn
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
-from hw.learning.contrast import Estimator
 from mapping.quantize import quantize
 from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names
@@ -102,7 +101,7 @@ def _learning(config: RunConfig, folder: Path) -> None:
 
 def run_learning(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row of a learning run that the folder does not hold yet, then the report."""
-    check_course(config)
+    check_schedule(config)
     dataset = load_data(config.data or trained_on(config.model), config.data_dir)
     begin(folder, _identity(config), config.device)
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
@@ -181,13 +180,13 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     return rows
 
 
-def _job(row: Row) -> Job:
+def _job(row: Row) -> RowKey:
     """The job that a row of the file answers."""
     point = row.get("point")
-    return Job(row["backend"], row["precision"], None if point is None else Point(**point))
+    return RowKey(row["backend"], row["precision"], None if point is None else Point(**point))
 
 
-def _effort(job: Job, config: RunConfig, disturbed_point: Point | None) -> int:
+def _effort(job: RowKey, config: RunConfig, disturbed_point: Point | None) -> int:
     """Settles of all images that a row takes."""
     machines = 1 if job.point is None else config.crossbar.dies
     return machines * (1 + (len(config.disturbances) if job.point in (None, disturbed_point) else 0))
@@ -223,7 +222,7 @@ def _listing() -> str:
     lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
     lines += [f"model {', '.join(zoo_names())} or a FILE", f"data {', '.join(DATASETS)}"]
     lines += [f"disturbances {', '.join(DISTURBANCES)}"]
-    lines += [f"learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(get_args(Estimator))}"]
+    lines += [f"learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(get_args(Nudging))}"]
     document = {
         "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
         "device_presets": list(PRESETS),
@@ -233,7 +232,7 @@ def _listing() -> str:
         "disturbances": list(DISTURBANCES),
         "studies": list(STUDIES),
         "updates": list(UPDATES),
-        "estimators": list(get_args(Estimator)),
+        "estimators": list(get_args(Nudging)),
     }
     return "\n".join([*lines, json.dumps(document)])
 

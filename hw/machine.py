@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Weights
-from hw.learning.lesson import Learned, Lesson
+from hw.learning.rule import Learned, LearningRule
 from hw.ledger import Ledger, merge
 
 
@@ -60,10 +60,10 @@ class Machine(Protocol):
 class LearningMachine(Machine, Protocol):
     """A machine that learns where its weights are: digital, Lava and crossbar."""
 
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
-        """One pass over images (N, *input shape) with labels (N,), one update per batch of the lesson.
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+        """One pass over images (N, *input shape) with labels (N,), one update per batch of the rule.
 
-        Raises ValueError for a lesson this machine cannot learn, before anything is changed, and
+        Raises ValueError for a rule this machine cannot learn, before anything is changed, and
         `LearningStoppedError` where it had to stop midway.
         """
         ...

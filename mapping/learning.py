@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hw.circuit import Weights
-from hw.learning.lesson import Descent
+from hw.learning.rule import Descent
 from mapping.program import Program, ProgramLink
 from models.ep.links import DenseLink, Link, with_tensors
 from models.ep.network import EPNetwork

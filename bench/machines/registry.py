@@ -20,7 +20,7 @@ from models.ep.network import EPNetwork
 
 
 @dataclass(frozen=True)
-class Job:
+class RowKey:
     """One row of a run."""
 
     backend: str
@@ -60,9 +60,9 @@ class Backend:
     """How to get a machine, and what its work costs."""
 
     precisions: tuple[str, ...]
-    open: Callable[[Workload, Job], Sequence[Callable[[], Machine]]]
+    open: Callable[[Workload, RowKey], Sequence[Callable[[], Machine]]]
     """How to make the machine, or each of the dies over which the answers are averaged."""
-    costs: Callable[[Ledger, Job, Workload, float], tuple[Mapping[str, Cost], Mapping[str, str]]]
+    costs: Callable[[Ledger, RowKey, Workload, float], tuple[Mapping[str, Cost], Mapping[str, str]]]
     """(ledger, job, workload, measured seconds per image) to modelled costs by profile, the main one first, and why
     further profiles have none."""
     clocked: bool
@@ -71,7 +71,7 @@ class Backend:
     """What a machine says about itself, beside its answers."""
 
 
-def _open_torch(work: Workload, job: Job) -> list[Callable[[], Machine]]:
+def _open_torch(work: Workload, job: RowKey) -> list[Callable[[], Machine]]:
     make = partial(
         to_digital,
         work.source(job.precision),
@@ -86,7 +86,7 @@ def _open_torch(work: Workload, job: Job) -> list[Callable[[], Machine]]:
 Costs = tuple[Mapping[str, Cost], Mapping[str, str]]
 
 
-def _torch_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:
+def _torch_costs(ledger: Ledger, job: RowKey, work: Workload, wall_s: float) -> Costs:
     if work.device == "cpu":
         if job.precision != "float":
             return {}, {"horowitz2014-45nm": "no published energy of integers carried in float64"}
@@ -98,7 +98,7 @@ def _torch_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Cos
     return ({}, {"roofline": f"no published figures of {name}"}) if cost is None else ({cost.profile: cost}, {})
 
 
-def _open_lava(work: Workload, job: Job) -> list[Callable[[], Machine]]:
+def _open_lava(work: Workload, job: RowKey) -> list[Callable[[], Machine]]:
     make = partial(
         to_lava,
         work.source(job.precision),
@@ -110,14 +110,14 @@ def _open_lava(work: Workload, job: Job) -> list[Callable[[], Machine]]:
     return [make]
 
 
-def _lava_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
+def _lava_costs(ledger: Ledger, job: RowKey, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
     if job.precision == "float":
         return {}, dict.fromkeys((*PROFILES, "loihi2"), "no neuromorphic chip computes in floating point")
     costs = {name: loihi_cost(ledger, profile) for name, profile in PROFILES.items()}
     return {**costs, "loihi2": loihi2_cost(ledger)}, {}
 
 
-def _open_dies(work: Workload, job: Job) -> list[Callable[[], Machine]]:
+def _open_dies(work: Workload, job: RowKey) -> list[Callable[[], Machine]]:
     assert job.point is not None, "a crossbar row belongs to a point"
     make = partial(
         die,
@@ -131,7 +131,7 @@ def _open_dies(work: Workload, job: Job) -> list[Callable[[], Machine]]:
     return [partial(make, index=index) for index in range(work.crossbar.options.dies)]
 
 
-def _crossbar_costs(ledger: Ledger, job: Job, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
+def _crossbar_costs(ledger: Ledger, job: RowKey, work: Workload, wall_s: float) -> Costs:  # noqa: ARG001
     return crossbar_costs(ledger, work.crossbar.options)
 
 
@@ -142,14 +142,14 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def jobs(backends: tuple[str, ...], precisions: tuple[str, ...], grid: tuple[Point, ...]) -> tuple[Job, ...]:
+def jobs(backends: tuple[str, ...], precisions: tuple[str, ...], grid: tuple[Point, ...]) -> tuple[RowKey, ...]:
     """Every row of a run, the torch float reference first; the points of the grid are rows of the crossbar."""
-    rows = [Job("torch", "float")]
+    rows = [RowKey("torch", "float")]
     for backend in backends:
         # alone, the reference is float; the machine under study runs in everything it has
         offered = BACKENDS[backend].precisions
         wanted = precisions or (("float",) if backend == "torch" else offered)
         for precision in wanted:
             if precision in offered:
-                rows += [Job(backend, precision, point) for point in (grid if backend == "crossbar" else (None,))]
+                rows += [RowKey(backend, precision, point) for point in (grid if backend == "crossbar" else (None,))]
     return tuple(dict.fromkeys(rows))

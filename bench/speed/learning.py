@@ -8,8 +8,8 @@ from functools import partial
 import torch
 
 from bench.speed.timing import Speed, fastest
-from hw.learning.contrast import contrast
-from hw.learning.lesson import Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import LearningRule
 from hw.machine import LearningMachine
 from mapping.learning import descent_of
 from mapping.machines import to_digital, to_lava
@@ -31,8 +31,8 @@ def speed_learning(batch: int = 64, updates: int = 8, free_steps: int = 24, nudg
     images, labels = shown.floats(), shown.labels
     program = quantize(network, images, steps=free_steps, headroom_bits=1)
     # rates so small that every repetition meets the same network
-    lesson = Lesson(
-        contrast("centered", 0.2, free_steps=free_steps, nudged_steps=nudged_steps),
+    rule = LearningRule(
+        UpdatePhases.centered(0.2, free_steps=free_steps, nudged_steps=nudged_steps),
         descent_of(network, [1e-6] * 3),
         batch,
     )
@@ -48,8 +48,7 @@ def speed_learning(batch: int = 64, updates: int = 8, free_steps: int = 24, nudg
                 "lava_fixed": stack.enter_context(to_lava(program, steps=free_steps)),
             }
             cases = {
-                name: partial(machine.learn, images.numpy(), labels.numpy(), lesson)
-                for name, machine in machines.items()
+                name: partial(machine.learn, images.numpy(), labels.numpy(), rule) for name, machine in machines.items()
             }
             seconds = fastest(cases, repeats=3)
         seconds = {name: value / updates for name, value in seconds.items()}

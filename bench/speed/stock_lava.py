@@ -28,7 +28,7 @@ from lava.proc.dense.process import Dense
 from numpy.typing import NDArray
 
 from hw.circuit import Wire
-from hw.lava.board import place
+from hw.lava.board import take_row
 from hw.lava.host import Host
 from hw.lava.kernels import build_kernel
 from hw.lava.messages import Job
@@ -54,8 +54,8 @@ def stock_graph(job: Job) -> SettlingGraph:
     circuit, names = job.circuit, iter(range(100))
 
     def common(kind: type, name: str) -> dict[str, Any]:
-        seat = place(next(names), name, PORTS[kind.__name__])
-        return {"name": name, "steps": job.steps, "period": job.steps + 1, "batch": 1, "place": seat}
+        seat = take_row(next(names), name, PORTS[kind.__name__])
+        return {"name": name, "steps": job.steps, "period": job.steps + 1, "batch": 1, "board_row": seat}
 
     tables = [np.ascontiguousarray(table.T, np.float32) for table in circuit.traffic]
     source = Source(shape=circuit.input_shape, traffic=tables[0], **common(Source, "source"))

@@ -17,10 +17,10 @@ import torch
 from bench.machines.crossbar import CrossbarWork, Point, die
 from bench.robustness.disturbances import Images
 from bench.studies.curve import Labels
-from bench.studies.options import LearnOptions
+from bench.studies.options import LearnOptions, Nudging, nudged_phases
 from hw.crossbar.machine import Crossbar
-from hw.learning.contrast import Contrast, Estimator, contrast
-from hw.learning.lesson import Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import LearningRule
 from mapping.learning import descent_of, network_with
 from models.ep.gradient import backprop_gradient
 from models.ep.network import EPNetwork
@@ -36,7 +36,7 @@ class Remedy:
     """One way to estimate the gradient."""
 
     name: str
-    estimator: Estimator
+    nudging: Nudging
     nudges: int = 4
     repeats: int = 1
 
@@ -76,33 +76,26 @@ def beta_sweep(
     return found
 
 
-def phases_of(remedy: Remedy, beta: float, options: LearnOptions) -> Contrast:
+def phases_of(remedy: Remedy, beta: float, options: LearnOptions) -> UpdatePhases:
     """The phases of one point of the sweep."""
-    return contrast(
-        remedy.estimator,
-        beta,
-        free_steps=options.free_steps,
-        nudged_steps=options.nudged_steps,
-        points=remedy.nudges,
-        repeats=remedy.repeats,
-    )
+    return nudged_phases(remedy.nudging, beta, options, points=remedy.nudges).repeated(remedy.repeats)
 
 
 def _cosines(
     machine: Crossbar,
     network: EPNetwork,
-    phases: Contrast,
+    phases: UpdatePhases,
     train: tuple[Images, Labels],
     batches: Sequence[slice],
     truths: Sequence[list[np.ndarray]],
 ) -> dict[str, float]:
     """By link, the mean over batches."""
     ones = [1.0] * len(machine.links)
-    lesson = Lesson(phases, descent_of(network, ones), BATCH)
+    rule = LearningRule(phases, descent_of(network, ones), BATCH)
     totals = np.zeros(len(machine.links))
     machine.calibrate_phases(train[0][batches[0]], train[1][batches[0]], phases)
     for part, truth in zip(batches, truths, strict=True):
-        asked = machine.wanted(train[0][part], train[1][part], lesson)
+        asked = machine.wanted(train[0][part], train[1][part], rule)
         totals += [_cosine(change, true) for change, true in zip(asked, truth, strict=True)]
     return dict(zip(machine.names, (totals / len(batches)).tolist(), strict=True))
 

@@ -14,16 +14,16 @@ from bench.robustness.disturbances import Images
 from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.crossbar.machine import Crossbar
-from hw.learning.lesson import Learned, LearningStoppedError
+from hw.learning.rule import Learned, LearningStoppedError
 from hw.machine import LearningMachine
 from mapping.learning import network_with, program_with
 from mapping.program import Program
-from mapping.teach import Change, Course, teach
+from mapping.training import Change, LearningSchedule, teach
 from models.ep.network import EPNetwork
 from models.files.checkpoint import save_network
 
 Labels = NDArray[np.int64]
-Curve = dict[str, Any]
+LearningCurve = dict[str, Any]
 """accuracy: before and after every epoch; what else was counted: one entry per epoch."""
 PROFILE = "hermes-14nm"
 """Cost profile of what reads cost while learning."""
@@ -39,24 +39,24 @@ def learning_curve(
     source: EPNetwork | Program,
     train: tuple[Images, Labels],
     test: tuple[Images, Labels],
-    course: Course,
+    schedule: LearningSchedule,
     *,
     seed: int,
     keep: Path,
     refresh: Callable[[], None] = lambda: None,
     augment: Change | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> Curve:
+) -> LearningCurve:
     """Teach, and measure before and after every epoch; `refresh` prepares a measurement, e.g. sets converter ranges.
 
     What was learnt so far is in the file `keep` after every epoch. A machine that has to stop keeps what it has learnt;
     the curve ends there and says why.
     """
     refresh()
-    curve: Curve = {"accuracy": [accuracy(machine, *test)], "train_accuracy": [], "stopped": None}
+    curve: LearningCurve = {"accuracy": [accuracy(machine, *test)], "train_accuracy": [], "stopped": None}
     done: list[Learned] = []
     try:
-        for _, learned in teach(machine, source, *train, course, seed=seed, augment=augment):
+        for _, learned in teach(machine, source, *train, schedule, seed=seed, augment=augment):
             done.append(learned)
             save_learnt(machine, source, keep)
             refresh()
@@ -84,7 +84,7 @@ def save_learnt(machine: LearningMachine, source: EPNetwork | Program, file: Pat
         save_network(network_with(source, machine.read_weights()), file)
 
 
-def effort(machine: Crossbar, done: list[Learned]) -> Curve:
+def effort(machine: Crossbar, done: list[Learned]) -> LearningCurve:
     """What every epoch took on the devices: writes, reads between them, joules; None where nothing is published."""
     writes = machine.writes()
     tiles = [one.ledger.tiles for one in done if one.ledger.tiles is not None]

@@ -12,9 +12,11 @@ from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.stochastic import StochasticPulses
 from hw.crossbar.updates.two_arrays import TwoArrays
 from hw.crossbar.updates.update import Update
-from hw.learning.contrast import Contrast, Estimator, contrast
-from mapping.teach import Course
+from hw.learning.phases import UpdatePhases
+from mapping.training import LearningSchedule
 
+Nudging = Literal["one_sided", "centered", "n_point"]
+"""Ways to choose the nudges of an update: constructors of `hw.learning.phases.UpdatePhases`."""
 Study = Literal["repair", "scratch", "beta"]
 STUDIES = get_args(Study)
 
@@ -48,10 +50,10 @@ class LearnOptions:
     """One per link and one for the readout, at the start; a cosine takes them to 0. Default: those of the study."""
     beta: tuple[float, ...] = ()
     """Nudge; --learn beta sweeps all that are given. Default: that of the study, and 0.01 to 2 for beta."""
-    estimator: Estimator = "centered"
+    estimator: Nudging = "centered"
     """Which nudged phases an update compares: one_sided, centered or n_point."""
     nudges: int = 4
-    """Phases of n_point."""
+    """UpdatePhases of n_point."""
     phase_repeats: int = 1
     """Times every nudged phase is run and averaged."""
     free_steps: int = 20
@@ -87,22 +89,23 @@ SCRATCH_FIXED = StudyDefaults(epochs=12, learning_rates=(0.4, 0.15, 1.5), beta=0
 """Of the digits recipe on machines that compute in integers, whose synapses have no momentum."""
 
 
-def contrast_of(options: LearnOptions, beta: float) -> Contrast:
+def phases_of_options(options: LearnOptions, beta: float) -> UpdatePhases:
     """The phases of an update."""
-    return contrast(
-        options.estimator,
-        beta,
-        free_steps=options.free_steps,
-        nudged_steps=options.nudged_steps,
-        points=options.nudges,
-        repeats=options.phase_repeats,
-    )
+    return nudged_phases(options.estimator, beta, options, points=options.nudges).repeated(options.phase_repeats)
 
 
-def course_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> Course:
-    """The course that the options, or else the defaults, describe."""
-    return Course(
-        contrast=contrast_of(options, options.beta[0] if options.beta else defaults.beta),
+def nudged_phases(nudging: Nudging, beta: float, options: LearnOptions, points: int) -> UpdatePhases:
+    """The phases of one way of nudging with the steps of the options; `points` are those of n_point."""
+    steps = {"free_steps": options.free_steps, "nudged_steps": options.nudged_steps}
+    if nudging == "n_point":
+        return UpdatePhases.n_point(beta, **steps, points=points)
+    return UpdatePhases.centered(beta, **steps) if nudging == "centered" else UpdatePhases.one_sided(beta, **steps)
+
+
+def schedule_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> LearningSchedule:
+    """The schedule that the options, or else the defaults, describe."""
+    return LearningSchedule(
+        phases=phases_of_options(options, options.beta[0] if options.beta else defaults.beta),
         learning_rates=options.learning_rates or defaults.learning_rates,
         epochs=1 if quick else options.epochs or defaults.epochs,
         batch_size=options.learning_batch,
@@ -160,7 +163,7 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"--learning-rates {list(options.learning_rates)} must be finite numbers from 0")
     squared = options.learn == "scratch" and "crossbar" in backends
     for beta in options.beta or (0.5,):
-        phases = contrast_of(options, beta)
+        phases = phases_of_options(options, beta)
         if squared and min(phases.betas) <= -1:
             raise ValueError(
                 f"--beta {beta:g}: the network that learns on dies has a squared-error output, which has no minimum at "

@@ -15,12 +15,12 @@ import numpy as np
 
 from bench.machines.crossbar import CrossbarWork, Point, die, set_ranges
 from bench.robustness.disturbances import Images
-from bench.studies.curve import Curve, Labels, accuracy, learning_curve
+from bench.studies.curve import Labels, LearningCurve, accuracy, learning_curve
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.updates.update import Update
 from hw.crossbar.updates.write_back import WriteBack
 from hw.tile_events import ProgrammingEvents
-from mapping.teach import Course
+from mapping.training import LearningSchedule
 from models.ep.network import EPNetwork
 
 EP, WRITE_VERIFY = "EP on the die", "write-verify"
@@ -37,7 +37,7 @@ class Repair:
     """The same network trained with programming noise, if the zoo has it."""
     work: CrossbarWork
     update: Update
-    course: Course
+    schedule: LearningSchedule
     train: tuple[Images, Labels]
     test: tuple[Images, Labels]
     steps: int
@@ -57,7 +57,9 @@ class Repair:
             update=self.update,
         )
 
-    def curve(self, network: EPNetwork, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> Curve:
+    def curve(
+        self, network: EPNetwork, point: Point, index: int, keep: Path, advance: Callable[[], None]
+    ) -> LearningCurve:
         """EP on die number `index`; what it learns goes into the file `keep`."""
         machine = self.machine(network, point, index)
         return learning_curve(
@@ -65,7 +67,7 @@ class Repair:
             network,
             self.train,
             self.test,
-            self.course,
+            self.schedule,
             seed=self.work.seed,
             keep=keep,
             refresh=lambda: set_ranges(machine, self.work),
@@ -73,7 +75,9 @@ class Repair:
         )
 
 
-def repair_die(repair: Repair, point: Point, index: int, keep: Path, advance: Callable[[], None]) -> dict[str, Curve]:
+def repair_die(
+    repair: Repair, point: Point, index: int, keep: Path, advance: Callable[[], None]
+) -> dict[str, LearningCurve]:
     """All ways, on one die; what EP learns goes into the file `keep`, and one beside it for the twin."""
     learnt = repair.curve(repair.network, point, index, keep, advance)
     writes = [events["devices"] for events in learnt["written"]]
@@ -87,7 +91,7 @@ def repair_die(repair: Repair, point: Point, index: int, keep: Path, advance: Ca
     return curves
 
 
-def write_back(repair: Repair, point: Point, index: int, budgets: list[int]) -> Curve:
+def write_back(repair: Repair, point: Point, index: int, budgets: list[int]) -> LearningCurve:
     """Write and verify the trained weights, with as many writes per epoch as learning took, in rounds."""
     machine = repair.machine(repair.network, point, index)
     wanted = [np.asarray(link.wire.weight, np.float64) for link in machine.links]
@@ -114,7 +118,7 @@ def _spend(writer: WriteBack, budget: int) -> ProgrammingEvents:
     return events
 
 
-def won_back(curve: Curve, float_accuracy: float) -> float | None:
+def won_back(curve: LearningCurve, float_accuracy: float) -> float | None:
     """Share of the accuracy lost on the die that is there again at the end; None where nothing was lost."""
     before, after = curve["accuracy"][0], curve["accuracy"][-1]
     return None if float_accuracy <= before else (after - before) / (float_accuracy - before)

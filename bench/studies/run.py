@@ -29,8 +29,8 @@ from bench.studies.options import (
     UPDATES,
     betas_of,
     check_rates,
-    course_of,
     dies_of,
+    schedule_of,
 )
 from bench.studies.repair import Repair, repair_die
 from bench.studies.scratch import DIE_LAYERS, default_update, scratch_clocked, scratch_die
@@ -49,7 +49,7 @@ LEARNT = "learnt"
 
 
 @dataclass(frozen=True)
-class Job:
+class LearningKey:
     """One row of a learning run."""
 
     backend: str
@@ -73,23 +73,23 @@ class Material:
     calibration: Images
 
 
-def learning_jobs(config: RunConfig) -> list[Job]:
+def learning_jobs(config: RunConfig) -> list[LearningKey]:
     """Every row of the run."""
     learn, options = config.learning, _dies(config)
     dies = range(1, (2 if config.quick else options.dies) + 1)
     if learn.learn != "scratch":
         update = (learn.update or ("rewrite",))[0] if learn.learn == "repair" else None
-        return [Job("crossbar", "analog", update, point, die) for point in points(options) for die in dies]
+        return [LearningKey("crossbar", "analog", update, point, die) for point in points(options) for die in dies]
     work = CrossbarWork(options, config.seed, np.zeros(0, np.float32))
     jobs = []
     for backend in config.backend:
         if backend == "crossbar":
             for point in points(options):
                 updates = learn.update or (default_update(point, work),)
-                jobs += [Job("crossbar", "analog", update, point, die) for update in updates for die in dies]
+                jobs += [LearningKey("crossbar", "analog", update, point, die) for update in updates for die in dies]
         else:
             offered = [name for name in BACKENDS[backend].precisions if name in LEARNING_PRECISIONS]
-            jobs += [Job(backend, name) for name in offered if not config.precision or name in config.precision]
+            jobs += [LearningKey(backend, name) for name in offered if not config.precision or name in config.precision]
     return jobs
 
 
@@ -120,8 +120,8 @@ def learn(config: RunConfig, dataset: Dataset, folder: Path, progress: Progress)
 
 
 def _rows(
-    config: RunConfig, left: list[Job], material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Iterator[tuple[Job, Row]]:
+    config: RunConfig, left: list[LearningKey], material: Material, files: dict[str, Path], advance: Callable[[], None]
+) -> Iterator[tuple[LearningKey, Row]]:
     """(job, row) as they are finished: dies side by side, one thread each; other machines one after the other."""
     for job in left:
         if job.die is None:
@@ -153,14 +153,14 @@ def _one_thread_each() -> Iterator[int]:
 
 def _repair(
     config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Callable[[Job], Row]:
+) -> Callable[[LearningKey], Row]:
     network = load_model(config.model)
     twin = f"{config.model}{NOISE_AWARE}"
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
     images, labels = material.test
     right = _float_accuracy(config, images, labels)
 
-    def row(job: Job) -> Row:
+    def row(job: LearningKey) -> Row:
         assert job.point is not None
         assert job.die is not None
         assert job.update is not None
@@ -169,7 +169,7 @@ def _repair(
             load_model(twin) if twin in zoo_names() else None,
             work,
             UPDATES[job.update],
-            course_of(config.learning, REPAIR, config.quick),
+            schedule_of(config.learning, REPAIR, config.quick),
             material.train,
             material.test,
             config.steps,
@@ -186,19 +186,19 @@ def _repair(
 
 def _scratch(
     config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Callable[[Job], Row]:
+) -> Callable[[LearningKey], Row]:
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
 
-    def row(job: Job) -> Row:
+    def row(job: LearningKey) -> Row:
         assert job.point is not None
         assert job.die is not None
         assert job.update is not None
-        course = course_of(config.learning, SCRATCH_DIES, config.quick)
+        schedule = schedule_of(config.learning, SCRATCH_DIES, config.quick)
         curve = scratch_die(
             job.point,
             UPDATES[job.update],
             work,
-            course,
+            schedule,
             material.train,
             material.test,
             index=job.die - 1,
@@ -217,12 +217,12 @@ def _beta(
     material: Material,
     files: dict[str, Path],  # noqa: ARG001 - nothing is learnt
     advance: Callable[[], None],
-) -> Callable[[Job], Row]:
+) -> Callable[[LearningKey], Row]:
     network = load_model(config.model)
     work = CrossbarWork(_dies(config), config.seed, material.calibration)
     betas = betas_of(config.learning, config.quick)
 
-    def row(job: Job) -> Row:
+    def row(job: LearningKey) -> Row:
         assert job.point is not None
         assert job.die is not None
         found = beta_sweep(
@@ -242,13 +242,13 @@ def _beta(
 
 
 def _clocked(
-    config: RunConfig, job: Job, material: Material, files: dict[str, Path], advance: Callable[[], None]
+    config: RunConfig, job: LearningKey, material: Material, files: dict[str, Path], advance: Callable[[], None]
 ) -> Row:
     curve = scratch_clocked(
         job.backend,
         job.precision,
         recipe_for(config.data or "digits"),
-        course_of(config.learning, SCRATCH_FIXED if job.precision == "fixed" else SCRATCH_FLOAT, config.quick),
+        schedule_of(config.learning, SCRATCH_FIXED if job.precision == "fixed" else SCRATCH_FLOAT, config.quick),
         material.train,
         material.test,
         seed=config.seed,
@@ -266,7 +266,7 @@ def _name(file: Path) -> str:
     return f"{LEARNT}/{file.name}"
 
 
-def check_course(config: RunConfig) -> None:
+def check_schedule(config: RunConfig) -> None:
     """Refuse learning rates and nudges that do not fit what learns; ValueError counts its links, or names the nudge."""
     counts, options = {}, config.learning
     if options.learn == "scratch":
@@ -277,12 +277,12 @@ def check_course(config: RunConfig) -> None:
     else:
         network = load_model(config.model)
         counts[f"model {config.model}"] = len(network.links) + (network.readout is not None)
-        phases = [course_of(options, REPAIR, config.quick).contrast]
+        phases = [schedule_of(options, REPAIR, config.quick).phases]
         if options.learn == "beta":
             betas = betas_of(options, config.quick)
             phases = [phases_of(remedy, beta, options) for remedy in REMEDIES for beta in betas]
-        for contrast in phases:
-            contrast.check(circuit_of(network))
+        for nudged in phases:
+            nudged.check(circuit_of(network))
     check_rates(options, counts)
 
 
@@ -316,10 +316,12 @@ def _effort(config: RunConfig) -> int:
     if config.learning.learn == "beta":
         return len(REMEDIES) * len(betas_of(config.learning, config.quick))
     defaults = REPAIR if config.learning.learn == "repair" else SCRATCH_DIES
-    return course_of(config.learning, defaults, config.quick).epochs * (2 if config.learning.learn == "repair" else 1)
+    return schedule_of(config.learning, defaults, config.quick).epochs * (2 if config.learning.learn == "repair" else 1)
 
 
-def _job(row: dict[str, Any]) -> Job:
+def _job(row: dict[str, Any]) -> LearningKey:
     """The job that a row of the file answers."""
     point = row.get("point")
-    return Job(row["backend"], row["precision"], row["update"], None if point is None else Point(**point), row["die"])
+    return LearningKey(
+        row["backend"], row["precision"], row["update"], None if point is None else Point(**point), row["die"]
+    )

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from bench.machines.crossbar import CrossbarWork, Point, device_of, die, set_ranges
 from bench.robustness.disturbances import Images
-from bench.studies.curve import Curve, Labels, learning_curve
+from bench.studies.curve import Labels, LearningCurve, learning_curve
 from hw.crossbar.updates.update import Update
 from hw.machine import LearningMachine
 from mapping.machines import to_digital, to_lava
 from mapping.program import Program
 from mapping.quantize import quantize
-from mapping.teach import Course
+from mapping.training import LearningSchedule
 from models.data.augment import shifted
 from models.ep.network import Dense, EPNetwork, build_network
 from models.recipes import Recipe
@@ -35,7 +35,7 @@ def scratch_die(
     point: Point,
     update: Update,
     work: CrossbarWork,
-    course: Course,
+    schedule: LearningSchedule,
     train: tuple[Images, Labels],
     test: tuple[Images, Labels],
     *,
@@ -44,7 +44,7 @@ def scratch_die(
     batch_size: int,
     keep: Path,
     advance: Callable[[], None],
-) -> Curve:
+) -> LearningCurve:
     """Die number `index` of a point learns from weights of its own."""
     network = fresh(train[0].shape[1:], work.seed + index)
     machine = die(
@@ -63,7 +63,7 @@ def scratch_die(
         network,
         train,
         test,
-        course,
+        schedule,
         seed=work.seed + index,
         keep=keep,
         refresh=lambda: set_ranges(machine, work),
@@ -85,7 +85,7 @@ def scratch_clocked(
     backend: str,
     precision: str,
     recipe: Recipe,
-    course: Course,
+    schedule: LearningSchedule,
     train: tuple[Images, Labels],
     test: tuple[Images, Labels],
     *,
@@ -95,7 +95,7 @@ def scratch_clocked(
     device: str,
     keep: Path,
     advance: Callable[[], None],
-) -> Curve:
+) -> LearningCurve:
     """The network of a recipe learns on torch or Lava, in floats or integers."""
     network = build_network(train[0].shape[1:], recipe.layers, 10, torch.Generator().manual_seed(seed))
     source: EPNetwork | Program = network
@@ -105,7 +105,7 @@ def scratch_clocked(
     with open_clocked(backend, source, steps=steps, batch_size=batch_size, seed=seed, device=device) as machine:
         shifts = _shifts(recipe)
         return learning_curve(
-            machine, source, train, test, course, seed=seed, keep=keep, augment=shifts, advance=advance
+            machine, source, train, test, schedule, seed=seed, keep=keep, augment=shifts, advance=advance
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.evaluate import CODINGS, evaluate
 from bench.machines.crossbar import CrossbarOptions, CrossbarWork
-from bench.machines.registry import Job, Workload
+from bench.machines.registry import RowKey, Workload
 from bench.records.manifests import fingerprint, manifest_of
 from bench.records.rows import Row
 from bench.robustness.disturbances import accuracy_interval
@@ -26,7 +26,7 @@ from models.zoo import load_model
 CALIBRATION_IMAGES = 256
 TILE_SIZE = 256
 """Weights in a row and in a column of the tiles that are counted."""
-FLOAT, DELTA = Job("torch", "float"), Job("lava", "delta")
+FLOAT, DELTA = RowKey("torch", "float"), RowKey("lava", "delta")
 """Every state in float32; int8 weights and 8-bit states on Lava, changes of at least one code sent."""
 
 
@@ -37,7 +37,7 @@ class Card:
     model: str
     sha256: str
     """Of its checkpoint: a network that was trained again has other rows."""
-    job: Job
+    job: RowKey
 
     @property
     def key(self) -> str:
@@ -65,7 +65,7 @@ def cards_of(model: str) -> list[Card]:
 
 def card_of(row: Row) -> Card:
     """The card that a row of the file is."""
-    return Card(row["model"], row["sha256"], Job(row["backend"], row["precision"]))
+    return Card(row["model"], row["sha256"], RowKey(row["backend"], row["precision"]))
 
 
 def steps_of(model: str, setting: Setting) -> int:

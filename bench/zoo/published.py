@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Curve:
+class PublishedCurve:
     """Accuracy against the number of synchronous steps from zero."""
 
     name: str
@@ -16,7 +16,7 @@ class Curve:
 
 
 PUBLISHED = {
-    "cifar10": Curve(
+    "cifar10": PublishedCurve(
         name="Mansingh et al. 2024",
         percent={
             3: 10.0,

@@ -14,12 +14,12 @@ from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.update import Outer, total
 from hw.digital.dynamics import Dynamics
 from hw.digital.phases import Ends, bias_gradients
-from hw.learning.lesson import Lesson
+from hw.learning.rule import LearningRule
 
 
-def check_lesson(lesson: Lesson, neuron: object, design: Design) -> None:
+def check_lesson(rule: LearningRule, neuron: object, design: Design) -> None:
     """Refuse what no crossbar can learn; ValueError names it."""
-    descent = lesson.descent
+    descent = rule.descent
     if not isinstance(neuron, FloatNeuron):
         raise ValueError("a program's integers cannot learn on a crossbar: give it the network")
     if design.neurons == "analog":
@@ -32,10 +32,10 @@ def check_lesson(lesson: Lesson, neuron: object, design: Design) -> None:
             f"momentum {descent.momentum} and weight decay {descent.weight_decays} need the weights as numbers, "
             "which a crossbar does not have: both must be 0"
         )
-    lesson.contrast.pairs()
+    rule.phases.pairs()
 
 
-def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, lesson: Lesson) -> list[list[Outer]]:
+def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: LearningRule) -> list[list[Outer]]:
     """What every link is to add to its weights, as outer products of what its two sides see.
 
     Of two phases with weights -c and c, with b below and a above at their ends,
@@ -45,11 +45,11 @@ def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, lesson
     so that neurons that keep both of their ends ask for the small difference alone, and devices are spared pulses that
     would take back each other. Link number `chain`, if any, is the readout.
     """
-    count, rates = len(ends.states[0][0]), lesson.descent.weight_rates
+    count, rates = len(ends.states[0][0]), rule.descent.weight_rates
     wanted = []
     for index, link in enumerate(links[:chain]):
         outers = []
-        for first, second, share in lesson.contrast.pairs():
+        for first, second, share in rule.phases.pairs():
             sides = [link.sides(ends.states[k][index], ends.states[k][index + 1]) for k in (first, second)]
             (below1, above1), (below2, above2) = ([side.numpy() for side in pair] for pair in sides)
             factor = rates[index] * share / count
@@ -88,10 +88,10 @@ def worn_out(name: str, arrays: Sequence[TiledMatrix], device: Device) -> str | 
     return f"a device of {name} has had {most} writes, {device.name} stands {device.endurance:g}: stopped"
 
 
-def shift_biases(dynamics: Dynamics, ends: Ends, lesson: Lesson) -> None:
+def shift_biases(dynamics: Dynamics, ends: Ends, rule: LearningRule) -> None:
     """Biases are digital numbers of the neurons: they descend as on any processor."""
-    gradients = bias_gradients(dynamics, ends, lesson.contrast)
-    for index, (gradient, rate) in enumerate(zip(gradients, lesson.descent.bias_rates, strict=True)):
+    gradients = bias_gradients(dynamics, ends, rule.phases)
+    for index, (gradient, rate) in enumerate(zip(gradients, rule.descent.bias_rates, strict=True)):
         old = dynamics.biases[index] if index < len(dynamics.biases) else dynamics.readout_bias
         dynamics.load_bias(index, old - rate * gradient)
 

@@ -31,8 +31,8 @@ from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.update import Update, Writer
 from hw.digital.machine import Digital
 from hw.digital.phases import Ends, run_phases
-from hw.learning.contrast import Contrast
-from hw.learning.lesson import Learned, LearningStoppedError, Lesson, joined
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Learned, LearningRule, LearningStoppedError, joined
 from hw.machine import Settled, concatenate, split
 from hw.tile_events import NO_WRITES, ProgrammingEvents
 
@@ -189,7 +189,7 @@ class Crossbar:
         self._metered(lambda: self.settle(images), percent)
 
     @torch.no_grad()
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,): every batch changes the devices as `update` does.
 
         Weights live on the devices alone; biases are digital. Converter ranges follow what the phases cause, seen on
@@ -197,8 +197,8 @@ class Crossbar:
         the error, where an update would leave the range of the devices at once or a device is worn out.
         """
         check_images(images, self.circuit.input_shape)
-        lesson.check(self.circuit, labels, len(images))
-        check_lesson(lesson, self.circuit.neuron, self.design)
+        rule.check(self.circuit, labels, len(images))
+        check_lesson(rule, self.circuit.neuron, self.design)
         self.update.check(self.device, self.design)
         if not self.writers:
             self.writers = [
@@ -207,27 +207,29 @@ class Crossbar:
         asked = [np.zeros(link.matrix.shape) for link in self.links]
         before = [link.matrix.stored() for link in self.links]
         done: list[Learned] = []
-        size = lesson.batch_size
+        size = rule.batch_size
         if (stop := self._worn_out()) is not None:  # before the first write of a die that stopped in an earlier pass
             raise LearningStoppedError(stop, None)
         for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
-            stop = self._learn_batch(batch, wanted, lesson, asked, done)
+            stop = self._learn_batch(batch, wanted, rule, asked, done)
             if stop is not None:
                 raise LearningStoppedError(stop, joined(done) if done else None)
         return replace(joined(done), agreement=agreement(asked, before, self.links))
 
     @torch.no_grad()
-    def wanted(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> tuple[Array, ...]:
+    def wanted(
+        self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule
+    ) -> tuple[Array, ...]:
         """(outputs, inputs) change that one update from these images asks of every link; nothing is written."""
-        lesson.check(self.circuit, labels, len(images))
-        check_lesson(lesson, self.circuit.neuron, self.design)
-        ends = self._phases(images, labels, lesson.contrast)
-        return tuple(totals(wanted_changes(self.links, len(self.circuit.wires), ends, lesson)))
+        rule.check(self.circuit, labels, len(images))
+        check_lesson(rule, self.circuit.neuron, self.design)
+        ends = self._phases(images, labels, rule.phases)
+        return tuple(totals(wanted_changes(self.links, len(self.circuit.wires), ends, rule)))
 
     @torch.no_grad()
-    def calibrate_phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> None:
+    def calibrate_phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], phases: UpdatePhases) -> None:
         """Set every converter's range by what it sees in all phases of an update from these images."""
-        self._metered(lambda: self._phases(images, labels, contrast), LEARNING_PERCENT)
+        self._metered(lambda: self._phases(images, labels, phases), LEARNING_PERCENT)
 
     def read_weights(self) -> Weights:
         """What the devices hold now, as digital results show it, and the biases."""
@@ -332,16 +334,16 @@ class Crossbar:
         self,
         images: NDArray[np.floating],
         labels: NDArray[np.integer],
-        lesson: Lesson,
+        rule: LearningRule,
         asked: list[Array],
         done: list[Learned],
     ) -> str | None:
         """One update: add to `asked` and `done`; returns why learning has to stop, if it has to."""
         if self._updates % CALIBRATE_EVERY == 0 or self._updates in (1, 2, 4, 8, 16):
-            self.calibrate_phases(images, labels, lesson.contrast)
-        ends = self._phases(images, labels, lesson.contrast)
+            self.calibrate_phases(images, labels, rule.phases)
+        ends = self._phases(images, labels, rule.phases)
         chain = len(self.circuit.wires)
-        wanted = wanted_changes(self.links, chain, ends, lesson)
+        wanted = wanted_changes(self.links, chain, ends, rule)
         changes = totals(wanted)
         for name, link, change in zip(self.names, self.links, changes, strict=True):
             if (reason := too_large(name, link, change)) is not None:
@@ -349,11 +351,11 @@ class Crossbar:
         for index, writer in enumerate(self.writers):
             self._written = self._written + writer.write(wanted[index])
             asked[index] += changes[index]
-        shift_biases(self.processor.dynamics, ends, lesson)
+        shift_biases(self.processor.dynamics, ends, rule)
         self._updates += 1
         written, self._written = self._written, NO_WRITES
         events = learning_events(
-            self.names, self.links, self.design, self.device, len(images), lesson.contrast.steps, chain, written
+            self.names, self.links, self.design, self.device, len(images), rule.phases.steps, chain, written
         )
         ledger = replace(ends.ledger, macs=None, bytes_moved=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
@@ -366,11 +368,11 @@ class Crossbar:
         )
         return next(filter(None, reasons), None)
 
-    def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast) -> Ends:
+    def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], phases: UpdatePhases) -> Ends:
         for link in self.links:
             link.matrix.begin(self.slow)
             link.log.clear()
-        return run_phases(self.processor.dynamics, images, labels, contrast)
+        return run_phases(self.processor.dynamics, images, labels, phases)
 
 
 def _around(design: Design, index: int, chain: int) -> Design:

@@ -41,8 +41,8 @@ class Plastic(Operator, Protocol):
 
 
 @dataclass(frozen=True)
-class Nudge:
-    """Pull of the cost on the last layer: beta (of either sign) and target (B, K), one-hot."""
+class LabelPull:
+    """LabelPull of the cost on the last layer: beta (of either sign) and target (B, K), one-hot."""
 
     beta: float
     target: Tensor
@@ -82,7 +82,7 @@ class Dynamics:
         """What the clamped input (B, *input shape), as codes, sends up at every step."""
         return self._up(0, images)[0]
 
-    def advance(self, states: Sequence[Tensor], input_drive: Tensor, nudge: Nudge | None = None) -> list[Tensor]:
+    def advance(self, states: Sequence[Tensor], input_drive: Tensor, nudge: LabelPull | None = None) -> list[Tensor]:
         """One synchronous step of layers 0..L: every layer from the states as they were."""
         *lower, last = self.drives(states, input_drive)
         fresh = [states[0], *(self.arithmetic.state(total, layer) for layer, total in enumerate(lower))]
@@ -98,7 +98,7 @@ class Dynamics:
             totals[layer] = totals[layer] + self._down(layer + 1, states[layer + 2], ups[layer + 1][1])
         return totals
 
-    def _nudged(self, drive: Tensor, last: Tensor, nudge: Nudge) -> Tensor:
+    def _nudged(self, drive: Tensor, last: Tensor, nudge: LabelPull) -> Tensor:
         if self.readout is None:
             return self.arithmetic.output(drive, nudge.beta, nudge.target)
         error = self.arithmetic.error(self.scores(last), nudge.target)

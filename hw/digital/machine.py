@@ -14,8 +14,8 @@ from torch import Tensor
 from hw.circuit import Circuit, FixedNeuron, Weights, check_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
-from hw.learning.lesson import Descent, Learned, LearningStoppedError, Lesson, joined
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
+from hw.learning.rule import Descent, Learned, LearningRule, LearningStoppedError, joined
 from hw.machine import Settled, concatenate, split
 
 EXACT = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
@@ -60,25 +60,25 @@ class Digital:
 
     @EXACT
     @torch.no_grad()
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
-        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson.
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule.
 
         Raises `LearningStoppedError`, with what was learnt so far on the machine and in the error, where an update
         would leave the range of integers at once.
         """
         check_images(images, self.circuit.input_shape)
-        lesson.check(self.circuit, labels, len(images))
-        check_descent(self.circuit, lesson.descent)
+        rule.check(self.circuit, labels, len(images))
+        check_descent(self.circuit, rule.descent)
         if self._memories is None:
             self._memories = self._remember()
-        size, contrast = lesson.batch_size, lesson.contrast
+        size, phases = rule.batch_size, rule.phases
         batches: list[Learned] = []
         for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
-            ends = run_phases(self.dynamics, batch, wanted, contrast)
-            found = gradients(self.dynamics, ends, contrast)
-            if (stop := self._too_large(found, lesson.descent)) is not None:
+            ends = run_phases(self.dynamics, batch, wanted, phases)
+            found = gradients(self.dynamics, ends, phases)
+            if (stop := self._too_large(found, rule.descent)) is not None:
                 raise LearningStoppedError(stop, joined(batches) if batches else None)
-            self._descend(found, lesson.descent)
+            self._descend(found, rule.descent)
             batches.append(Learned(len(batch), ends.hits, ends.ledger))
         return joined(batches)
 

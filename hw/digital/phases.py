@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hw.digital.dynamics import Dynamics, Nudge, Plastic
-from hw.learning.contrast import Contrast
-from hw.learning.lesson import one_hot
+from hw.digital.dynamics import Dynamics, LabelPull, Plastic
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import one_hot
 from hw.ledger import Ledger
 
 Layers = tuple[Tensor, ...]
@@ -26,7 +26,7 @@ class Ends:
     """Where the phases of one batch ended."""
 
     states: tuple[Layers, ...]
-    """Of every nudge of the contrast."""
+    """Of every nudge of the phases."""
     errors: tuple[Tensor, ...]
     """(B, K) y - softmax of those states, as codes; empty without a readout."""
     hits: int
@@ -35,18 +35,18 @@ class Ends:
 
 
 def run_phases(
-    dynamics: Dynamics, images: NDArray[np.floating], labels: NDArray[np.integer], contrast: Contrast
+    dynamics: Dynamics, images: NDArray[np.floating], labels: NDArray[np.integer], phases: UpdatePhases
 ) -> Ends:
     """Free phase from zero, then every nudged phase from the free states."""
     circuit, arithmetic = dynamics.circuit, dynamics.arithmetic
     codes = torch.as_tensor(circuit.encode(images)).to(dynamics.device, arithmetic.dtype)
     target = torch.as_tensor(one_hot(labels, circuit.classes)).to(dynamics.device, arithmetic.dtype)
-    steps = contrast.steps
+    steps = phases.steps
     counters = dynamics.counters(steps)
     drive = dynamics.input_drive(codes)
     done = 0
 
-    def run(states: list[Tensor], sent: list[Tensor], nudge: Nudge | None, count: int) -> tuple[list[Tensor], ...]:
+    def run(states: list[Tensor], sent: list[Tensor], nudge: LabelPull | None, count: int) -> tuple[list[Tensor], ...]:
         nonlocal done
         for _ in range(count):
             dynamics.count(counters[:, done], states, sent, None)
@@ -55,12 +55,14 @@ def run_phases(
         return states, sent
 
     zero = [codes, *(codes.new_zeros((len(codes), *shape)) for shape in circuit.layers[1:])]
-    free, before = run(zero, [torch.zeros_like(state) for state in zero], None, contrast.free_steps)
+    free, before = run(zero, [torch.zeros_like(state) for state in zero], None, phases.free_steps)
     hits = int((dynamics.scores(free[-1]).argmax(dim=1) == target.argmax(dim=1)).sum())
     ends = []
-    for beta in contrast.betas:
+    for beta in phases.betas:
         # what was last sent is the end of the phase before; the network then starts again at its free states
-        states, before = (free, before) if beta == 0 else run(free, before, Nudge(beta, target), contrast.nudged_steps)
+        states, before = (
+            (free, before) if beta == 0 else run(free, before, LabelPull(beta, target), phases.nudged_steps)
+        )
         ends.append(tuple(states))
     errors = (
         () if dynamics.readout is None else tuple(arithmetic.error(dynamics.scores(end[-1]), target) for end in ends)
@@ -68,18 +70,18 @@ def run_phases(
     learning = len(ends) * sum(wire.macs for wire in circuit.wires)
     if circuit.readout is not None:
         # scores up and error down in every nudged step; scores and correlation at every end
-        learning += 2 * (steps - contrast.free_steps + len(ends)) * circuit.readout.weight.size
+        learning += 2 * (steps - phases.free_steps + len(ends)) * circuit.readout.weight.size
     running = np.full(steps, len(codes))
     return Ends(tuple(ends), errors, hits, dynamics.ledger(counters, running, len(codes), learning * len(codes)))
 
 
-def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[Tensor, Tensor]]:
+def gradients(dynamics: Dynamics, ends: Ends, phases: UpdatePhases) -> list[tuple[Tensor, Tensor]]:
     """Gradient of the mean cost by (weight, bias) of every wire and the readout, in units of the trained network.
 
     The readout lies outside the dynamics: its gradient is that of the cross-entropy, averaged over the phases.
     """
     count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
-    shares = list(zip(ends.states, contrast.weights, strict=True))
+    shares = list(zip(ends.states, phases.weights, strict=True))
     weights = []
     for index, operator in enumerate(plastic(dynamics)[: len(dynamics.operators)]):
         # phases differ little, so their products are added up in float64; a convolution library may be off by less
@@ -95,13 +97,13 @@ def gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[tuple[
             for error, states in zip(ends.errors, ends.states, strict=True)
         ]
         weights.append(_sum(products) * (-1.0 / (count * len(ends.errors) * one) / one))
-    return list(zip(weights, bias_gradients(dynamics, ends, contrast), strict=True))
+    return list(zip(weights, bias_gradients(dynamics, ends, phases), strict=True))
 
 
-def bias_gradients(dynamics: Dynamics, ends: Ends, contrast: Contrast) -> list[Tensor]:
+def bias_gradients(dynamics: Dynamics, ends: Ends, phases: UpdatePhases) -> list[Tensor]:
     """Gradient of the mean cost by the bias of every wire and the readout."""
     count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
-    shares = list(zip(ends.states, contrast.weights, strict=True))
+    shares = list(zip(ends.states, phases.weights, strict=True))
     found = [
         -_sum([share * bias_correlation(states[index + 1]) for states, share in shares]) / (count * one)
         for index in range(len(dynamics.operators))

@@ -19,7 +19,7 @@ _cells: NDArray[np.int64] = np.frombuffer(_memory, np.int64).reshape(_ROWS, 2)
 
 
 @dataclass(frozen=True)
-class Place:
+class BoardRow:
     """One process on the board: its row, its name and the ports it may wait on."""
 
     row: int
@@ -50,12 +50,12 @@ class Place:
         return int(_cells[self.row, 0])
 
 
-def place(row: int, name: str, ports: tuple[str, ...]) -> Place:
+def take_row(row: int, name: str, ports: tuple[str, ...]) -> BoardRow:
     """Take a row of the board for a process, before it is forked."""
     if row >= _ROWS:
         raise ValueError(f"process {name!r} is number {row}: the board has {_ROWS} rows")
     _cells[row] = 0
-    return Place(row, name, ports)
+    return BoardRow(row, name, ports)
 
 
 def snapshot(rows: int) -> bytes:

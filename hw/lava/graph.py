@@ -16,7 +16,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit
-from hw.lava.board import Place
+from hw.lava.board import BoardRow
 
 CHANNEL_SLOTS = 2
 """Messages a channel holds. Lava's default of 64 would reserve gigabytes of shared memory for batched states."""
@@ -27,7 +27,7 @@ class Graph:
     """Connected processes, the source of the images first."""
 
     processes: tuple[AbstractProcess, ...]
-    places: tuple[Place, ...]
+    rows: tuple[BoardRow, ...]
     """Of the processes, on the board."""
     feeds: dict[tuple[str, str], tuple[str, ...]]
     """What sends to each in-port: (process, port) to "process.port" names."""

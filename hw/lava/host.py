@@ -119,7 +119,7 @@ class _Watch:
         if host.connection.poll():
             raise EOFError  # nothing is sent to us during a run: the other end has gone
         self._check()
-        board = snapshot(len(host.graph.places))
+        board = snapshot(len(host.graph.rows))
         if board != self.last:
             self.last, self.since = board, now
         elif now - self.since > host.stall_s:
@@ -132,7 +132,7 @@ class _Watch:
         for name, actor in self.host.actors.items():
             if (failure := actor.exception) is not None:
                 error, trace = failure
-                step = next(place.step for place in self.host.graph.places if place.name == name)
+                step = next(place.step for place in self.host.graph.rows if place.name == name)
                 raise RunError("model", f"process {name!r} failed in time step {step}: {error!r}\n{trace}")
         for name, code in ended.items():
             raise RunError("died", f"process {name!r} died with exit code {code}")
@@ -140,7 +140,7 @@ class _Watch:
     def _stalled(self, seconds: float) -> str:
         graph = self.host.graph
         lines = []
-        for place in graph.places:
+        for place in graph.rows:
             port = place.waits_on
             if port is None:
                 lines.append(f"  {place.name} (time step {place.step}) waits on no port: it is busy or stopped")

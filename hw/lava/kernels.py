@@ -189,7 +189,7 @@ def fuse(weight: Array, stride: int, window: int) -> Array:
 
 
 def unfuse(products: Products, stride: int, window: int) -> Products:
-    """The adjoint of `fuse`: every weight gathers from the window x window places it was added to."""
+    """The adjoint of `fuse`: every weight gathers from the window x window rows it was added to."""
     reach = stride * (window - 1)
     rows, columns = products.shape[2] - reach, products.shape[3] - reach
     shifts = range(0, reach + 1, stride)

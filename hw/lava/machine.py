@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, check_images, weights_of, with_weights
-from hw.lava.learning.messages import LearningJob, Taught
-from hw.lava.learning.passes import batched, pass_of
+from hw.lava.learning.messages import LearningJob, PassReport
+from hw.lava.learning.run_pass import batched, pass_of
 from hw.lava.messages import Batch, Job
 from hw.lava.process import HostProcess
-from hw.learning.contrast import Contrast
-from hw.learning.lesson import Learned, Lesson
 from hw.learning.memory import check_descent
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Learned, LearningRule
 from hw.ledger import COLUMNS, Ledger
 from hw.machine import Settled, concatenate
 
@@ -60,7 +60,7 @@ class Lava:
         self.process_models = dict(process_models or {})
         self.seed = seed
         self._host: tuple[tuple[int, bool], HostProcess] | None = None
-        self._school: tuple[tuple[Contrast, int], HostProcess] | None = None
+        self._school: tuple[tuple[UpdatePhases, int], HostProcess] | None = None
 
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]; batches are made equal and the last one padded."""
@@ -74,23 +74,23 @@ class Lava:
         counts = [min(batch, len(codes) - first) for first in range(0, len(codes), batch)]
         return concatenate([self._settled(answer, count) for answer, count in zip(answers, counts, strict=True)])
 
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
-        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the lesson, in one Lava run.
+    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule, in one Lava run.
 
         States are sent whole, and all steps are run. What integers keep below a step of a weight stays while the phases
-        and the batch size of the lessons do: others build another graph, from the weights alone.
+        and the batch size of the rules do: others build another graph, from the weights alone.
         """
         check_images(images, self.circuit.input_shape)
-        lesson.check(self.circuit, labels, len(images))
-        check_descent(self.circuit, lesson.descent)
+        rule.check(self.circuit, labels, len(images))
+        check_descent(self.circuit, rule.descent)
         if self.delta_threshold is not None:
             raise ValueError(
                 f"delta_threshold is {self.delta_threshold}: learning sends whole states; make a machine without it"
             )
-        taught: Taught = self._asked(self._school_for(lesson), pass_of(self.circuit, images, labels, lesson))
+        taught: PassReport = self._asked(self._school_for(rule), pass_of(self.circuit, images, labels, rule))
         self.circuit = with_weights(self.circuit, taught.weights)
         self._end("_host")  # it holds the weights before
-        steps = lesson.contrast.steps
+        steps = rule.phases.steps
         return Learned(
             images=len(images),
             hits=taught.hits,
@@ -102,7 +102,7 @@ class Lava:
         return weights_of(self.circuit)
 
     def close(self) -> None:
-        """End the hosts and everything they started; the next settle or lesson starts afresh, from the weights."""
+        """End the hosts and everything they started; the next settle or rule starts afresh, from the weights."""
         for name in ("_host", "_school"):
             self._end(name)
 
@@ -132,13 +132,13 @@ class Lava:
             self._host = (batch, trace), HostProcess(SERVER, job)
         return self._host[1]
 
-    def _school_for(self, lesson: Lesson) -> HostProcess:
-        """The same for lessons: a Lava graph cannot change its phases either."""
-        key = (lesson.contrast, lesson.batch_size)
+    def _school_for(self, rule: LearningRule) -> HostProcess:
+        """The same for rules: a Lava graph cannot change its phases either."""
+        key = (rule.phases, rule.batch_size)
         if self._school is not None and self._school[0] != key:
             self._end("_school")
         if self._school is None:
-            job = LearningJob(self.circuit, lesson.contrast, lesson.batch_size, self.seed, self.stall_s)
+            job = LearningJob(self.circuit, rule.phases, rule.batch_size, self.seed, self.stall_s)
             self._school = key, HostProcess(SERVER, job)
         return self._school[1]
 

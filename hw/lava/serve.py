@@ -20,8 +20,8 @@ import hw.lava.compat  # noqa: F401 - before Lava
 
 from hw.lava.host import Host, RunError
 from hw.lava.learning.graph import build_learning_graph
-from hw.lava.learning.lessons import learn
 from hw.lava.learning.messages import LearningJob
+from hw.lava.learning.passes import learn
 from hw.lava.messages import Job
 from hw.lava.settling import build_settling_graph, settle
 

@@ -14,7 +14,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from numpy.typing import NDArray
 
 from hw.circuit import FixedNeuron
-from hw.lava.board import Place, place
+from hw.lava.board import BoardRow, take_row
 from hw.lava.graph import Graph, check_shared_memory, feeds_of, traffic_tables
 from hw.lava.host import Host
 from hw.lava.messages import Batch, Job
@@ -39,17 +39,17 @@ class SettlingGraph(Graph):
 def build_settling_graph(job: Job) -> SettlingGraph:
     """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
     circuit = job.circuit
-    places: list[Place] = []
+    rows: list[BoardRow] = []
 
     def common(kind: type[AbstractProcess], name: str) -> dict[str, Any]:
         ports = (*PORTS[kind.__name__],)
-        places.append(place(len(places), name, ports))
+        rows.append(take_row(len(rows), name, ports))
         return {
             "name": name,
             "steps": job.steps,
             "period": job.steps + 1,
             "batch": job.batch,
-            "place": places[-1],
+            "board_row": rows[-1],
         }
 
     tables = traffic_tables(circuit)
@@ -102,7 +102,7 @@ def build_settling_graph(job: Job) -> SettlingGraph:
     check_shared_memory(processes, wide=("report_out", "scores_out"))
     return SettlingGraph(
         processes,
-        tuple(places),
+        tuple(rows),
         feeds_of(processes),
         Loihi2SimCfg(select_tag=tag, exception_proc_model_map=own),
         source,

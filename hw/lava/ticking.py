@@ -10,7 +10,7 @@ import numpy as np
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
-from hw.lava.board import Place
+from hw.lava.board import BoardRow
 
 
 class Ticking(PyLoihiProcessModel):
@@ -24,7 +24,7 @@ class Ticking(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.steps: int = proc_params["steps"]
         self.period: int = proc_params["period"]
-        self.place: Place = proc_params["place"]
+        self.board_row: BoardRow = proc_params["board_row"]
 
     @property
     def tick(self) -> int:
@@ -33,7 +33,7 @@ class Ticking(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """One Lava time step."""
-        self.place.beat(self.time_step)
+        self.board_row.beat(self.time_step)
         self.advance(self.tick)
 
     def advance(self, tick: int) -> None:
@@ -42,16 +42,16 @@ class Ticking(PyLoihiProcessModel):
 
     def receive(self, port: str) -> NDArray[Any]:
         """Receive from a port; where several are connected to it, Lava adds up what they sent."""
-        self.place.wait(port)
+        self.board_row.wait(port)
         data: NDArray[Any] = getattr(self, port).recv()
-        self.place.go()
+        self.board_row.go()
         return data
 
     def send(self, port: str, data: NDArray[Any]) -> None:
         """Send to everything connected to a port."""
-        self.place.wait(port)
+        self.board_row.wait(port)
         getattr(self, port).send(data)
-        self.place.go()
+        self.board_row.go()
 
     def connected(self, port: str) -> bool:
         """Whether anything is at the other end."""

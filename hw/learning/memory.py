@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FixedNeuron
-from hw.learning.lesson import Descent
+from hw.learning.rule import Descent
 
 GUARD_BITS = 8
 """Bits of a weight's accumulator below the weight: with 8 of them it takes 16 bits, as much as Loihi's traces and

@@ -17,7 +17,7 @@ VALUES = 3 * 32 * 32
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """Where one of the two sets keeps what."""
 
     name: str
@@ -40,7 +40,7 @@ class Layout:
     """Number of classes."""
 
 
-CIFAR10 = Layout(
+CIFAR10 = FileLayout(
     name="cifar10",
     archive="cifar-10-python.tar.gz",
     folder="cifar-10-batches-py",
@@ -51,7 +51,7 @@ CIFAR10 = Layout(
     label_key=b"labels",
     classes=10,
 )
-CIFAR100 = Layout(
+CIFAR100 = FileLayout(
     name="cifar100",
     archive="cifar-100-python.tar.gz",
     folder="cifar-100-python",
@@ -64,7 +64,7 @@ CIFAR100 = Layout(
 )
 
 
-def load_cifar(data_dir: Path, layout: Layout, validation: int = VALIDATION) -> Dataset:
+def load_cifar(data_dir: Path, layout: FileLayout, validation: int = VALIDATION) -> Dataset:
     """60,000 colour photographs of 32 x 32 pixels, in 10 classes or in 100 (the fine labels).
 
     A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, University of Toronto, 2009,
@@ -84,7 +84,7 @@ def load_cifar(data_dir: Path, layout: Layout, validation: int = VALIDATION) -> 
     return hold_out(layout.name, layout.classes, training, test, validation)
 
 
-def read_batch(path: Path, rows: int, layout: Layout) -> ImageSet:
+def read_batch(path: Path, rows: int, layout: FileLayout) -> ImageSet:
     """The `rows` images of one file. Each is stored as its red rows, then its green, then its blue."""
     batch = read_pickle(path)
     for key in (b"data", layout.label_key):

@@ -21,7 +21,7 @@ class DownloadError(OSError):
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFile:
     """Where a data set is published."""
 
     base: str
@@ -34,12 +34,12 @@ class Source:
     """If the one file is a tar archive: which files of `folder` to take out of it."""
 
 
-def _cifar_source(layout: cifar.Layout, md5: str) -> Source:
-    return Source(_CIFAR, {layout.archive: md5}, layout.folder, (*layout.train, layout.test))
+def _cifar_source(layout: cifar.FileLayout, md5: str) -> RemoteFile:
+    return RemoteFile(_CIFAR, {layout.archive: md5}, layout.folder, (*layout.train, layout.test))
 
 
-SOURCES: Mapping[str, Source] = {
-    "mnist": Source(
+SOURCES: Mapping[str, RemoteFile] = {
+    "mnist": RemoteFile(
         _MNIST,
         {
             f"{mnist.TRAIN[0]}.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -59,7 +59,7 @@ def default_cache() -> Path:
     return Path(pooch.os_cache("ep-hardware"))
 
 
-def download(source: Source, cache: Path) -> Path:
+def download(source: RemoteFile, cache: Path) -> Path:
     """Bring what is not there yet into `cache`, and return it: it is laid out like any other data directory."""
     folder = cache / source.folder
     if not source.members:

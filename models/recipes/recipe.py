@@ -12,7 +12,7 @@ from models.ep.gradient import Phases
 from models.ep.network import Conv, Dense, Span
 from models.fast.gradient import check_phases
 
-Arithmetic = Literal["float32", "bfloat16"]
+StateFormat = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
 
 
@@ -55,7 +55,7 @@ class Recipe:
     normalise: bool = False
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
     are (`models.train.normalisation`)."""
-    arithmetic: Arithmetic = "float32"
+    arithmetic: StateFormat = "float32"
     """What states are computed in, while weights are float32: float32 by `models.ep.gradient`, the reference, or
     bfloat16 by `models.fast`."""
     compiled: bool = False
@@ -114,8 +114,8 @@ class Recipe:
             raise ValueError(f"bias_rate is {self.bias_rate}, expected {expected} with the optimizer {self.optimizer}")
         if self.bias_rate is not None and not 0 <= self.bias_rate < float("inf"):
             raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
-        if self.arithmetic not in get_args(Arithmetic):
-            raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(Arithmetic))}")
+        if self.arithmetic not in get_args(StateFormat):
+            raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(StateFormat))}")
         if self.engine_dtype is not None:
             try:
                 check_phases(self.phases)

@@ -40,7 +40,7 @@ from models.zoo import load_model
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """Train a network by equilibrium propagation. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "digits"
@@ -103,7 +103,7 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = tyro.cli(Options, args=arguments, prog="python -m models.train")
+    options = tyro.cli(TrainOptions, args=arguments, prog="python -m models.train")
     try:
         recipe = checked(options)
     except ValueError as error:
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def checked(options: Options) -> Recipe:
+def checked(options: TrainOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
@@ -135,7 +135,7 @@ def checked(options: Options) -> Recipe:
     return recipe
 
 
-def apply(options: Options, recipe: Recipe) -> Recipe:
+def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
@@ -148,7 +148,7 @@ def apply(options: Options, recipe: Recipe) -> Recipe:
     )
 
 
-def run(options: Options, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
+def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
     """Load, train, write; returns the manifest, to the leader of the team."""
     data = load_data(recipe.data, options.data_dir)
     if options.images is not None:

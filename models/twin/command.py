@@ -38,7 +38,7 @@ from models.twin.loop import train_twin
 
 
 @dataclass(frozen=True)
-class Options:
+class TwinOptions:
     """Train the feed-forward twin of a recipe by backpropagation. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "digits"
@@ -80,7 +80,7 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = tyro.cli(Options, args=arguments, prog="python -m models.twin")
+    options = tyro.cli(TwinOptions, args=arguments, prog="python -m models.twin")
     try:
         recipe = checked(options)
     except ValueError as error:
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def checked(options: Options) -> Recipe:
+def checked(options: TwinOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
@@ -107,7 +107,7 @@ def checked(options: Options) -> Recipe:
     return replace(recipe, **given(options, ("epochs", "batch_size", "learning_rates", "weight_decay")))
 
 
-def run(options: Options, recipe: Recipe, command: str) -> dict[str, Any]:
+def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
     """Load, train, write; returns the manifest."""
     data = load_data(recipe.data, options.data_dir)
     with progress_bar() as progress:

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw.circuit import Weights, weights_of, with_weights
-from hw.learning.contrast import contrast
-from hw.learning.lesson import Learned, LearningStoppedError, Lesson
 from hw.learning.memory import FloatMemory
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Learned, LearningRule, LearningStoppedError
 from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with, program_with
 from mapping.machines import to_digital
 from mapping.program import ProgramError
-from mapping.teach import Course, teach
+from mapping.training import LearningSchedule, teach
 from models.ep.links import ConvLink, DenseLink
 from models.ep.network import Conv, Dense, EPNetwork, build_network
 
-PHASES = contrast("centered", 0.5, free_steps=FREE, nudged_steps=NUDGED)
+PHASES = UpdatePhases.centered(0.5, free_steps=FREE, nudged_steps=NUDGED)
 
 
 def _pooled(size: int) -> EPNetwork:
@@ -73,7 +73,7 @@ def test_one_step_of_a_machine_is_one_step_of_torch(size: int) -> None:
     images, labels = rng.random((6, 1, 6, 6)).astype(np.float32), rng.integers(0, 3, 6)
     rates, decays = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.05, 0.02)
     machine = to_digital(network, steps=1)
-    machine.learn(images, labels, Lesson(PHASES, descent_of(network, rates, weight_decay=decays), 6))
+    machine.learn(images, labels, LearningRule(PHASES, descent_of(network, rates, weight_decay=decays), 6))
     expected = taught_by_torch(network, [(images, labels)], beta=0.5, rates=rates, decays=decays)
     assert_same_network(network_with(network, machine.read_weights()), expected, atol=1e-6)
     pooled = (expected.links[1].weight - network.links[1].weight).abs().max()
@@ -159,30 +159,30 @@ def test_weights_that_an_accumulator_could_not_add_up_are_refused() -> None:
         program_with(program, full)
 
 
-def _course(epochs: int = 5, **other: Any) -> Course:
-    return Course(PHASES, (0.4, 0.3, 0.2, 0.1), epochs, **other)
+def _course(epochs: int = 5, **other: Any) -> LearningSchedule:
+    return LearningSchedule(PHASES, (0.4, 0.3, 0.2, 0.1), epochs, **other)
 
 
 def test_rates_follow_a_cosine_down_to_zero() -> None:
-    course, network = _course(8, momentum=0.9, weight_decay=(0.01,) * 4, batch_size=7), _pooled(2)
-    lessons = [course.lesson(network, epoch) for epoch in range(1, 9)]
-    shares = [lesson.descent.bias_rates[0] / 0.4 for lesson in lessons]
+    schedule, network = _course(8, momentum=0.9, weight_decay=(0.01,) * 4, batch_size=7), _pooled(2)
+    rules = [schedule.rule(network, epoch) for epoch in range(1, 9)]
+    shares = [rule.descent.bias_rates[0] / 0.4 for rule in rules]
     np.testing.assert_allclose(shares, [(1 + cos(pi * k / 8)) / 2 for k in range(8)], rtol=1e-12)
     assert shares[0] == 1.0
     assert shares[4] == pytest.approx(0.5)
     # the epoch after the last would be the one at zero
-    assert course.lesson(network, 9).descent.bias_rates == pytest.approx((0.0,) * 4)
-    for lesson, share in zip(lessons, shares, strict=True):
-        np.testing.assert_allclose(lesson.descent.bias_rates, share * np.array(course.learning_rates), rtol=1e-12)
-        assert lesson.descent.weight_rates[1] == pytest.approx(share * 0.3 / 16)
+    assert schedule.rule(network, 9).descent.bias_rates == pytest.approx((0.0,) * 4)
+    for rule, share in zip(rules, shares, strict=True):
+        np.testing.assert_allclose(rule.descent.bias_rates, share * np.array(schedule.learning_rates), rtol=1e-12)
+        assert rule.descent.weight_rates[1] == pytest.approx(share * 0.3 / 16)
         # only rates are scheduled
-        assert (lesson.contrast, lesson.batch_size) == (PHASES, 7)
-        assert lesson.descent.momentum == 0.9
-        assert lesson.descent.bias_decays == (0.01,) * 4
+        assert (rule.phases, rule.batch_size) == (PHASES, 7)
+        assert rule.descent.momentum == 0.9
+        assert rule.descent.bias_decays == (0.01,) * 4
 
 
 def test_a_course_of_one_epoch_is_at_full_rate() -> None:
-    assert _course(1).lesson(_pooled(2), 1).descent.bias_rates == (0.4, 0.3, 0.2, 0.1)
+    assert _course(1).rule(_pooled(2), 1).descent.bias_rates == (0.4, 0.3, 0.2, 0.1)
 
 
 @pytest.mark.parametrize("epochs", [0, -1])
@@ -195,11 +195,11 @@ class _Pupil:
     """Remembers what it was shown; stops in the epoch it is told to."""
 
     def __init__(self, stops: int = 0) -> None:
-        self.shown: list[tuple[NDArray[np.float32], NDArray[np.integer], Lesson]] = []
+        self.shown: list[tuple[NDArray[np.float32], NDArray[np.integer], LearningRule]] = []
         self.stops = stops
 
-    def learn(self, images: NDArray[np.float32], labels: NDArray[np.integer], lesson: Lesson) -> Learned:
-        self.shown.append((images.copy(), labels.copy(), lesson))
+    def learn(self, images: NDArray[np.float32], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+        self.shown.append((images.copy(), labels.copy(), rule))
         if len(self.shown) == self.stops:
             raise LearningStoppedError("worn out", None)
         return Learned(len(images), 0, None)  # type: ignore[arg-type]
@@ -229,14 +229,14 @@ def test_every_image_comes_once_per_epoch_with_its_label(epochs: int, seed: int,
     for order, (_, labels, _) in zip(_orders(pupil, count), pupil.shown, strict=True):
         assert sorted(order) == list(range(count))
         assert labels.tolist() == [index % 3 for index in order]
-    rates = [lesson.descent.bias_rates[0] for _, _, lesson in pupil.shown]
-    assert rates == [_course(epochs).lesson(_pooled(2), epoch).descent.bias_rates[0] for epoch in range(1, epochs + 1)]
+    rates = [rule.descent.bias_rates[0] for _, _, rule in pupil.shown]
+    assert rates == [_course(epochs).rule(_pooled(2), epoch).descent.bias_rates[0] for epoch in range(1, epochs + 1)]
 
 
 def test_seed_and_epoch_alone_decide_the_order() -> None:
     orders = _orders(_taught(5, seed=3))
     assert _orders(_taught(5, seed=3)) == orders
-    assert _orders(_taught(2, seed=3)) == orders[:2]  # however long the course is
+    assert _orders(_taught(2, seed=3)) == orders[:2]  # however long the schedule is
     # 20! orders: no two alike, in other epochs and of other seeds
     every = orders + _orders(_taught(5, seed=4)) + [list(range(20))]
     assert len({tuple(order) for order in every}) == 11
@@ -267,7 +267,7 @@ def test_augmentation_changes_a_copy() -> None:
 
 def test_epochs_are_handed_out_as_they_are_done() -> None:
     pupil, (images, labels) = _Pupil(stops=3), _numbered(20)
-    lessons: Iterator[tuple[int, Learned]] = teach(
+    rules: Iterator[tuple[int, Learned]] = teach(
         pupil,  # type: ignore[arg-type]
         _pooled(2),
         images,
@@ -276,19 +276,19 @@ def test_epochs_are_handed_out_as_they_are_done() -> None:
         seed=1,
     )
     assert not pupil.shown
-    assert next(lessons)[0] == 1
+    assert next(rules)[0] == 1
     assert len(pupil.shown) == 1
-    assert next(lessons)[0] == 2
+    assert next(rules)[0] == 2
     with pytest.raises(LearningStoppedError, match="worn out"):
-        next(lessons)
+        next(rules)
     assert len(pupil.shown) == 3
 
 
 def test_a_machine_that_is_taught_learns() -> None:
     network, (images, labels), (unseen, truth) = example("dense squared error"), stripes(60, seed=4), stripes(60, 5)
     machine = to_digital(network, steps=FREE)
-    course = Course(PHASES, (0.5, 0.5, 0.5), epochs=6, batch_size=5)
-    curve = [learned.accuracy for _, learned in teach(machine, network, images, labels, course, seed=0)]
+    schedule = LearningSchedule(PHASES, (0.5, 0.5, 0.5), epochs=6, batch_size=5)
+    curve = [learned.accuracy for _, learned in teach(machine, network, images, labels, schedule, seed=0)]
     assert len(curve) == 6
     assert curve[0] < curve[-1]
     assert float((machine.settle(unseen).logits.argmax(axis=1) == truth).mean()) >= 0.95

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Terms = Sequence[NDArray[Any]]
-"""One per phase, in the order of the contrast."""
+"""One per phase, in the order of the update."""
 
 
 def contrasted(terms: Terms, images: int, units: int) -> NDArray[Any]:

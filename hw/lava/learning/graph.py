@@ -11,12 +11,12 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from hw.circuit import FixedNeuron
-from hw.lava.board import Place, place
+from hw.lava.board import BoardRow, take_row
 from hw.lava.graph import Graph, check_shared_memory, feeds_of, traffic_tables
 from hw.lava.learning.messages import LearningJob
 from hw.lava.learning.processes.layer import PlasticLayer
 from hw.lava.learning.processes.link import PlasticLink
-from hw.lava.learning.processes.teacher import Teacher
+from hw.lava.learning.processes.nudging_readout import NudgingReadout
 from hw.lava.learning.timetable import timetable
 from hw.lava.processes.source import Source
 from hw.learning.memory import fixed_memory
@@ -31,25 +31,25 @@ class LearningGraph(Graph):
     source: Source
     links: tuple[PlasticLink, ...]
     layers: tuple[PlasticLayer, ...]
-    teacher: Teacher
+    nudging: NudgingReadout
 
 
 def build_learning_graph(job: LearningJob) -> LearningGraph:
     """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
-    circuit, contrast, neuron = job.circuit, job.contrast, job.circuit.neuron
-    table = timetable(contrast)
-    places: list[Place] = []
+    circuit, phases, neuron = job.circuit, job.phases, job.circuit.neuron
+    table = timetable(phases)
+    rows: list[BoardRow] = []
 
     def common(name: str, ports: tuple[str, ...]) -> dict[str, Any]:
-        places.append(place(len(places), name, ports))
+        rows.append(take_row(len(rows), name, ports))
         return {
             "name": name,
-            "steps": contrast.steps,
+            "steps": phases.steps,
             "period": len(table),
             "batch": job.batch,
-            "place": places[-1],
+            "board_row": rows[-1],
             "table": table,
-            "shares": contrast.weights,
+            "shares": phases.weights,
             "one": neuron.one,
         }
 
@@ -82,7 +82,7 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
         )
         for index, wire in enumerate(circuit.wires)
     )
-    teacher = Teacher(
+    nudging = NudgingReadout(
         shape=circuit.layers[-1],
         classes=circuit.classes,
         readout=circuit.readout,
@@ -91,7 +91,7 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
         bias_memory=memories[-1][1],
         exponent=exponents[-1],
         logit_scale=circuit.logit_scale,
-        **common("teacher", ("assignment_in", "targets_in", "s_in", "pull_out", "hits_out", "weight_out", "bias_out")),
+        **common("nudging", ("assignment_in", "targets_in", "s_in", "pull_out", "hits_out", "weight_out", "bias_out")),
     )
 
     source.s_out.connect(links[0].s_below)
@@ -101,19 +101,19 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
             # the input is clamped: its link passes nothing down
             link.a_down.connect(layers[index - 1].a_in)
         layer.s_out.connect(link.s_above)
-        layer.s_out.connect(links[index + 1].s_below if index < top else teacher.s_in)
-    teacher.pull_out.connect(layers[-1].a_in)
+        layer.s_out.connect(links[index + 1].s_below if index < top else nudging.s_in)
+    nudging.pull_out.connect(layers[-1].a_in)
 
-    processes: tuple[AbstractProcess, ...] = (source, *links, *layers, teacher)
+    processes: tuple[AbstractProcess, ...] = (source, *links, *layers, nudging)
     check_shared_memory(processes, wide=("report_out",))
     return LearningGraph(
         processes,
-        tuple(places),
+        tuple(rows),
         feeds_of(processes),
         Loihi2SimCfg(select_tag="fixed_pt" if fixed else "floating_pt"),
         len(table),
         source,
         links,
         layers,
-        teacher,
+        nudging,
     )

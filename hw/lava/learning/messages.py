@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, Weights
-from hw.learning.contrast import Contrast
+from hw.learning.phases import UpdatePhases
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LearningJob:
     """Everything a learning graph is built from."""
 
     circuit: Circuit
-    contrast: Contrast
+    phases: UpdatePhases
     batch: int
     seed: int
     """Of the stochastic rounding of integers."""
@@ -60,7 +60,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Taught:
+class PassReport:
     """What the graph reports of one pass."""
 
     events: NDArray[np.float64]

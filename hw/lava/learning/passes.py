@@ -1,50 +1,37 @@
-"""A lesson as the messages that the processes of a learning graph receive. Importing this imports no Lava."""
+"""One pass of a learning graph over its images."""
 
 from __future__ import annotations
 
-from math import ceil
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hw.circuit import Circuit, FixedNeuron
-from hw.lava.learning.messages import Assignment, Pass
-from hw.learning.lesson import Lesson, one_hot
+from hw.circuit import Weights
+from hw.lava.host import Host
+from hw.lava.learning.graph import LearningGraph
+from hw.lava.learning.messages import LearningJob, Pass, PassReport
 
 
-def pass_of(circuit: Circuit, images: NDArray[np.floating], labels: NDArray[np.integer], lesson: Lesson) -> Pass:
-    """Batches of equal size, the last one padded with zeros, and what every process is told about each."""
-    fixed, size = isinstance(circuit.neuron, FixedNeuron), lesson.batch_size
-    codes = circuit.encode(images).astype(np.int16 if fixed else np.float32)
-    targets = one_hot(labels, circuit.classes).astype(np.float64 if fixed else np.float32)
-    batches = ceil(len(codes) / size)
-    counts = [min(size, len(codes) - first) for first in range(0, len(codes), size)]
-    descent = lesson.descent
-
-    def assignment(wire: int, batch: int) -> NDArray[np.float64]:
-        return Assignment(
-            images=counts[batch],
-            last=batch + 1 == batches,
-            weight_rate=descent.weight_rates[wire],
-            bias_rate=descent.bias_rates[wire],
-            weight_decay=descent.weight_decays[wire],
-            bias_decay=descent.bias_decays[wire],
-            momentum=descent.momentum,
-        ).packed()
-
-    return Pass(
-        images=batched(codes, size),
-        targets=batched(targets, size),
-        assignments=[
-            [assignment(wire, batch) for batch in range(batches)] for wire in range(len(descent.weight_rates))
-        ],
+def learn(host: Host, graph: LearningGraph, job: LearningJob, rule: Pass) -> PassReport:
+    """Teach all batches in one Lava run, and read the weights."""
+    nudging, layers, links = graph.nudging, graph.layers, graph.links
+    readout = job.circuit.readout is not None
+    count = len(rule.images)
+    sent = {
+        graph.source.images_in: rule.images,
+        nudging.targets_in: rule.targets,
+        nudging.assignment_in: rule.assignments[-1],
+    }
+    for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
+        sent |= {link.assignment_in: rule.assignments[index], layer.assignment_in: rule.assignments[index]}
+    weights = [link.weight_out for link in links] + ([nudging.weight_out] if readout else [])
+    biases = [layer.bias_out for layer in layers] + ([nudging.bias_out] if readout else [])
+    expected = {graph.source.report_out: count, nudging.hits_out: count}
+    expected |= {layer.report_out: count for layer in layers} | dict.fromkeys([*weights, *biases], 1)
+    found = host.run(count * graph.period, sent, expected)
+    # padding is all zero, which causes no events
+    events = [np.sum(found[graph.source.report_out], axis=0).sum(axis=-1)]
+    events += [np.sum(found[layer.report_out], axis=0) for layer in layers]
+    return PassReport(
+        events=np.stack(events, axis=2),
+        hits=int(np.sum(found[nudging.hits_out])),
+        weights=Weights(tuple(found[port][0] for port in weights), tuple(found[port][0] for port in biases)),
     )
-
-
-def batched(values: NDArray[Any], size: int) -> list[NDArray[Any]]:
-    """(N, ...) as batches (..., size), the last one padded with zeros."""
-    runs = ceil(len(values) / size)
-    padded = np.zeros((runs * size, *values.shape[1:]), values.dtype)
-    padded[: len(values)] = values
-    return [np.ascontiguousarray(np.moveaxis(part, 0, -1)) for part in padded.reshape(runs, size, *values.shape[1:])]

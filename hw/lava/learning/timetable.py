@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hw.learning.contrast import Contrast
+from hw.learning.phases import UpdatePhases
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Tick:
     free_ends: bool = False
     """The free phase ends here."""
     ends: tuple[int, ...] = ()
-    """Phases of the contrast that end here."""
+    """UpdatePhases of the update that end here."""
 
 
-def timetable(contrast: Contrast) -> tuple[Tick, ...]:
+def timetable(phases: UpdatePhases) -> tuple[Tick, ...]:
     """All ticks of a batch.
 
     Tick 0 loads, ticks 1..T are the free phase, and the first nudged phase follows at once, since the states it starts
     from are on their way. Every other one starts with a tick that sends the free states again.
     """
-    free, nudged = contrast.free_steps, contrast.nudged_steps
-    still = tuple(phase for phase, beta in enumerate(contrast.betas) if beta == 0)
+    free, nudged = phases.free_steps, phases.nudged_steps
+    still = tuple(phase for phase, beta in enumerate(phases.betas) if beta == 0)
     ticks = [Tick(load="zero", consumed=0)]
     ticks += [Tick(consumed=step) for step in range(1, free)]
     ticks.append(Tick(consumed=free, free_ends=True, ends=still))
     step = free
-    for phase, beta in enumerate(contrast.betas):
+    for phase, beta in enumerate(phases.betas):
         if beta == 0:
             continue
         if step > free:

@@ -14,7 +14,7 @@ from hw.lava.three_factor.rule import WEIGHT_RANGE, EngineRule, engine_rule, pay
 
 
 @dataclass(frozen=True)
-class Job:
+class UpdateJob:
     """One run of the engine, one event per time step."""
 
     rule: EngineRule
@@ -64,7 +64,7 @@ def engine_update(
     rule = engine_rule(rate * float(np.abs(contrast).max()), fixed=fixed)
     sent, received = (array.transpose(1, 0, 2).reshape(-1, array.shape[2]) for array in states)
     kind = np.int32 if fixed else np.float64
-    job = Job(
+    job = UpdateJob(
         rule=rule,
         weight=weight,
         payloads=payloads(sent, rule).astype(kind),
@@ -121,7 +121,7 @@ def _checked_weight(weight: NDArray[Any], states: list[NDArray[np.float64]], *, 
     return weight.astype(np.int64)
 
 
-def _run(job: Job) -> NDArray[Any]:
+def _run(job: UpdateJob) -> NDArray[Any]:
     """The weights after a run in an interpreter of its own, of which nothing is left behind."""
     host = HostProcess("hw.lava.three_factor.run", job)
     host.close()

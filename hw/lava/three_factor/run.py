@@ -2,7 +2,7 @@
 
     units below --graded spike--> LearningDense <--third factor-- units above
 
-It receives a `Job`, sends the weights after it, and leaves no process behind.
+It receives a `UpdateJob`, sends the weights after it, and leaves no process behind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.source import RingBuffer
 from numpy.typing import NDArray
 
-from hw.lava.three_factor.link import Job
+from hw.lava.three_factor.link import UpdateJob
 
 POLL_S = 0.005
 """How often the run is looked after."""
@@ -44,7 +44,7 @@ class SeededDense(PyLearningDenseModelBitApproximate):
         self._conn_var_random = ConnVarRandom(seed_stochastic_rounding=self._learning_rule.rng_seed)
 
 
-def build_link(job: Job) -> LearningDense:
+def build_link(job: UpdateJob) -> LearningDense:
     """The plastic link, connected to the units on both sides."""
     rule = Loihi3FLearningRule(dw=job.rule.dw, x1_tau=job.rule.tau, rng_seed=job.seed)
     # Lava would let the third factor decay too, by 2**-16 of itself, between the unit that sends it and the rule
@@ -63,7 +63,7 @@ def build_link(job: Job) -> LearningDense:
     return link
 
 
-def learn(job: Job, connection: Connection) -> NDArray[Any]:
+def learn(job: UpdateJob, connection: Connection) -> NDArray[Any]:
     """The weights after one time step per event."""
     link = build_link(job)
     config = Loihi2SimCfg(

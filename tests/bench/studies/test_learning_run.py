@@ -17,19 +17,19 @@ from bench import run as bench_run
 from bench.studies import beta, scratch
 from bench.studies import run as learning_run
 from bench.studies.curve import learning_curve
-from bench.studies.options import SCRATCH_DIES, LearnOptions, course_of
+from bench.studies.options import SCRATCH_DIES, LearnOptions, schedule_of
 from bench.studies.repair import ARMS, mean_curve, summary, won_back
 from hw.circuit import weights_of
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.updates.rewriting import Rewriting
-from hw.learning.contrast import contrast
-from hw.learning.lesson import Learned
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Learned
 from mapping.circuit import circuit_of
 from mapping.learning import network_with
 from mapping.machines import to_crossbar, to_digital
 from mapping.program import Program
-from mapping.teach import Course, teach
+from mapping.training import LearningSchedule, teach
 from models.data import load_data
 from models.ep.network import Dense, EPNetwork, build_network
 from models.files.checkpoint import load_network, save_network
@@ -333,9 +333,9 @@ def test_no_output_of_the_network_of_dies_falls_silent_for_good(seed: int) -> No
     """At beta 0.5 three of the ten outputs of the last seed do, and no nudge wakes them again."""
     data = load_data("digits")
     network = scratch.fresh((1, 8, 8), seed)
-    course = replace(course_of(LearnOptions(learn="scratch"), SCRATCH_DIES, quick=False), epochs=3)
+    schedule = replace(schedule_of(LearnOptions(learn="scratch"), SCRATCH_DIES, quick=False), epochs=3)
     machine = to_digital(network, steps=40)
-    for _ in teach(machine, network, data.train.floats().numpy(), data.train.labels.numpy(), course, seed=seed):
+    for _ in teach(machine, network, data.train.floats().numpy(), data.train.labels.numpy(), schedule, seed=seed):
         pass
     assert (machine.settle(data.validation.floats().numpy()).states[-1].max(axis=0) > 0.1).all()
 
@@ -376,9 +376,9 @@ def _tiny() -> tuple[EPNetwork, tuple[Any, Any]]:
     return network, (rng.random((12, 1, 4, 4)).astype(np.float32), rng.integers(0, 3, 12))
 
 
-def _course(epochs: int) -> Course:
-    phases = contrast("centered", 0.5, free_steps=6, nudged_steps=3)
-    return Course(phases, (0.1, 0.1), epochs, batch_size=4)
+def _course(epochs: int) -> LearningSchedule:
+    phases = UpdatePhases.centered(0.5, free_steps=6, nudged_steps=3)
+    return LearningSchedule(phases, (0.1, 0.1), epochs, batch_size=4)
 
 
 def test_the_curve_of_a_machine_that_wears_out_says_so_and_keeps_what_was_learnt(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_the_curve_of_a_machine_that_wears_out_says_so_and_keeps_what_was_learnt
 
 
 def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path) -> None:
-    class Pupil:
+    class Learner:
         def __init__(self) -> None:
             self.passes = 0
 
@@ -422,7 +422,7 @@ def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path)
 
             return Settled
 
-        def learn(self, images: Any, labels: Any, lesson: Any) -> Learned:  # noqa: ARG002
+        def learn(self, images: Any, labels: Any, rule: Any) -> Learned:  # noqa: ARG002
             self.passes += 1
             return Learned(len(images), 3, None)  # type: ignore[arg-type]
 
@@ -432,7 +432,7 @@ def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path)
     network, (images, labels) = _tiny()
     done: list[None] = []
     curve = learning_curve(
-        Pupil(),  # type: ignore[arg-type]
+        Learner(),  # type: ignore[arg-type]
         network,
         (images, labels),
         (images, labels),

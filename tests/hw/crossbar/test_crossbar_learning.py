@@ -36,8 +36,8 @@ from hw.crossbar.updates.mixed import MixedPrecision
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.stochastic import StochasticPulses
 from hw.crossbar.updates.two_arrays import TwoArrays
-from hw.learning.contrast import Contrast, contrast
-from hw.learning.lesson import Descent, LearningStoppedError, Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Descent, LearningRule, LearningStoppedError
 from mapping.learning import descent_of, network_with
 from mapping.machines import to_crossbar, to_digital
 from models.ep.network import Dense, EPNetwork, build_network
@@ -49,13 +49,15 @@ SMALL = replace(EXACT, rows=20, columns=24)
 G_MAX = IDEAL.g_max_s
 
 
-def _phases(estimator: str = "centered", beta: float = 0.5, **other: Any) -> Contrast:
-    return contrast(estimator, beta, free_steps=FREE, nudged_steps=NUDGED, **other)  # type: ignore[arg-type]
+def _phases(estimator: str = "centered", beta: float = 0.5, **other: Any) -> UpdatePhases:
+    return getattr(UpdatePhases, estimator)(beta, free_steps=FREE, nudged_steps=NUDGED, **other)
 
 
-def _lesson(network: EPNetwork, batch_size: int = 4, phases: Contrast | None = None, **other: Any) -> Lesson:
+def _rule(network: EPNetwork, batch_size: int = 4, phases: UpdatePhases | None = None, **other: Any) -> LearningRule:
     links = len(network.links) + (network.readout is not None)
-    return Lesson(phases or _phases(), descent_of(network, other.pop("rates", RATES)[:links], **other), batch_size)
+    return LearningRule(
+        phases or _phases(), descent_of(network, other.pop("rates", RATES)[:links], **other), batch_size
+    )
 
 
 def _crossbar(network: EPNetwork, device: Device = IDEAL, design: Design = SMALL, **other: Any) -> Crossbar:
@@ -89,8 +91,8 @@ def test_perfect_devices_learn_what_the_digital_machine_learns(name: str, estima
     """20 updates, on tiles that cut every link: equal to 1e-5, and what was applied is what was wanted."""
     network, (images, labels) = example(name), stripes(39)  # 19 batches of 2 and one of 1
     crossbar, digital = _crossbar(network), to_digital(network, steps=FREE)
-    lesson = _lesson(network, 2, _phases(estimator))
-    learned, reference = crossbar.learn(images, labels, lesson), digital.learn(images, labels, lesson)
+    rule = _rule(network, 2, _phases(estimator))
+    learned, reference = crossbar.learn(images, labels, rule), digital.learn(images, labels, rule)
     expected = network_with(network, digital.read_weights())
     assert moved_by(expected, network) > 0.05
     assert_same_network(network_with(network, crossbar.read_weights()), expected, atol=1e-5)
@@ -109,8 +111,8 @@ def test_fine_steps_learn_almost_the_same() -> None:
     device = _pulsing(200_000)
     crossbar = _crossbar(network, device, replace(EXACT, encoding="balanced"), update=MixedPrecision())
     digital = to_digital(network, steps=FREE)
-    learned = crossbar.learn(images, labels, _lesson(network))
-    digital.learn(images, labels, _lesson(network))
+    learned = crossbar.learn(images, labels, _rule(network))
+    digital.learn(images, labels, _rule(network))
     expected = network_with(network, digital.read_weights())
     assert_same_network(network_with(network, crossbar.read_weights()), expected, atol=2e-4)
     assert learned.agreement is not None
@@ -121,8 +123,8 @@ def test_two_passes_are_one_longer_pass() -> None:
     network, (images, labels) = example("average pool"), stripes(16)
     once, twice = (_crossbar(network, _pulsing(), replace(SMALL, encoding="balanced"), update=MixedPrecision())
                    for _ in range(2))  # fmt: skip
-    whole = once.learn(images, labels, _lesson(network))
-    parts = [twice.learn(images[part], labels[part], _lesson(network)) for part in (slice(0, 8), slice(8, 16))]
+    whole = once.learn(images, labels, _rule(network))
+    parts = [twice.learn(images[part], labels[part], _rule(network)) for part in (slice(0, 8), slice(8, 16))]
     _assert_same_weights(once.read_weights(), twice.read_weights())
     np.testing.assert_array_equal(once.writes(), twice.writes())
     assert sum(part.hits for part in parts) == whole.hits
@@ -132,11 +134,11 @@ def test_what_is_wanted_is_the_descent_and_writes_nothing() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
     crossbar, digital = _crossbar(network), to_digital(network, steps=1)
     before = crossbar.read_weights()
-    wanted = crossbar.wanted(images, labels, _lesson(network))
+    wanted = crossbar.wanted(images, labels, _rule(network))
     _assert_same_weights(crossbar.read_weights(), before)
     assert not crossbar.writes().any()
     old = digital.read_weights()
-    digital.learn(images, labels, _lesson(network))
+    digital.learn(images, labels, _rule(network))
     for change, new, start in zip(wanted, digital.read_weights().weights, old.weights, strict=True):
         np.testing.assert_allclose(change, (new - start).reshape(change.shape), atol=1e-6)
 
@@ -151,10 +153,10 @@ def test_agreement_is_the_cosine_of_wanted_and_applied() -> None:
     asked = [np.zeros(link.matrix.shape) for link in shadow.links]
     for first in range(0, 12, 4):
         part = images[first : first + 4], labels[first : first + 4]
-        for total, change in zip(asked, shadow.wanted(*part, _lesson(network)), strict=True):
+        for total, change in zip(asked, shadow.wanted(*part, _rule(network)), strict=True):
             total += change
-        shadow.learn(*part, _lesson(network))
-    learned = machine.learn(images, labels, _lesson(network))
+        shadow.learn(*part, _rule(network))
+    learned = machine.learn(images, labels, _rule(network))
     _assert_same_weights(machine.read_weights(), shadow.read_weights())
     assert learned.agreement is not None
     for found, want, new, old in zip(learned.agreement, asked, shadow.read_weights().weights, before, strict=True):
@@ -177,7 +179,7 @@ def test_agreement_is_the_cosine_of_wanted_and_applied() -> None:
 def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: bool) -> None:
     network, (images, labels) = example("dense squared error"), stripes(20)
     machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=update)
-    first = machine.learn(images[:8], labels[:8], _lesson(network))
+    first = machine.learn(images[:8], labels[:8], _rule(network))
     programmed = sum(tile.die.target_s.size for link in machine.links for tile in link.matrix.tiles)
     counted = int(machine.writes().sum())
     assert first.ledger.tiles is not None
@@ -185,7 +187,7 @@ def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: 
     # the first ledger of a machine holds its programming, for which no pulses are published
     assert written.devices >= programmed
     assert written.pulses is None
-    second = machine.learn(images[8:], labels[8:], _lesson(network))
+    second = machine.learn(images[8:], labels[8:], _rule(network))
     assert second.ledger.tiles is not None
     written = second.ledger.tiles.written
     counted = int(machine.writes().sum()) - counted
@@ -205,7 +207,7 @@ def test_the_ledger_counts_the_reads_of_all_phases_by_hand() -> None:
     """Dense 30-8-6-3 with ideal tiles: 12 + 2 x 6 steps; up and down of links 2 and 3 in each, link 1 once."""
     network, (images, labels) = example("dense squared error"), stripes(3)
     machine = _crossbar(network, design=EXACT)
-    events = machine.learn(images, labels, _lesson(network)).ledger.tiles
+    events = machine.learn(images, labels, _rule(network)).ledger.tiles
     assert events is not None
     assert events.links == ("link1", "link2", "link3")
     steps = FREE + 2 * NUDGED
@@ -218,7 +220,7 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     network, (images, labels), (unseen, truth) = example("dense squared error"), stripes(60, 4), stripes(60, 5)
     trained = to_digital(network, steps=FREE)
     for _ in range(6):
-        trained.learn(images, labels, _lesson(network, 5, rates=(0.3,) * 3))
+        trained.learn(images, labels, _rule(network, 5, rates=(0.3,) * 3))
     learnt = network_with(network, trained.read_weights())
     device = replace(IDEAL, programming=Constant(0.04 * G_MAX), stuck_on=0.05, stuck_off=0.05)
     design = replace(SMALL, wires=Wires(1.0, 1.0, "opposite"))
@@ -228,7 +230,7 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     stuck = [~np.isnan(die.stuck_s) for die in dies]
     held = [die.conductance_s()[where] for die, where in zip(dies, stuck, strict=True)]
     for _ in range(2):
-        machine.learn(images, labels, _lesson(learnt, 5, rates=(0.1,) * 3))
+        machine.learn(images, labels, _rule(learnt, 5, rates=(0.1,) * 3))
     after = _accuracy(machine, unseen, truth)
     assert before < 0.75
     assert after >= 0.9
@@ -254,7 +256,7 @@ def test_a_published_device_learns_from_scratch(update: Any) -> None:
     machine = _crossbar(network, preset("li-ecram-2018"), design, headroom=2.0, update=update)
     before = _accuracy(machine, unseen, truth)
     for _ in range(3):
-        learned = machine.learn(images, labels, _lesson(network, 5, rates=(0.2,) * 2))
+        learned = machine.learn(images, labels, _rule(network, 5, rates=(0.2,) * 2))
     assert before < 0.6
     assert _accuracy(machine, unseen, truth) >= 0.9
     assert learned.agreement is not None
@@ -266,8 +268,8 @@ def test_learning_through_converters_follows_the_same_gradient() -> None:
     network, (images, labels) = example("average pool"), stripes(40)
     design = Design(rows=40, columns=40)
     machine, digital = _crossbar(network, IDEAL, design), to_digital(network, steps=FREE)
-    machine.learn(images, labels, _lesson(network))
-    digital.learn(images, labels, _lesson(network))
+    machine.learn(images, labels, _rule(network))
+    digital.learn(images, labels, _rule(network))
     found = network_with(network, machine.read_weights()).named_parameters()
     expected = network_with(network, digital.read_weights()).named_parameters()
     start = network.named_parameters()
@@ -284,7 +286,7 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
     with it stays.
     """
     network, (images, labels) = example("dense squared error"), stripes(8)
-    exact = _crossbar(network).wanted(images, labels, _lesson(network, phases=_phases("centered", 0.3)))
+    exact = _crossbar(network).wanted(images, labels, _rule(network, phases=_phases("centered", 0.3)))
     noisy = noisy_reads(0.005)
 
     def errors(repeats: int) -> NDArray[np.float64]:
@@ -292,8 +294,8 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
         for tile in machine.links[0].matrix.tiles:
             tile.device = replace(noisy, fresh=Constant(0.0))
             tile.age(0.0)
-        lesson = _lesson(network, phases=_phases("centered", 0.3, repeats=repeats))
-        tries = [machine.wanted(images, labels, lesson) for _ in range(8)]
+        rule = _rule(network, phases=_phases("centered", 0.3).repeated(repeats))
+        tries = [machine.wanted(images, labels, rule) for _ in range(8)]
         squares = [
             [np.square(found - true).sum() for found, true in zip(wanted, exact, strict=True)] for wanted in tries
         ]
@@ -308,13 +310,13 @@ def test_a_worn_device_stops_learning_and_what_was_learnt_stays(endurance: float
     worn, fresh = (_crossbar(network, device) for device in (replace(IDEAL, endurance=endurance), IDEAL))
     with pytest.raises(LearningStoppedError, match=f"a device of link. has had . writes, ideal stands {endurance:g}"
                        ": stopped") as caught:  # fmt: skip
-        worn.learn(images, labels, _lesson(network))
+        worn.learn(images, labels, _rule(network))
     learned = caught.value.learned
     assert learned is not None
     # every update writes every weight that has a gradient once: it stopped after as many updates as there are writes
     assert learned.images == 4 * endurance
     assert worn.writes().max() == endurance
-    fresh.learn(images[: learned.images], labels[: learned.images], _lesson(network))
+    fresh.learn(images[: learned.images], labels[: learned.images], _rule(network))
     _assert_same_weights(worn.read_weights(), fresh.read_weights())
     assert learned.ledger.images == learned.images
     assert learned.ledger.tiles is not None
@@ -323,7 +325,7 @@ def test_a_worn_device_stops_learning_and_what_was_learnt_stays(endurance: float
     np.testing.assert_array_equal(worn.settle(images).logits, fresh.settle(images).logits)
     # and is not written again
     with pytest.raises(LearningStoppedError, match="stopped") as caught:
-        worn.learn(images, labels, _lesson(network))
+        worn.learn(images, labels, _rule(network))
     assert caught.value.learned is None
     assert worn.writes().max() == endurance
     _assert_same_weights(worn.read_weights(), fresh.read_weights())
@@ -336,7 +338,7 @@ def test_a_rate_that_leaves_the_range_at_once_is_refused_before_anything_is_writ
     # the last of the links is the culprit, and the first ones are not written either
     with pytest.raises(LearningStoppedError, match=r"an update of readout would change a weight by .*: use a smaller "
                        "learning rate") as caught:  # fmt: skip
-        machine.learn(images, labels, _lesson(network, rates=(0.1, 0.1, 0.1, 1e4)))
+        machine.learn(images, labels, _rule(network, rates=(0.1, 0.1, 0.1, 1e4)))
     assert caught.value.learned is None
     held = machine.links[-1].matrix.largest
     assert f"its devices hold {-held:g} to {held:g}" in str(caught.value)
@@ -349,14 +351,14 @@ def test_a_rate_that_becomes_too_large_keeps_the_updates_before() -> None:
     network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
     images[:4] = 0.0
     machine, reference = _crossbar(network, headroom=1.0), _crossbar(network, headroom=1.0)
-    black = max(float(np.abs(change).max()) for change in machine.wanted(images[:4], labels[:4], _lesson(network))[:1])
+    black = max(float(np.abs(change).max()) for change in machine.wanted(images[:4], labels[:4], _rule(network))[:1])
     assert black == 0.0
-    lesson = _lesson(network, rates=(40.0, 0.01, 0.01))
+    rule = _rule(network, rates=(40.0, 0.01, 0.01))
     with pytest.raises(LearningStoppedError, match="an update of link1 would change") as caught:
-        machine.learn(images, labels, lesson)
+        machine.learn(images, labels, rule)
     assert caught.value.learned is not None
     assert caught.value.learned.images == 4
-    reference.learn(images[:4], labels[:4], lesson)
+    reference.learn(images[:4], labels[:4], rule)
     _assert_same_weights(machine.read_weights(), reference.read_weights())
 
 
@@ -384,16 +386,16 @@ def _refused() -> list[tuple[str, dict[str, Any], dict[str, Any], str]]:
     ]
 
 
-@pytest.mark.parametrize(("machine", "lesson", "message"), [case[1:] for case in _refused()],
+@pytest.mark.parametrize(("machine", "rule", "message"), [case[1:] for case in _refused()],
                          ids=[case[0] for case in _refused()])  # fmt: skip
 def test_what_a_crossbar_cannot_learn_is_refused_before_anything_changes(
-    machine: dict[str, Any], lesson: dict[str, Any], message: str
+    machine: dict[str, Any], rule: dict[str, Any], message: str
 ) -> None:
     network, (images, labels) = example("average pool"), stripes(8)
     crossbar = _crossbar(network, **machine)
     before = crossbar.read_weights()
     with pytest.raises(ValueError, match=message):
-        crossbar.learn(images, labels, _lesson(network, **lesson))
+        crossbar.learn(images, labels, _rule(network, **rule))
     _assert_same_weights(crossbar.read_weights(), before)
 
 
@@ -402,20 +404,20 @@ def test_integers_nudges_and_contrasts_that_crossbars_do_not_take_are_refused() 
     program = program_of(network, state_bits=8, seed=0)
     integers = to_crossbar(program, IDEAL, EXACT, steps=1)
     with pytest.raises(ValueError, match="a program's integers cannot learn on a crossbar: give it the network"):
-        integers.learn(images, labels, _lesson(network))
-    lopsided = Contrast(FREE, NUDGED, (0.0, 0.5, 1.0), (-3.0, 4.0, -1.0))
+        integers.learn(images, labels, _rule(network))
+    lopsided = UpdatePhases(FREE, NUDGED, (0.0, 0.5, 1.0), (-3.0, 4.0, -1.0))
     with pytest.raises(ValueError, match="do not cancel in twos"):
-        _crossbar(network).learn(images, labels, _lesson(network, phases=lopsided))
+        _crossbar(network).learn(images, labels, _rule(network, phases=lopsided))
     with pytest.raises(ValueError, match=r"beta is 0: the nudge must be positive"):
         _phases("centered", 0)
     squared = example("dense squared error")
     with pytest.raises(ValueError, match="a nudge of beta -2 cannot be applied"):
-        _crossbar(squared).learn(images, labels, _lesson(squared, phases=_phases("centered", 2.0)))
+        _crossbar(squared).learn(images, labels, _rule(squared, phases=_phases("centered", 2.0)))
     with pytest.raises(ValueError, match="labels are"):
-        _crossbar(network).learn(images, labels + CLASSES, _lesson(network))
+        _crossbar(network).learn(images, labels + CLASSES, _rule(network))
     five = Descent((0.1,) * 5, (0.1,) * 5, (0.0,) * 5, (0.0,) * 5)
     with pytest.raises(ValueError, match="5 learning rates for 4 links"):
-        _crossbar(network).learn(images, labels, Lesson(_phases(), five))
+        _crossbar(network).learn(images, labels, LearningRule(_phases(), five))
 
 
 @pytest.mark.parametrize("headroom", [0.5, float("nan"), float("inf")])
@@ -430,7 +432,7 @@ def test_seeds_decide_what_is_learnt() -> None:
     def taught(**seeds: int) -> Weights:
         device = replace(_pulsing(200, cycle=0.3), fresh=noisy_reads(0.02).fresh, g_min_s=1e-7)
         machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=StochasticPulses(), **seeds)
-        machine.learn(images, labels, _lesson(network))
+        machine.learn(images, labels, _rule(network))
         return machine.read_weights()
 
     one = taught(die_seed=1, noise_seed=1)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from hw.circuit import FixedNeuron, Weights, with_weights
 from hw.digital.machine import Digital
-from hw.learning.contrast import Contrast, contrast
-from hw.learning.lesson import Descent, LearningStoppedError, Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Descent, LearningRule, LearningStoppedError
 from hw.machine import split
 from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with, program_with
@@ -41,15 +41,17 @@ GENTLE = (0.02, 0.015, 0.01, 0.01)
 DECAYS = (0.01, 0.0, 0.02, 0.005)
 
 
-def _phases(estimator: str = "centered", beta: float = 0.2, **other: int) -> Contrast:
+def _phases(estimator: str = "centered", beta: float = 0.2, **other: int) -> UpdatePhases:
     steps = {"free_steps": FREE, "nudged_steps": NUDGED, **other}
-    return contrast(estimator, beta, **steps)  # type: ignore[arg-type]
+    return getattr(UpdatePhases, estimator)(beta, **steps)
 
 
-def _lesson(source: EPNetwork | Program, batch_size: int = 4, phases: Contrast | None = None, **other: Any) -> Lesson:
+def _rule(
+    source: EPNetwork | Program, batch_size: int = 4, phases: UpdatePhases | None = None, **other: Any
+) -> LearningRule:
     links = len(source.links) + (source.readout is not None)
     descent = descent_of(source, other.pop("rates", RATES)[:links], **other)
-    return Lesson(phases or _phases(), descent, batch_size)
+    return LearningRule(phases or _phases(), descent, batch_size)
 
 
 def _batches(
@@ -78,8 +80,8 @@ def test_twenty_updates_are_those_of_torch(name: str, estimator: Estimator) -> N
     rates, decays = GENTLE[:links], DECAYS[:links]
     machine = to_digital(network, steps=1)
     phases = _phases(estimator, 0.5)
-    lesson = _lesson(network, phases=phases, rates=rates, weight_decay=decays, momentum=0.9)
-    learned = machine.learn(images, labels, lesson)
+    rule = _rule(network, phases=phases, rates=rates, weight_decay=decays, momentum=0.9)
+    learned = machine.learn(images, labels, rule)
     batches = _batches(images, labels, 4)
     expected = taught_by_torch(
         network, batches, estimator=estimator, beta=0.5, rates=rates, decays=decays, momentum=0.9
@@ -97,7 +99,7 @@ def test_the_gradient_at_a_small_nudge_is_that_of_automatic_differentiation(name
     machine = to_digital(network, steps=1)
     links = len(network.links) + (network.readout is not None)
     phases = _phases(beta=0.002, free_steps=80, nudged_steps=60)
-    machine.learn(images, labels, _lesson(network, 16, phases, rates=(1.0,) * 4))
+    machine.learn(images, labels, _rule(network, 16, phases, rates=(1.0,) * 4))
     after = network_with(network, machine.read_weights()).named_parameters()
     found = {tensor: value - after[tensor] for tensor, value in network.named_parameters().items()}
     truth = backprop_gradient(
@@ -119,7 +121,7 @@ def test_four_points_stay_at_the_gradient_where_two_have_left_it(name: str) -> N
     def error(estimator: str, beta: float) -> float:
         machine = to_digital(network, steps=1)
         phases = _phases(estimator, beta, free_steps=80, nudged_steps=60)
-        machine.learn(images, labels, _lesson(network, 16, phases, rates=(1.0,) * 4))
+        machine.learn(images, labels, _rule(network, 16, phases, rates=(1.0,) * 4))
         after = network_with(network, machine.read_weights()).named_parameters()
         tensors = list(truth)[:-2] if network.readout is not None else list(truth)
         missed = [network.named_parameters()[t] - after[t] - truth[t] for t in tensors]
@@ -131,8 +133,8 @@ def test_four_points_stay_at_the_gradient_where_two_have_left_it(name: str) -> N
 def test_repeats_of_a_machine_without_noise_change_nothing() -> None:
     network, (images, labels) = example("average pool"), stripes(8)
     once, often = to_digital(network, steps=1), to_digital(network, steps=1)
-    once.learn(images, labels, _lesson(network))
-    often.learn(images, labels, _lesson(network, phases=_phases(repeats=3)))
+    once.learn(images, labels, _rule(network))
+    often.learn(images, labels, _rule(network, phases=_phases().repeated(3)))
     assert_same_network(
         network_with(network, often.read_weights()), network_with(network, once.read_weights()), atol=1e-6
     )
@@ -142,7 +144,7 @@ def test_a_last_batch_that_is_not_full_counts_its_own_images() -> None:
     """6 images in batches of 4: the last update is the mean over 2, not a sum over 4 and not left out."""
     network, (images, labels) = example("dense squared error"), stripes(6)
     machine = to_digital(network, steps=1)
-    learned = machine.learn(images, labels, _lesson(network))
+    learned = machine.learn(images, labels, _rule(network))
     first = torch_gradient(network, images[:4], labels[:4], "centered", 0.2)
     rates = dict(zip(network.named_parameters(), np.repeat(RATES[:3], 2), strict=True))
     half = network.with_parameters({n: v - rates[n] * first[n] for n, v in network.named_parameters().items()})
@@ -156,21 +158,21 @@ def test_two_passes_are_one_longer_pass() -> None:
     """A machine goes on from its weights, and from its momentum: it is kept from one pass to the next."""
     network, (images, labels) = example("average pool"), stripes(16)
     at_once, in_two = to_digital(network, steps=1), to_digital(network, steps=1)
-    lesson = _lesson(network, momentum=0.9, weight_decay=DECAYS)
-    whole = at_once.learn(images, labels, lesson)
-    parts = [in_two.learn(images[part], labels[part], lesson) for part in (slice(0, 8), slice(8, 16))]
+    rule = _rule(network, momentum=0.9, weight_decay=DECAYS)
+    whole = at_once.learn(images, labels, rule)
+    parts = [in_two.learn(images[part], labels[part], rule) for part in (slice(0, 8), slice(8, 16))]
     _assert_same_weights(in_two.read_weights(), at_once.read_weights())
     assert sum(part.hits for part in parts) == whole.hits
     # without what is kept it would be another network
-    reset = to_digital(network_with(network, _taught(network, images[:8], labels[:8], lesson)), steps=1)
-    reset.learn(images[8:], labels[8:], lesson)
+    reset = to_digital(network_with(network, _taught(network, images[:8], labels[:8], rule)), steps=1)
+    reset.learn(images[8:], labels[8:], rule)
     apart = network_with(network, reset.read_weights())
     assert moved_by(apart, network_with(network, at_once.read_weights())) > 1e-3
 
 
-def _taught(network: EPNetwork, images: NDArray[np.float32], labels: NDArray[np.int64], lesson: Lesson) -> Weights:
+def _taught(network: EPNetwork, images: NDArray[np.float32], labels: NDArray[np.int64], rule: LearningRule) -> Weights:
     machine = to_digital(network, steps=1)
-    machine.learn(images, labels, lesson)
+    machine.learn(images, labels, rule)
     return machine.read_weights()
 
 
@@ -182,8 +184,8 @@ def test_hits_are_the_images_that_were_right_before_they_taught(integers: bool) 
     hits, seen = 0, to_digital(source, steps=FREE, seed=1)
     for part, wanted in _batches(images, labels, 4):
         hits += int((seen.settle(part).logits.argmax(axis=1) == wanted).sum())
-        seen.learn(part, wanted, _lesson(source))
-    learned = machine.learn(images, labels, _lesson(source))
+        seen.learn(part, wanted, _rule(source))
+    learned = machine.learn(images, labels, _rule(source))
     assert learned.hits == hits
     assert learned.accuracy == hits / 24
     assert learned.agreement is None
@@ -203,7 +205,7 @@ def test_it_learns(name: str, integers: bool) -> None:
 
     before = accuracy()
     for _ in range(6):
-        machine.learn(images, labels, _lesson(source, 5, rates=(0.3,) * 4))
+        machine.learn(images, labels, _rule(source, 5, rates=(0.3,) * 4))
     assert before < 0.6
     assert accuracy() >= 0.95
     if integers:
@@ -227,7 +229,7 @@ def test_integers_move_by_the_gradient_on_average() -> None:
     rates, machines = (0.02,) * 3, 40
     for seed in range(machines):
         machine = to_digital(program, steps=1, seed=seed)
-        machine.learn(images, labels, _lesson(program, 8, rates=rates))
+        machine.learn(images, labels, _rule(program, 8, rates=rates))
         assert machine._memories is not None
         # the accumulator holds 8 bits more than the weight, and one machine rounds every one of them once
         moved.append(np.concatenate([pair[0].accumulator.ravel() for pair in machine._memories]))  # type: ignore[union-attr]
@@ -293,13 +295,13 @@ def test_integers_that_would_leave_their_range_at_once_stop_before_the_update() 
     images[:4] = 0.0
     program = _program(network, headroom_bits=2)
     machine, reference = (to_digital(program, steps=FREE, seed=2) for _ in range(2))
-    lesson = Lesson(_phases(), Descent((100.0, 0.01, 0.01), (0.01,) * 3, (0.0,) * 3, (0.0,) * 3), 4)
+    rule = LearningRule(_phases(), Descent((100.0, 0.01, 0.01), (0.01,) * 3, (0.0,) * 3, (0.0,) * 3), 4)
     with pytest.raises(LearningStoppedError, match=r"link1: an update would change an integer by .*, it holds -127 to "
                        "127: use a smaller learning rate") as caught:  # fmt: skip
-        machine.learn(images, labels, lesson)
+        machine.learn(images, labels, rule)
     assert caught.value.learned is not None
     assert caught.value.learned.images == 4
-    reference.learn(images[:4], labels[:4], lesson)
+    reference.learn(images[:4], labels[:4], rule)
     for ours, theirs in zip(machine.read_weights().weights, reference.read_weights().weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -309,7 +311,7 @@ def test_seeds_decide_the_rounding_of_integers() -> None:
 
     def taught(seed: int) -> Weights:
         machine = to_digital(program, steps=1, seed=seed)
-        machine.learn(images, labels, _lesson(program, rates=(0.3,) * 4))
+        machine.learn(images, labels, _rule(program, rates=(0.3,) * 4))
         return machine.read_weights()
 
     _assert_same_weights(taught(1), taught(1))
@@ -321,7 +323,7 @@ def test_seeds_decide_the_rounding_of_integers() -> None:
 def test_what_is_read_from_floats_settles_to_the_same_states(name: str) -> None:
     network, (images, labels) = example(name), stripes(12)
     machine = to_digital(network, steps=FREE)
-    machine.learn(images, labels, _lesson(network))
+    machine.learn(images, labels, _rule(network))
     read = machine.read_weights()
     again = to_digital(network_with(network, read), steps=FREE)
     one, other = machine.settle(images), again.settle(images)
@@ -341,7 +343,7 @@ def test_what_is_read_from_floats_settles_to_the_same_states(name: str) -> None:
 def test_what_is_read_from_integers_settles_to_the_same_states() -> None:
     program, (images, labels) = _program(example("average pool")), stripes(12)
     machine = to_digital(program, steps=FREE)
-    machine.learn(images, labels, _lesson(program, rates=(0.5,) * 4))
+    machine.learn(images, labels, _rule(program, rates=(0.5,) * 4))
     again = to_digital(program_with(program, machine.read_weights()), steps=FREE)
     one, other = machine.settle(images), again.settle(images)
     for ours, theirs in zip((*one.states, one.logits), (*other.states, other.logits), strict=True):
@@ -383,9 +385,9 @@ def _tiny(readout: bool) -> EPNetwork:
 def test_the_ledger_of_a_pass_by_hand(readout: bool, estimator: str, expected: int) -> None:
     network = _tiny(readout)
     images = np.random.default_rng(0).random((3, 1, 2, 2)).astype(np.float32)
-    phases = contrast(estimator, 0.2, free_steps=3, nudged_steps=2)  # type: ignore[arg-type]
+    phases = getattr(UpdatePhases, estimator)(0.2, free_steps=3, nudged_steps=2)
     machine = to_digital(network, steps=9)
-    ledger = machine.learn(images, np.array([0, 1, 0]), _lesson(network, 2, phases)).ledger
+    ledger = machine.learn(images, np.array([0, 1, 0]), _rule(network, 2, phases)).ledger
     steps = 3 + 2 * (2 if estimator == "centered" else 1)
     assert ledger.images == 3
     np.testing.assert_array_equal(ledger.running, [3] * steps)
@@ -400,7 +402,7 @@ def test_the_ledger_of_a_pass_by_hand(readout: bool, estimator: str, expected: i
 
 def test_the_first_steps_of_a_pass_send_what_a_settle_sends() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
-    learned = to_digital(network, steps=1).learn(images, labels, _lesson(network)).ledger
+    learned = to_digital(network, steps=1).learn(images, labels, _rule(network)).ledger
     settled = to_digital(network, steps=FREE).settle(images).ledger
     for name in ("dense", "zero_skip", "delta"):
         np.testing.assert_array_equal(learned.events(name)[:FREE], settled.events(name), err_msg=name)  # type: ignore[arg-type]
@@ -418,13 +420,13 @@ def _bad_lessons() -> list[tuple[str, Any, str]]:
 def test_rates_that_do_not_fit_are_refused(descent: Descent, message: str) -> None:
     network, (images, labels) = example("average pool"), stripes(4)
     with pytest.raises(ValueError, match=message):
-        to_digital(network, steps=1).learn(images, labels, Lesson(_phases(), descent))
+        to_digital(network, steps=1).learn(images, labels, LearningRule(_phases(), descent))
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_batch_of_nothing_is_refused(batch_size: int) -> None:
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}, must be at least 1"):
-        _lesson(example("average pool"), batch_size)
+        _rule(example("average pool"), batch_size)
 
 
 @pytest.mark.parametrize(
@@ -441,7 +443,7 @@ def test_labels_that_do_not_fit_are_refused_before_anything_changes(labels: NDAr
     machine = to_digital(network, steps=1)
     before = machine.read_weights()
     with pytest.raises(ValueError, match=message):
-        machine.learn(images, labels, _lesson(network, 2))
+        machine.learn(images, labels, _rule(network, 2))
     _assert_same_weights(machine.read_weights(), before)
 
 
@@ -457,7 +459,7 @@ def test_labels_that_do_not_fit_are_refused_before_anything_changes(labels: NDAr
 def test_images_that_no_machine_reads_are_refused(images: NDArray[np.float32], message: str) -> None:
     network = example("average pool")
     with pytest.raises(ValueError, match=message):
-        to_digital(network, steps=1).learn(images, np.zeros(len(images), np.int64), _lesson(network))
+        to_digital(network, steps=1).learn(images, np.zeros(len(images), np.int64), _rule(network))
 
 
 def test_an_image_out_of_range_in_the_last_batch_changes_nothing() -> None:
@@ -466,17 +468,17 @@ def test_an_image_out_of_range_in_the_last_batch_changes_nothing() -> None:
     machine = to_digital(network, steps=1)
     before = machine.read_weights()
     with pytest.raises(ValueError, match="image 7 holds nan"):
-        machine.learn(images, labels, _lesson(network))
+        machine.learn(images, labels, _rule(network))
     _assert_same_weights(machine.read_weights(), before)
 
 
 def test_nudges_and_momentum_that_a_machine_cannot_take_are_refused() -> None:
     squared, (images, labels) = example("dense squared error"), stripes(4)
     with pytest.raises(ValueError, match=r"beta -1.5 cannot be applied"):
-        to_digital(squared, steps=1).learn(images, labels, _lesson(squared, phases=_phases(beta=1.5)))
+        to_digital(squared, steps=1).learn(images, labels, _rule(squared, phases=_phases(beta=1.5)))
     program = _program(squared)
     with pytest.raises(ValueError, match=r"momentum is 0.5"):
-        to_digital(program, steps=1).learn(images, labels, _lesson(program, momentum=0.5))
+        to_digital(program, steps=1).learn(images, labels, _rule(program, momentum=0.5))
 
 
 def test_operators_that_cannot_learn_are_named() -> None:
@@ -488,4 +490,4 @@ def test_operators_that_cannot_learn_are_named() -> None:
     plain = to_digital(network, steps=1).dynamics.operators
     machine = Digital(circuit_of(network), [Fixed(operator) for operator in plain], None, steps=1)
     with pytest.raises(TypeError, match="Fixed cannot learn: it has no correlate and load"):
-        machine.learn(images[:, :, :2, :2], labels % 2, _lesson(network))
+        machine.learn(images[:, :, :2, :2], labels % 2, _rule(network))

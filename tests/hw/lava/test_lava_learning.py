@@ -28,12 +28,12 @@ from helpers.learning_examples import (
 from helpers.random_nets import mixed_network, program_of, random_images
 
 from hw.circuit import Weights
-from hw.lava.learning.passes import pass_of
+from hw.lava.learning.run_pass import pass_of
 from hw.lava.learning.timetable import Tick, timetable
 from hw.lava.machine import Lava
 from hw.lava.process import LavaError, LavaModelError
-from hw.learning.contrast import Contrast, contrast
-from hw.learning.lesson import Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import LearningRule
 from hw.machine import split
 from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with
@@ -57,16 +57,16 @@ def _on_lava(source: EPNetwork | Program, **options: Any) -> Iterator[Lava]:
         threading.Thread(target=machine.close).start()
 
 
-def _lesson(
-    source: EPNetwork | Program, phases: Contrast, batch_size: int = 4, scale: float = 1.0, **other: Any
-) -> Lesson:
+def _rule(
+    source: EPNetwork | Program, phases: UpdatePhases, batch_size: int = 4, scale: float = 1.0, **other: Any
+) -> LearningRule:
     links = len(source.links) + (source.readout is not None)
     rates = [scale * rate for rate in RATES[:links]]
-    return Lesson(phases, descent_of(source, rates, weight_decay=DECAYS[:links], **other), batch_size)
+    return LearningRule(phases, descent_of(source, rates, weight_decay=DECAYS[:links], **other), batch_size)
 
 
-def _centered(beta: float = 0.5) -> Contrast:
-    return contrast("centered", beta, free_steps=FREE, nudged_steps=NUDGED)
+def _centered(beta: float = 0.5) -> UpdatePhases:
+    return UpdatePhases.centered(beta, free_steps=FREE, nudged_steps=NUDGED)
 
 
 def _assert_same(one: Weights, other: Weights) -> None:
@@ -85,9 +85,9 @@ def test_twenty_updates_in_floats_are_those_of_torch(name: str) -> None:
     reference = to_digital(network, steps=FREE)
     with _on_lava(network) as machine:
         for part in parts:
-            lesson = _lesson(network, phases, momentum=0.9)
-            found = machine.learn(images[part], labels[part], lesson)
-            wanted = reference.learn(images[part], labels[part], lesson)
+            rule = _rule(network, phases, momentum=0.9)
+            found = machine.learn(images[part], labels[part], rule)
+            wanted = reference.learn(images[part], labels[part], rule)
             assert (found.images, found.hits) == (wanted.images, wanted.hits)
         learnt = network_with(network, machine.read_weights())
         # what has been learnt is what is settled, on the same machine
@@ -101,9 +101,9 @@ def test_twenty_updates_in_floats_are_those_of_torch(name: str) -> None:
 
 CONTRASTS = {
     "centered": _centered(0.3),
-    "one-sided": contrast("one_sided", 0.3, free_steps=9, nudged_steps=5),
-    "four nudges": contrast("n_point", 0.6, free_steps=7, nudged_steps=4, points=4),
-    "one-sided, twice": contrast("one_sided", 0.3, free_steps=5, nudged_steps=1, repeats=2),
+    "one-sided": UpdatePhases.one_sided(0.3, free_steps=9, nudged_steps=5),
+    "four nudges": UpdatePhases.n_point(0.6, free_steps=7, nudged_steps=4, points=4),
+    "one-sided, twice": UpdatePhases.one_sided(0.3, free_steps=5, nudged_steps=1).repeated(2),
 }
 
 
@@ -134,8 +134,8 @@ def test_integers_learn_as_on_the_digital_machine_in_every_bit(name: str, phases
     start = reference.read_weights()
     with _on_lava(program, seed=7) as machine:
         for scale in (20.0, 10.0):  # rates are told with every batch: no new graph for them
-            lesson = _lesson(program, CONTRASTS[phases], scale=scale)
-            found, wanted = machine.learn(images, labels, lesson), reference.learn(images, labels, lesson)
+            rule = _rule(program, CONTRASTS[phases], scale=scale)
+            found, wanted = machine.learn(images, labels, rule), reference.learn(images, labels, rule)
             _assert_same(machine.read_weights(), reference.read_weights())
             assert found.hits == wanted.hits
             for events in EVENTS:
@@ -149,12 +149,12 @@ def test_a_rate_that_leaves_the_range_of_integers_at_once_is_an_error_that_names
     """What was learnt in the passes before stays."""
     program, (images, labels) = _programs()["dense squared error"], stripes(8)
     with _on_lava(program) as machine:
-        machine.learn(images, labels, _lesson(program, _centered(), scale=10.0))
+        machine.learn(images, labels, _rule(program, _centered(), scale=10.0))
         before = machine.read_weights()
         # all links are overdriven: whichever says so first
         with pytest.raises(LavaModelError, match=r"process '(link|layer)\d' failed in time step \d+: .* would change "
                            r"an integer by .*, it holds -(\d+) to \2: use a smaller learning rate"):  # fmt: skip
-            machine.learn(images, labels, _lesson(program, _centered(), scale=1e7))
+            machine.learn(images, labels, _rule(program, _centered(), scale=1e7))
         _assert_same(machine.read_weights(), before)
 
 
@@ -163,15 +163,15 @@ def test_another_batch_size_goes_on_from_the_weights() -> None:
     reference = to_digital(network, steps=FREE)
     with _on_lava(network) as machine:
         for size in (4, 8):
-            lesson = _lesson(network, _centered(), batch_size=size)
-            machine.learn(images, labels, lesson)
-            reference.learn(images, labels, lesson)
+            rule = _rule(network, _centered(), batch_size=size)
+            machine.learn(images, labels, rule)
+            reference.learn(images, labels, rule)
     learnt = network_with(network, machine.read_weights())
     assert_same_network(learnt, network_with(network, reference.read_weights()), atol=1e-6)
 
 
 def test_ticks_of_a_centered_contrast_by_hand() -> None:
-    table = timetable(contrast("centered", 0.5, free_steps=3, nudged_steps=2))
+    table = timetable(UpdatePhases.centered(0.5, free_steps=3, nudged_steps=2))
     assert table == (
         Tick(load="zero", consumed=0),
         Tick(consumed=1),
@@ -186,7 +186,7 @@ def test_ticks_of_a_centered_contrast_by_hand() -> None:
 
 
 def test_ticks_of_a_one_sided_contrast_by_hand() -> None:
-    table = timetable(contrast("one_sided", 0.5, free_steps=2, nudged_steps=1))
+    table = timetable(UpdatePhases.one_sided(0.5, free_steps=2, nudged_steps=1))
     assert table == (
         Tick(load="zero", consumed=0),
         Tick(consumed=1),
@@ -196,7 +196,7 @@ def test_ticks_of_a_one_sided_contrast_by_hand() -> None:
 
 
 @pytest.mark.parametrize("phases", CONTRASTS.values(), ids=CONTRASTS)
-def test_every_phase_ends_once_and_every_step_is_counted_once(phases: Contrast) -> None:
+def test_every_phase_ends_once_and_every_step_is_counted_once(phases: UpdatePhases) -> None:
     table = timetable(phases)
     assert sorted(phase for tick in table for phase in tick.ends) == list(range(len(phases.betas)))
     assert [tick.consumed for tick in table if tick.consumed is not None] == list(range(phases.steps))
@@ -204,7 +204,7 @@ def test_every_phase_ends_once_and_every_step_is_counted_once(phases: Contrast) 
 
 def test_padding_is_told_from_images() -> None:
     network, (images, labels) = example("average pool"), stripes(6)
-    told = pass_of(circuit_of(network), images, labels, _lesson(network, _centered()))
+    told = pass_of(circuit_of(network), images, labels, _rule(network, _centered()))
     assert [batch.shape for batch in told.images] == [(1, 6, 5, 4)] * 2
     np.testing.assert_array_equal(told.images[1][..., :2], np.moveaxis(images[4:], 0, -1))
     assert not told.images[1][..., 2:].any()
@@ -215,37 +215,37 @@ def test_padding_is_told_from_images() -> None:
 def test_what_lava_cannot_learn_is_refused_before_anything_starts() -> None:
     images, labels = stripes(4)
     program = _programs()["average pool"]
-    lesson = _lesson(program, _centered())
+    rule = _rule(program, _centered())
     with _on_lava(program, delta_threshold=1) as machine:
         with pytest.raises(ValueError, match="delta_threshold is 1: learning sends whole states"):
-            machine.learn(images, labels, lesson)
+            machine.learn(images, labels, rule)
         with pytest.raises(ValueError, match=r"momentum is 0\.9: a synapse of integers"):
-            machine.learn(images, labels, _lesson(program, _centered(), momentum=0.9))
+            machine.learn(images, labels, _rule(program, _centered(), momentum=0.9))
         with pytest.raises(ValueError, match="labels are 0 to 3, the circuit has classes 0 to 2"):
-            machine.learn(images, np.array([0, 1, 2, 3]), lesson)
+            machine.learn(images, np.array([0, 1, 2, 3]), rule)
         with pytest.raises(ValueError, match=r"images must lie in \[0, 1\]"):
-            machine.learn(images * 3, labels, lesson)
+            machine.learn(images * 3, labels, rule)
         assert machine._school is None
     dense = example("dense squared error")
     with (
         _on_lava(dense) as machine,
         pytest.raises(ValueError, match=r"a nudge of beta -1.5 cannot be applied: the squared-error output"),
     ):
-        machine.learn(images, labels, _lesson(dense, _centered(1.5)))
+        machine.learn(images, labels, _rule(dense, _centered(1.5)))
 
 
 def test_a_host_that_is_gone_costs_no_finished_pass() -> None:
     network, (images, labels) = example("dense squared error"), stripes(8)
-    lesson, reference = _lesson(network, _centered()), to_digital(network, steps=FREE)
+    rule, reference = _rule(network, _centered()), to_digital(network, steps=FREE)
     with _on_lava(network) as machine:
-        machine.learn(images, labels, lesson)
+        machine.learn(images, labels, rule)
         before = machine.read_weights()
         os.kill(machine._school[1].process.pid, signal.SIGKILL)
         with pytest.raises(LavaError, match="the Lava host is gone"):
-            machine.learn(images, labels, lesson)
+            machine.learn(images, labels, rule)
         _assert_same(machine.read_weights(), before)
-        machine.learn(images, labels, lesson)
+        machine.learn(images, labels, rule)
     for _ in range(2):
-        reference.learn(images, labels, lesson)
+        reference.learn(images, labels, rule)
     learnt = network_with(network, machine.read_weights())
     assert_same_network(learnt, network_with(network, reference.read_weights()), atol=1e-6)

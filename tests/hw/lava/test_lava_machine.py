@@ -63,8 +63,8 @@ def _flat(layer: NDArray[Any]) -> NDArray[Any]:
 def _tables(source: EPNetwork | Program) -> list[NDArray[Any]]:
     first, cores = 0, []
     for shape in (source.links[0].below, *(link.above for link in source.links)):
-        places, first = split_evenly(int(np.prod(shape)), first)
-        cores.append(places)
+        rows, first = split_evenly(int(np.prod(shape)), first)
+        cores.append(rows)
     return traffic(source.links, cores)
 
 

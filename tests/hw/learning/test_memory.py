@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw.circuit import FixedNeuron
-from hw.learning.lesson import Descent
 from hw.learning.memory import FixedMemory, FloatMemory, check_descent, fixed_memories
+from hw.learning.rule import Descent
 from mapping.circuit import circuit_of
 
 SHAPE = (3, 4)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from models.data import Dataset
-from models.data.cifar import CIFAR10, CIFAR100, Layout, load_cifar
+from models.data.cifar import CIFAR10, CIFAR100, FileLayout, load_cifar
 
 ROWS = 8
 SMALL = {
@@ -27,7 +27,7 @@ def images(n: int, offset: int = 0) -> np.ndarray:
     return (offset + np.arange(n)[:, None, None, None] + 80 * channel + row + 2 * column).astype(np.uint8)
 
 
-def batch(n: int, layout: Layout, offset: int = 0) -> dict[bytes, object]:
+def batch(n: int, layout: FileLayout, offset: int = 0) -> dict[bytes, object]:
     return {
         b"batch_label": b"a batch",
         b"data": images(n, offset).reshape(n, 3072),
@@ -36,7 +36,7 @@ def batch(n: int, layout: Layout, offset: int = 0) -> dict[bytes, object]:
     }
 
 
-def write(data_dir: Path, layout: Layout) -> Path:
+def write(data_dir: Path, layout: FileLayout) -> Path:
     """All files of a layout; returns the first training file."""
     folder = data_dir / layout.folder
     folder.mkdir(parents=True)
@@ -47,7 +47,7 @@ def write(data_dir: Path, layout: Layout) -> Path:
     return folder / layout.train[0]
 
 
-def load(data_dir: Path, layout: Layout) -> Dataset:
+def load(data_dir: Path, layout: FileLayout) -> Dataset:
     return load_cifar(data_dir, layout, validation=4)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from models.data.cifar import CIFAR10
-from models.data.download import SOURCES, DownloadError, Source, download
+from models.data.download import SOURCES, DownloadError, RemoteFile, download
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -57,7 +57,7 @@ def test_plain_files_are_fetched_once(site: tuple[str, Path], tmp_path: Path) ->
     address, folder = site
     (folder / "a.gz").write_bytes(b"one")
     (folder / "b.gz").write_bytes(b"two")
-    source = Source(address, {"a.gz": md5(b"one"), "b.gz": md5(b"two")}, "MNIST/raw")
+    source = RemoteFile(address, {"a.gz": md5(b"one"), "b.gz": md5(b"two")}, "MNIST/raw")
     cache = tmp_path / "cache"
     assert download(source, cache) == cache
     assert (cache / "MNIST/raw/a.gz").read_bytes() == b"one"
@@ -70,7 +70,7 @@ def test_only_the_members_are_unpacked_and_none_is_left_half(site: tuple[str, Pa
     address, folder = site
     archive = tar({"set/one": b"1", "set/two": b"22", "set/readme.html": b"no", "../outside": b"no"})
     (folder / "set.tar.gz").write_bytes(archive)
-    source = Source(address, {"set.tar.gz": md5(archive)}, "set", ("one", "two"))
+    source = RemoteFile(address, {"set.tar.gz": md5(archive)}, "set", ("one", "two"))
     cache = tmp_path / "cache"
     download(source, cache)
     assert {path.name: path.read_bytes() for path in (cache / "set").iterdir()} == {"one": b"1", "two": b"22"}
@@ -87,14 +87,14 @@ def test_a_wrong_checksum_is_refused(site: tuple[str, Path], tmp_path: Path) -> 
     address, folder = site
     (folder / "a.gz").write_bytes(b"something else")
     with pytest.raises(DownloadError, match=rf"could not download {address}a\.gz: .*{md5(b'one')}.*--data-dir"):
-        download(Source(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
+        download(RemoteFile(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
     assert list((tmp_path / "cache/raw").iterdir()) == []
 
 
 def test_a_missing_file_names_its_address(site: tuple[str, Path], tmp_path: Path) -> None:
     address, _ = site
     with pytest.raises(DownloadError, match=rf"could not download {address}a\.gz: .*404.*--data-dir"):
-        download(Source(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
+        download(RemoteFile(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
 
 
 def test_no_network_names_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_no_network_names_the_address(tmp_path: Path, monkeypatch: pytest.Monkey
         unheard.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unheard.getsockname()[1]}/"
         with pytest.raises(DownloadError, match=rf"could not download {address}a\.gz: .*--data-dir"):
-            download(Source(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
+            download(RemoteFile(address, {"a.gz": md5(b"one")}, "raw"), tmp_path / "cache")
 
 
 def test_the_sources_are_the_official_ones() -> None:

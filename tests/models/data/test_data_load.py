@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.data import DATASETS, load, load_data
-from models.data.cifar import CIFAR10, CIFAR100, Layout
+from models.data.cifar import CIFAR10, CIFAR100, FileLayout
 
 
 def refuse(*_: object) -> Path:
@@ -61,7 +61,7 @@ def test_another_number_of_images_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [CIFAR10, CIFAR100], ids=lambda layout: layout.name)
-def test_cifar_has_its_official_sizes(tmp_path: Path, layout: Layout) -> None:
+def test_cifar_has_its_official_sizes(tmp_path: Path, layout: FileLayout) -> None:
     folder = tmp_path / layout.folder
     folder.mkdir()
     rows = dict.fromkeys(layout.train, layout.train_rows) | {layout.test: layout.test_rows}

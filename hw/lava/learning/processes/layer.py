@@ -18,8 +18,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from hw.lava.learning.gradients import bias_products, contrasted
+from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED
-from hw.lava.learning.pupil import Pupil, remembered
 from hw.lava.neurons import fixed_neuron, fixed_output, float_neuron, float_output
 from hw.ledger import COLUMNS
 
@@ -28,7 +28,7 @@ class PlasticLayer(AbstractProcess):
     """s <- clip(a_in + b, 0, 1) through all phases, and after every batch  b <- b + rate / B sum_k c_k s(k).
 
     With `output` it is nudged by a squared error: s <- clip((a_in + b) / (1 + beta), 0, 1), where a_in holds the
-    teacher's pull beta y. Events leave by external pipe after every batch, biases after the last.
+    nudging's pull beta y. Events leave by external pipe after every batch, biases after the last.
     """
 
     def __init__(self, *, shape: tuple[int, ...], bias: NDArray[Any], batch: int, **params: Any) -> None:
@@ -41,7 +41,7 @@ class PlasticLayer(AbstractProcess):
             port.flag_external_pipe(buffer_size=2)
 
 
-class _PlasticLayer(Pupil):
+class _PlasticLayer(Learner):
     """The part that does not depend on the number format."""
 
     states: type[np.generic]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from hw.circuit import Wire
 from hw.lava.learning.gradients import contrasted
+from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED
-from hw.lava.learning.pupil import Pupil, remembered
 from hw.lava.processes.link import FixedLinkModel, FloatLinkModel, LinkModel
 
 
@@ -41,7 +41,7 @@ class PlasticLink(AbstractProcess):
             port.flag_external_pipe(buffer_size=2)
 
 
-class _PlasticLink(Pupil, LinkModel):
+class _PlasticLink(Learner, LinkModel):
     """The part that does not depend on the number format."""
 
     def __init__(self, proc_params: Any) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.learning.contrast import Contrast
-from hw.learning.lesson import Learned, Lesson
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Learned, LearningRule
 from hw.machine import LearningMachine
 from mapping.learning import descent_of
 from mapping.program import Program
@@ -19,10 +19,10 @@ Change = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningSchedule:
     """What is taught, apart from the images. Rates follow a cosine from `learning_rates` down to 0 over the epochs."""
 
-    contrast: Contrast
+    phases: UpdatePhases
     learning_rates: tuple[float, ...]
     """Of every link and of the readout, if there is one."""
     epochs: int
@@ -34,12 +34,12 @@ class Course:
         if self.epochs < 1:
             raise ValueError(f"epochs is {self.epochs}, must be at least 1")
 
-    def lesson(self, source: EPNetwork | Program, epoch: int) -> Lesson:
-        """The lesson of epoch 1, 2, ..."""
+    def rule(self, source: EPNetwork | Program, epoch: int) -> LearningRule:
+        """The rule of epoch 1, 2, ..."""
         share = 0.5 * (1 + np.cos(np.pi * (epoch - 1) / self.epochs))
         rates = [rate * float(share) for rate in self.learning_rates]
         descent = descent_of(source, rates, weight_decay=self.weight_decay, momentum=self.momentum)
-        return Lesson(self.contrast, descent, self.batch_size)
+        return LearningRule(self.phases, descent, self.batch_size)
 
 
 def teach(
@@ -47,19 +47,19 @@ def teach(
     source: EPNetwork | Program,
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
-    course: Course,
+    schedule: LearningSchedule,
     *,
     seed: int,
     augment: Change | None = None,
 ) -> Iterator[tuple[int, Learned]]:
-    """Every epoch of a course as it is done: (epoch, what the machine did).
+    """Every epoch of a schedule as it is done: (epoch, what the machine did).
 
     Every image once per epoch, in an order that (seed, epoch) decides. `source` is what the machine was made of;
     `augment` changes a copy of the images before each epoch. What a machine that must stop has learnt stays on it, and
     its error holds the part of the epoch that was done.
     """
-    for epoch in range(1, course.epochs + 1):
+    for epoch in range(1, schedule.epochs + 1):
         rng = np.random.default_rng([seed, epoch, 1])
         order = rng.permutation(len(images))
         shown = images[order] if augment is None else augment(images[order], rng)
-        yield epoch, machine.learn(shown, labels[order], course.lesson(source, epoch))
+        yield epoch, machine.learn(shown, labels[order], schedule.rule(source, epoch))

@@ -1,4 +1,4 @@
-"""The teacher: knows the labels, pulls the last layer in nudged phases, and holds the readout, which learns."""
+"""The nudging: knows the labels, pulls the last layer in nudged phases, and holds the readout, which learns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from scipy.special import softmax
 from hw.circuit import Wire
 from hw.lava.kernels import DenseKernel
 from hw.lava.learning.gradients import averaged
+from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED
-from hw.lava.learning.pupil import Pupil, remembered
 
 
-class Teacher(AbstractProcess):
+class NudgingReadout(AbstractProcess):
     """pull_out = beta R^T (y - softmax(R s + r)) in nudged steps, zero in free ones, one time step after s came in.
 
     Without a readout, for a squared error, pull_out = beta y. Targets (K, B), one-hot, and assignments come in by
@@ -42,7 +42,7 @@ class Teacher(AbstractProcess):
             port.flag_external_pipe(buffer_size=2)
 
 
-class _Teacher(Pupil):
+class _NudgingReadout(Learner):
     """The part that does not depend on the number format. Weights go through float BLAS, exactly for integers."""
 
     pulls: type[np.generic]
@@ -110,10 +110,10 @@ class _Teacher(Pupil):
         raise NotImplementedError
 
 
-@implements(proc=Teacher, protocol=LoihiProtocol)
+@implements(proc=NudgingReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyTeacherFloat(_Teacher):
+class PyTeacherFloat(_NudgingReadout):
     """In floating point."""
 
     pulls, scored = np.float32, np.float32
@@ -132,10 +132,10 @@ class PyTeacherFloat(_Teacher):
         return beta * (self.target if self.kernel is None else self.kernel.down(self.error()))
 
 
-@implements(proc=Teacher, protocol=LoihiProtocol)
+@implements(proc=NudgingReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyTeacherFixed(_Teacher):
+class PyTeacherFixed(_NudgingReadout):
     """In integers: errors as codes with a sign, pulls on the accumulators of the last layer, whose binary point is
     `exponent`. The softmax itself is computed in floating point."""
 

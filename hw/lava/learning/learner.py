@@ -15,8 +15,8 @@ from hw.lava.ticking import Ticking
 from hw.learning.memory import FixedMemory, FloatMemory, Memory
 
 
-class Pupil(Ticking):
-    """Learns in Lava's learning phase of every tick at which a phase of the contrast ends."""
+class Learner(Ticking):
+    """Learns in Lava's learning phase of every tick at which a phase of the update ends."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import cos, isclose, pi, prod
-from typing import Literal, get_args
 
 from hw.circuit import Circuit
 
-Estimator = Literal["one_sided", "centered", "n_point"]
-
 
 @dataclass(frozen=True)
-class Contrast:
+class UpdatePhases:
     """A free phase from zero, then one nudged phase per beta, each from the free states; in synchronous steps."""
 
     free_steps: int
@@ -61,7 +58,7 @@ class Contrast:
                 found.append((first, second, weight))
         return found
 
-    def repeated(self, times: int) -> Contrast:
+    def repeated(self, times: int) -> UpdatePhases:
         """Every nudged phase run `times` times and averaged: read noise of variance v leaves v / times."""
         if times < 1:
             raise ValueError(f"repeats is {times}, must be at least 1")
@@ -72,35 +69,36 @@ class Contrast:
         if circuit.readout is None and min(self.betas) <= -1:
             raise ValueError(
                 f"a nudge of beta {min(self.betas):g} cannot be applied: the squared-error output has no minimum at "
-                "beta <= -1; use a smaller beta, or estimator one_sided"
+                "beta <= -1; use a smaller beta, or one_sided"
             )
 
+    @classmethod
+    def one_sided(cls, beta: float, *, free_steps: int, nudged_steps: int) -> UpdatePhases:
+        """Nudges 0 and beta. Error of first order in beta."""
+        _check_nudge(beta)
+        return cls(free_steps, nudged_steps, (0.0, beta), (-1 / beta, 1 / beta))
 
-def contrast(
-    estimator: Estimator, beta: float, *, free_steps: int, nudged_steps: int, points: int = 4, repeats: int = 1
-) -> Contrast:
-    """The phases of an estimator of the gradient; `points` is for n_point only.
+    @classmethod
+    def centered(cls, beta: float, *, free_steps: int, nudged_steps: int) -> UpdatePhases:
+        """Nudges -beta and beta. Error of second order (Laborieux et al. 2021)."""
+        _check_nudge(beta)
+        return cls(free_steps, nudged_steps, (-beta, beta), (-0.5 / beta, 0.5 / beta))
 
-    - one_sided: (0, beta). Error of first order in beta.
-    - centered: (-beta, beta). Error of second order (Laborieux et al. 2021).
-    - n_point: n nudges beta cos(pi k / (n - 1)), k = 0..n-1, n even, and the weights that differentiate polynomials
-      of degree n - 1 exactly at 0: error of order n, so that beta may be large and noise small against what it moves.
-      It is to a machine with real states what the average over a circle of complex nudges is in holomorphic EP
-      (Laborieux & Zenke 2022); with n = 2 it is `centered`.
-    """
-    if estimator not in get_args(Estimator):
-        raise ValueError(f"estimator {estimator!r} is unknown, choices are {', '.join(get_args(Estimator))}")
+    @classmethod
+    def n_point(cls, beta: float, *, free_steps: int, nudged_steps: int, points: int = 4) -> UpdatePhases:
+        """n nudges beta cos(pi k / (n - 1)), k = 0..n-1, n even, and the weights that differentiate polynomials of
+        degree n - 1 exactly at 0: error of order n, so that beta may be large and noise small against what it moves.
+
+        It is to a machine with real states what the average over a circle of complex nudges is in holomorphic EP
+        (Laborieux & Zenke 2022); with n = 2 it is `centered`.
+        """
+        _check_nudge(beta)
+        return cls(free_steps, nudged_steps, *_n_point(beta, points))
+
+
+def _check_nudge(beta: float) -> None:
     if not 0 < beta < float("inf"):
         raise ValueError(f"beta is {beta}: the nudge must be positive, the estimator gives it its sign")
-    betas: tuple[float, ...]
-    weights: tuple[float, ...]
-    if estimator == "one_sided":
-        betas, weights = (0.0, beta), (-1 / beta, 1 / beta)
-    elif estimator == "centered":
-        betas, weights = (-beta, beta), (-0.5 / beta, 0.5 / beta)
-    else:
-        betas, weights = _n_point(beta, points)
-    return Contrast(free_steps, nudged_steps, betas, weights).repeated(repeats)
 
 
 def _n_point(beta: float, points: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit
-from hw.learning.contrast import Contrast
+from hw.learning.phases import UpdatePhases
 from hw.ledger import Ledger, merge
 
 
@@ -35,10 +35,10 @@ class Descent:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearningRule:
     """How to learn from one set of images: in the order given, `batch_size` images per update."""
 
-    contrast: Contrast
+    phases: UpdatePhases
     descent: Descent
     batch_size: int = 16
 
@@ -47,8 +47,8 @@ class Lesson:
             raise ValueError(f"batch_size is {self.batch_size}, must be at least 1")
 
     def check(self, circuit: Circuit, labels: NDArray[np.integer], images: int) -> None:
-        """Refuse a lesson that does not fit the circuit, or labels that do not fit the images."""
-        self.contrast.check(circuit)
+        """Refuse a rule that does not fit the circuit, or labels that do not fit the images."""
+        self.phases.check(circuit)
         wires = len(circuit.wires) + (circuit.readout is not None)
         if len(self.descent.weight_rates) != wires:
             raise ValueError(f"{len(self.descent.weight_rates)} learning rates for {wires} links, readout included")
