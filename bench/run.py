@@ -45,7 +45,7 @@ from bench.studies.options import STUDIES, UPDATES, Nudging
 from bench.studies.run import check_schedule, learn
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import DATASETS, load_data
 from models.zoo import load_model, zoo_names
 

@@ -41,7 +41,7 @@ from hw.lava.process import ROOT
 from hw.machine import Machine
 from mapping.circuit import circuit_of
 from mapping.machines import to_crossbar, to_digital, to_lava
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import load_data
 from models.ep.network import EPNetwork
 from models.zoo import load_model

@@ -13,7 +13,7 @@ from hw.learning.rule import LearningRule
 from hw.machine import LearningMachine
 from mapping.learning import descent_of
 from mapping.machines import to_digital, to_lava
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import load_data
 from models.ep.gradient import Phases, ep_gradient
 from models.zoo import load_model

@@ -16,7 +16,7 @@ from hw.crossbar.updates.update import Update
 from hw.machine import LearningMachine
 from mapping.machines import to_digital, to_lava
 from mapping.program import Program
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from mapping.training import LearningSchedule
 from models.data.augment import shifted
 from models.ep.network import Dense, EPNetwork, build_network

@@ -16,7 +16,7 @@ from bench.records.manifests import fingerprint, manifest_of
 from bench.records.rows import Row
 from bench.robustness.disturbances import accuracy_interval
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import Dataset
 from models.ep.contraction import contraction
 from models.ep.network import EPNetwork

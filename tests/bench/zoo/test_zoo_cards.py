@@ -20,7 +20,7 @@ from bench.zoo.report import HEADING, enough, table_lines
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from mapping.machines import to_crossbar, to_digital
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import load_data
 from models.ep.contraction import spectral_norm
 from models.ep.evaluation import evaluate

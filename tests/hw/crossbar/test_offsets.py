@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.presets import preset
 from mapping.machines import to_crossbar, to_digital
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import load_data
 from models.ep.network import EPNetwork
 from models.ep.relaxation import relax

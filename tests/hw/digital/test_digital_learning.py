@@ -31,7 +31,7 @@ from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with, program_with
 from mapping.machines import to_digital
 from mapping.program import Program
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.ep.gradient import Estimator, backprop_gradient, cosine
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hw.machine import Settled
 from mapping.machines import to_digital, to_lava
 from mapping.program import Program
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.data import load_data
 from models.ep.network import EPNetwork
 from models.zoo import load_model

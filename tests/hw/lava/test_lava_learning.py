@@ -39,7 +39,7 @@ from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with
 from mapping.machines import to_digital, to_lava
 from mapping.program import Program
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.ep.network import EPNetwork
 
 RATES = (0.03, 0.02, 0.015, 0.01)

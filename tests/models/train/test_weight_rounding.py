@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.ep_examples import bars, conv_network, tiny_recipe
 
-from mapping.quantize import quantize
+from mapping.quantization import quantize
 from models.ep.evaluation import evaluate
 from models.train.loop import train
 from models.train.weight_rounding import rounded

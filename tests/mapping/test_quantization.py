@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mapping.machines import to_digital
 from mapping.program import ACCUMULATOR_MAX, STATE_BITS, Program, ProgramError, ProgramLink
-from mapping.quantize import in_float, quantize, scale_report
+from mapping.quantization import in_float, quantize, scale_report
 from models.ep.links import ConvLink, DenseLink, Link
 from models.ep.network import EPNetwork
 
