@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from datetime import datetime, timezone
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+PROJECT = "ep-hardware"
+ROOT = Path(__file__).parents[2]
+"""The source tree, or where the packages were installed."""
 PACKAGES = ("torch", "numpy", "lava-nc", "adversarial-robustness-toolbox", "scikit-learn", "safetensors")
 
 
@@ -29,12 +34,23 @@ def environment(device: str) -> dict[str, object]:
     }
 
 
+def project_version() -> str:
+    """Version of this project: of the source tree, or else of the package that was installed."""
+    try:
+        source = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return version(PROJECT)
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return str(toml.loads(source)["project"]["version"])
+
+
 def _commit() -> str | None:
     """Commit of the source tree, with a mark if files differ from it; None outside a checkout."""
-    root = Path(__file__).parents[2]
+    if not (ROOT / ".git").exists():  # installed, perhaps inside a checkout of something else
+        return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"],
             capture_output=True,
             text=True,
             check=True,

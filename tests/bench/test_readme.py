@@ -101,7 +101,7 @@ def test_options_in_the_readme_are_those_of_the_command_line(monkeypatch, capsys
     readme = (ROOT / "README.md").read_text()
     known: dict[str, set[str]] = {}
     for name in ("bench.run", "bench.zoo", "models.train", "models.twin"):
-        module = import_module("bench.zoo.__main__" if name == "bench.zoo" else name)
+        module = import_module(name if name == "bench.run" else f"{name}.__main__")
         monkeypatch.setattr(sys, "argv", [name, "--help"])
         with pytest.raises(SystemExit):
             module.main()
