@@ -102,7 +102,7 @@ def train(
     if resume:
         history, spent = put_back(state_path, parameters, updates, run, running={})
     evaluated = max(len(data.validation), len(data.test))
-    check_memory(network, recipe, device, evaluated=evaluated, processes=team.size)
+    check_memory(network, recipe.batch_size, device, evaluated=evaluated, processes=team.size)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     normalisation = None if normalisation is None else normalisation.to(device)
     for epoch in range(len(history) + 1, recipe.epochs + 1):

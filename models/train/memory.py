@@ -1,38 +1,40 @@
-"""Too little memory for a batch is found before work starts, not by a process that is killed hours later."""
+"""Too little memory for a batch is found before work starts, not by a process that is killed hours later.
+
+A process that works on B images at a time holds, in bytes,
+
+    M(B) = TORCH + WEIGHT_COPIES P + COPIES B (S + W)
+
+with P those of all weights, S those of all tensors that one image has at the links (below, summed, above), W those of
+the largest link, whose scratch comes on top, all counted in float32: a CPU widens bfloat16 for its products.
+
+The constants were measured on a CPU (torch 2.13): how far the peak resident size of a process grew in trainings by
+AdamW in float32 and bfloat16, of convolutions with and without pools and strides and of dense layers, of 16 to 2,048
+images. The least that holds for all is TORCH = 80 MB with 3.2 copies for gradients and 1.6 for settling.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
+from math import prod
 
 from models.ep.evaluation import BATCH
-from models.ep.gradient import Phases, ep_gradient
+from models.ep.links import ConvLink, Link
 from models.ep.network import EPNetwork
-from models.ep.relaxation import relax
-from models.fast.gradient import engine_gradient
-from models.fast.settling import Engine
-from models.recipes import Recipe
 from models.train.free_memory import free_bytes
-from models.train.peak_memory import peak_bytes
 
-MARGIN = 2.2
-"""Estimate over `peak_bytes`, for what kernels and allocators take beyond tensors. With the next, estimates are 1.2 to
-2.3 times what processes were seen to take on a CPU (tests/models/test_batch_memory.py)."""
-KERNELS = 50e6
-"""Bytes that torch takes on a CPU for code and tables when it first computes: 20 to 50 MB were seen."""
-WEIGHT_COPIES = 6
-"""Float32 copies of all weights that training keeps beside a gradient: two moments of the optimizer; the weights
-folded, rounded and programmed; the gradient by normalised pixels."""
-FEW = Phases(free_steps=2, nudged_steps=2, schedule="symmetric")
-"""Enough steps for the most memory, where a nudge has come down to all layers: more of them take no more."""
+TORCH = 100e6
+"""Bytes that torch takes for code and tables when it first computes."""
+WEIGHT_COPIES = 9
+"""Copies of all weights: two moments of the optimizer; the weights folded, rounded and programmed; the gradient, that
+by normalised pixels, and their scratch."""
+GRADIENT_COPIES, SETTLING_COPIES = 3.2, 2.0
+"""Copies of what an image has at the links: of both nudged phases together, of a free one."""
 
 
 class TooLittleMemoryError(MemoryError):
     """A batch that does not fit into memory; the message says what would."""
 
 
-def check_memory(network: EPNetwork, recipe: Recipe, device: str, *, evaluated: int, processes: int = 1) -> None:
+def check_memory(network: EPNetwork, batch: int, device: str, *, evaluated: int, processes: int = 1) -> None:
     """Refuse to train where a gradient, or the evaluation of `evaluated` images, needs more memory than is free.
 
     The processes of a team each hold their share of a batch, and on a CPU share its memory. Nothing is refused where
@@ -44,65 +46,46 @@ def check_memory(network: EPNetwork, recipe: Recipe, device: str, *, evaluated: 
     free = free_bytes(device)
     if free is None:
         return
-    there = free // processes if device == "cpu" else free
-
-    def needed(batch: int) -> int:
-        return training_bytes(network, recipe, -(-batch // processes))
-
-    batch = recipe.batch_size
-    if needed(batch) > there:
-        largest = _largest(lambda size: needed(size) <= there, batch)
+    sharing = processes if device == "cpu" else 1
+    needed = sharing * bytes_of_gradient(network, -(-batch // processes))
+    if needed > free:
+        none, one = bytes_of_gradient(network, 0), bytes_of_gradient(network, 1)
+        largest = processes * max(0, int((free / sharing - none) / (one - none)))
         advice = f"a batch of {largest} would fit" if largest else "not even one image would fit"
         raise TooLittleMemoryError(
-            f"a batch of {batch} images needs {_gigabytes(processes * needed(batch))} on {device} where "
-            f"{_gigabytes(free)} is free: {advice}"
+            f"a batch of {batch} images needs {_gigabytes(needed)} on {device} "
+            f"where {_gigabytes(free)} is free: {advice}"
         )
     count = min(BATCH, evaluated)
-    taken = evaluation_bytes(network, recipe, count)
-    if taken > there:
+    needed = sharing * bytes_of_settling(network, count)
+    if needed > free:
         raise TooLittleMemoryError(
-            f"evaluating {count} images at a time needs {_gigabytes(taken)} on {device} "
+            f"evaluating {count} images at a time needs {_gigabytes(needed)} on {device} "
             f"where {_gigabytes(free)} is free"
         )
 
 
-def training_bytes(network: EPNetwork, recipe: Recipe, batch: int) -> int:
-    """Estimate, from above, of the memory that one gradient of so many images needs beside network and data."""
-
-    def work() -> object:
-        meta = network.map_parameters(lambda tensor: tensor.to("meta"))
-        images = torch.empty((batch, *network.input_shape), device="meta")
-        labels = torch.empty(batch, dtype=torch.int64, device="meta")
-        if recipe.engine_dtype is not None:
-            return engine_gradient(meta, images, labels, FEW, recipe.engine_dtype)
-        # the centered estimator, which draws nothing, holds no less than the others
-        return ep_gradient(meta, images, labels, FEW, torch.Generator())
-
-    weights = sum(4 * tensor.numel() for tensor in network.named_parameters().values())
-    return int(MARGIN * peak_bytes(work) + KERNELS) + WEIGHT_COPIES * weights
+def bytes_of_gradient(network: EPNetwork, batch: int) -> float:
+    """M of one gradient, 1 to 3 times what a process was seen to take."""
+    return _held(network, GRADIENT_COPIES * batch)
 
 
-def evaluation_bytes(network: EPNetwork, recipe: Recipe, batch: int) -> int:
-    """Estimate, from above, of the memory that settling so many images at a time needs."""
-
-    def work() -> object:
-        meta = network.map_parameters(lambda tensor: tensor.to("meta"))
-        images = torch.empty((batch, *network.input_shape), device="meta")
-        if recipe.engine_dtype is not None:
-            return Engine(meta, recipe.engine_dtype).settle(images, 2)
-        return relax(meta, images, steps=2, schedule="synchronous")
-
-    return int(MARGIN * peak_bytes(work) + KERNELS)
+def bytes_of_settling(network: EPNetwork, batch: int) -> float:
+    """M of settling so many images at a time, 1 to 3 times what a process was seen to take."""
+    return _held(network, SETTLING_COPIES * batch)
 
 
-def _largest(fits: Callable[[int], bool], beyond: int) -> int:
-    """The largest size below `beyond` that fits, or 0."""
-    low, high = 0, beyond
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+def _held(network: EPNetwork, copies: float) -> float:
+    links = [_numbers(link) for link in network.links]
+    weights = sum(tensor.numel() for tensor in network.named_parameters().values())
+    return TORCH + 4 * (WEIGHT_COPIES * weights + copies * (sum(links) + max(links)))
 
 
-def _gigabytes(count: int) -> str:
+def _numbers(link: Link) -> int:
+    """In the tensors that one image has at a link."""
+    summed = link.summed if isinstance(link, ConvLink) else link.above
+    return prod(link.below) + prod(summed) + prod(link.above)
+
+
+def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.3g} GB"
