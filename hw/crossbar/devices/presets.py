@@ -298,8 +298,8 @@ SONOS_2022 = Device(
     name="sonos-2022",
     source="Agrawal et al., Subthreshold operation of SONOS analog memory, IEDM 2022, ieeexplore 10019564, Fig. 10 "
     "and 11b, 128 K devices, fits of CrossSim 3.2.0 (f4fe899, 2026) devices/custom/SONOS.py (1600 nA = 16 uS, so at "
-    "0.1 V); drift is fitted up to 1800 nA. Earlier versions (601222e) have another fit of the same drift, which runs away above "
-    "14.5 uS",
+    "0.1 V); drift is fitted up to 1800 nA. Earlier versions (601222e) have another fit of the same drift, which runs "
+    "away above 14.5 uS",
     g_min_s=0.0,
     g_max_s=16 * _US,
     read_v=0.1,

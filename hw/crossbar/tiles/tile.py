@@ -9,8 +9,9 @@ One read of inputs x in [-1, 1], as voltages x * read_v, gives in units of weigh
     y = adc( W x + sqrt(V x**2) * n + o ),     n ~ N(0, 1) drawn for every output and every read,
 
 where W is what the devices and wires make of the weights, gains of drivers and converters in it, and V the variance of
-the fresh noise of its entries. That is exactly the law of a matrix whose entries are redrawn for every vector. With a
-nonlinear I-V curve, W2 x**2 + W3 x**3 is added, of the nonlinear parts of the cell currents.
+the fresh noise of its entries. That is exactly the law of a matrix whose entries are redrawn for every vector; behind
+wires see `hw.crossbar.tiles.fresh_noise`. With a nonlinear I-V curve, W2 x**2 + W3 x**3 is added, of the nonlinear
+parts of the cell currents.
 """
 
 from __future__ import annotations
@@ -28,11 +29,10 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.tiles.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.fresh_noise import FreshNoise, Product
 from hw.crossbar.tiles.nonlinear import solve
+from hw.crossbar.tiles.sensitivity import Sensitivity, sensitivity_down, sensitivity_up
 from hw.crossbar.tiles.wires import Wires, asymmetry, effective_down, effective_up, kappa
-
-Product = Callable[[Tensor, Tensor], Tensor]
-"""Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...)."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Direction:
     """(outputs, inputs)."""
     powers: tuple[Tensor, ...]
     """(outputs, inputs) of x**2 and x**3 where cells are nonlinear, else none."""
-    variance: Tensor | None
-    """(outputs, inputs) of the fresh noise of every entry; None where there is none."""
-    common: Tensor | None
-    """(1, inputs) of the reference that all outputs share."""
+    fresh: FreshNoise | None
+    """Of every output; None where there is none."""
+    common: FreshNoise | None
+    """Of the reference that all outputs share, as one output."""
     offset: Tensor | None
     """(outputs,)."""
     conductance_s: Tensor
@@ -61,12 +61,11 @@ class Direction:
         sums = product(x, self.weight)
         for matrix, power in zip(self.powers, (squared, squared * x), strict=False):
             sums += product(power, matrix)
-        if self.variance is not None:
-            # a convolution library may round a sum of squares to just below zero
-            sigma = product(squared, self.variance).clamp_(min=0).sqrt_()
+        if self.fresh is not None:
+            sigma = self.fresh.sigma(product, x, squared)
             sums.addcmul_(sigma, torch.empty_like(sums).normal_(generator=generator))
         if self.common is not None:
-            sigma = product(squared, self.common).clamp_(min=0).sqrt_()
+            sigma = self.common.sigma(product, x, squared)
             sums.sub_(sigma.mul_(torch.empty_like(sigma).normal_(generator=generator)))
         if self.offset is not None:
             sums += self.offset.view(1, -1, *[1] * (sums.ndim - 2))
@@ -233,9 +232,15 @@ class Tile:
         """Both directions of these conductances, behind the wires, which are solved once for every age of the die."""
         if self._wired is None:
             now, wires = self.die.conductance_s(), self.wires
-            up = _WireFold.of(now, effective_up(now, wires))
-            down = up if wires.terminals == "same" else _WireFold.of(now, effective_down(now, wires))
-            self._wired = up, down
+            up_s = effective_up(now, wires)
+            down_s = up_s if wires.terminals == "same" else effective_down(now, wires)
+            outputs, inputs = self.shape  # a reference is not driven, and both of a pair lift nothing
+            lift_up = inputs / len(now)
+            lift_down = float(self.design.codec.drive_columns(np.ones((1, outputs))).mean())
+            self._wired = (
+                _WireFold.of(now, up_s, sensitivity_up(now, wires, lift_up)),
+                _WireFold.of(now, down_s, sensitivity_down(now, wires, lift_down)),
+            )
         return self._direction(g_s, self._wired[0], "up"), self._direction(g_s, self._wired[1], "down")
 
     def _direction(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Direction:
@@ -244,9 +249,11 @@ class Tile:
         side, other = ("rows", "columns") if name == "up" else ("columns", "rows")
         decode = codec.up if name == "up" else codec.down
         share, effective_s = fold.share, g_s * fold.share + fold.detour_s
-        # the wires take the same share of the noise of a cell as of its current
-        variance = (share * device.read_sigma_s(g_s)) ** 2
-        signed = decode(effective_s, variance, self.scale)
+        variance = device.read_sigma_s(g_s) ** 2
+        signed, together = (
+            decode(effective_s, variance * factor**2, self.scale)
+            for factor in (fold.sensitivity.alone, fold.sensitivity.together)
+        )
         drivers, converters = self.gains["dac", side][:, None], self.gains["adc", other][None, :]
 
         def tensor(values: Array) -> Tensor:
@@ -262,14 +269,19 @@ class Tile:
             )
             cubes = decode(third, variance, self.scale).weight
             powers = [tensor(matrix * drivers * converters) for matrix in (squares, cubes)]
-        common = None if signed.common is None else signed.common[:, None] * drivers**2
+        gains = (drivers * converters) ** 2
+        fresh = FreshNoise.of(signed.variance * gains, together.variance * gains, self.dtype)
+        common = None
+        if signed.common is not None and together.common is not None:
+            alone, alike = (each[:, None] * drivers**2 for each in (signed.common, together.common))
+            common = FreshNoise.of(alone, alike, self.dtype)
         total = codec.row_total if name == "up" else codec.column_total
         offset = self.offsets[name]
         return Direction(
             weight=tensor(signed.weight * drivers * converters),
             powers=tuple(powers),
-            variance=tensor(signed.variance * (drivers * converters) ** 2) if variance.any() else None,
-            common=tensor(common) if common is not None and common.any() else None,
+            fresh=fresh,
+            common=common,
             offset=torch.as_tensor(offset, dtype=self.dtype) if offset.any() else None,
             conductance_s=torch.as_tensor(total(effective_s), dtype=self.dtype),
         )
@@ -281,13 +293,14 @@ class _WireFold:
 
     share: Array
     detour_s: Array
+    sensitivity: Sensitivity
 
     @staticmethod
-    def of(g_s: Array, effective_s: Array) -> _WireFold:
+    def of(g_s: Array, effective_s: Array, sensitivity: Sensitivity) -> _WireFold:
         """From the conductances of the cells and those that the wired array has."""
         alive = g_s > 0
         share = np.divide(effective_s, g_s, out=np.ones_like(g_s), where=alive)
-        return _WireFold(share, np.where(alive, 0.0, effective_s))
+        return _WireFold(share, np.where(alive, 0.0, effective_s), sensitivity)
 
 
 @dataclass(frozen=True)

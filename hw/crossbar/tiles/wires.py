@@ -156,9 +156,13 @@ def _shares(g_s: Array, row_ohm: float, column_ohm: float) -> Array:
     A product (1 + rho) (1 + gamma) would leave out the current that goes down one column, back through another row and
     into this column; for equal cells that is rho gamma to second order, which turns the product into the sum.
     """
-    rho = _loss(g_s, row_ohm)
-    gamma = _loss(g_s.T[:, ::-1], column_ohm)[:, ::-1].T
+    rho, gamma = line_losses(g_s, row_ohm, column_ohm)
     return 1 / (1 + rho + gamma)
+
+
+def line_losses(g_s: Array, row_ohm: float, column_ohm: float) -> tuple[Array, Array]:
+    """(m, n) rho of every cell in its row with perfect columns, and gamma in its column with perfect rows."""
+    return _loss(g_s, row_ohm), _loss(g_s.T[:, ::-1], column_ohm)[:, ::-1].T
 
 
 def _loss(g_s: Array, ohm: float) -> Array:
