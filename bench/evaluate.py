@@ -20,10 +20,10 @@ from bench.machines.registry import BACKENDS, RowKey, Workload
 from bench.records.rows import Row
 from bench.robustness.disturbances import Images, accuracy_interval
 from hw.cost.meters import measure_energy, open_meters
-from hw.ledger import COLUMNS, Coding, Ledger
+from hw.events.messages import CODINGS
+from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
 
-CODINGS: tuple[Coding, ...] = ("dense", "zero_skip", "delta")
 LATENCY_REPEATS = 5
 AT_ONCE = 2048
 """Images whose states a machine hands over together; only their scores are kept, which are small."""
@@ -93,7 +93,8 @@ def evaluate(
         "accuracy_by_die": None if job.point is None else [float(np.mean(die)) / len(labels) for die in clean],
         "robust": {disturbance: share for disturbance, (share, _) in robust.items()},
         "robust_ci95": {disturbance: bounds for disturbance, (_, bounds) in robust.items()},
-        "steps": float(settled.steps.mean()),
+        "steps": None if settled.steps is None else float(settled.steps.mean()),
+        "rest_s": None if settled.rest_s is None else float(settled.rest_s.mean()),
         "residual": {
             "median": float(np.median(settled.residual)),
             "p95": float(np.quantile(settled.residual, 0.95)),
@@ -195,19 +196,25 @@ def _measured(machine: Machine, images: Images, device: str) -> tuple[float, flo
     return median(times), None if energy is None else energy.energy_j / len(images)
 
 
-def _synops(ledger: Ledger) -> dict[str, float]:
-    """Synaptic operations per image of all links in both directions, under each coding, without the readout."""
-    return {name: ledger.synops(name) / ledger.images for name in CODINGS}
+def _synops(ledger: Ledger) -> dict[str, float | None]:
+    """Synaptic operations per image of all links in both directions, under each coding, without the readout; None on a
+    machine that sends no messages."""
+    sent = ledger.messages
+    return {name: None if sent is None else sent.synops(name) / ledger.images for name in CODINGS}
 
 
 def _range(values: object) -> dict[str, float | None]:
     return {name: getattr(values, name, None) for name in ("low", "nominal", "high")}
 
 
-def _by_step(settled: Settled, labels: NDArray[np.int64]) -> dict[str, list[float]]:
-    """What the figures draw: accuracy after each step, and synaptic operations each step consumed, per image."""
-    ledger = settled.ledger
-    hits = settled.logits_by_step.argmax(axis=2) == labels
-    work = {f"synops_{name}": (ledger.synops_by_step(name) / ledger.images).tolist() for name in CODINGS}
-    spikes = ledger.column(ledger.coding, COLUMNS[-1]).sum(axis=1) / ledger.images
-    return {"accuracy": hits.mean(axis=1).tolist(), "spikes": spikes.tolist(), **work}
+def _by_step(settled: Settled, labels: NDArray[np.int64]) -> dict[str, list[float] | None]:
+    """What the figures draw: accuracy after each step, or at each of the times, and spikes and synaptic operations that
+    each step consumed, per image; None on a machine that sends no messages."""
+    hits = (settled.logits_by_step.argmax(axis=2) == labels).mean(axis=1).tolist()
+    times_s = None if settled.times_s is None else settled.times_s.tolist()
+    sent, images = settled.ledger.messages, settled.ledger.images
+    if sent is None:
+        return {"accuracy": hits, "times_s": times_s, "spikes": None, **{f"synops_{name}": None for name in CODINGS}}
+    work = {f"synops_{name}": (sent.synops_by_step(name) / images).tolist() for name in CODINGS}
+    spikes = sent.column(sent.coding, "spikes").sum(axis=1) / images
+    return {"accuracy": hits, "times_s": times_s, "spikes": spikes.tolist(), **work}

@@ -90,7 +90,7 @@ class Circuit:
     logit_scale: float
     """Class scores in units of the trained network = readout value * logit_scale."""
     traffic: tuple[NDArray[np.float64], ...]
-    """Of layers 0..L, (units, len(hw.ledger.COLUMNS)): what one message of each unit causes."""
+    """Of layers 0..L, (units, len(hw.events.messages.COLUMNS)): what one message of each unit causes."""
     cores: tuple[int, ...]
     """Of layers 0..L, neuromorphic cores used."""
 

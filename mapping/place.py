@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hw.ledger import COLUMNS
+from hw.events.messages import COLUMNS
 from models.ep.links import ConvLink, DenseLink, Link
 
 UNITS_PER_CORE = 1024
@@ -43,7 +43,7 @@ def place(links: Sequence[Link]) -> tuple[NDArray[np.int64], ...]:
 
 
 def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float64], ...]:
-    """Per layer 0..L, (units, columns of `hw.ledger.COLUMNS`) what one message of each unit causes.
+    """Per layer 0..L, (units, columns of `hw.events.messages.COLUMNS`) what one message of each unit causes.
 
     Fan-out counts every weight a unit meets: under pooling those of all windows it reaches, as the weights are stored.
     A unit sends one message to each core that holds a unit it is joined to, above or below, over the Manhattan distance

@@ -23,7 +23,7 @@ from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.tiles.design import Design, Neurons
 from hw.crossbar.tiles.wires import Terminals, preset_wires
 from hw.crossbar.updates.update import Update
-from hw.ledger import Ledger
+from hw.ledger import Ledger, counted
 from mapping.machines import to_crossbar, to_digital
 from models.ep.network import EPNetwork
 
@@ -298,8 +298,7 @@ def describe(machine: Crossbar) -> dict[str, Any]:
 def tile_counts(ledger: Ledger) -> dict[str, Any]:
     """Events per image, by link and direction, and the share of conversions that left the range; what was written, on
     all dies together."""
-    tiles = ledger.tiles
-    assert tiles is not None, "a crossbar counts its tiles"
+    tiles = counted(ledger.tiles, "tiles")
     per_image = {
         name: (getattr(tiles, name) / ledger.images).tolist()
         for name in ("reads", "dac", "adc", "holds", "shift_adds", "bits", "array_j")
@@ -317,12 +316,12 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
 
 def crossbar_costs(ledger: Ledger, options: CrossbarOptions) -> tuple[dict[str, Cost], dict[str, str]]:
     """Costs by the profiles that have prices for these converters, and why the others have none."""
-    assert ledger.tiles is not None, "a crossbar counts its tiles"
-    updates = 0.0 if options.neurons == "analog" else float(ledger.neuron_updates_by_step().sum())
+    tiles, messages = counted(ledger.tiles, "tiles"), counted(ledger.messages, "messages")
+    updates = 0.0 if options.neurons == "analog" else float(messages.neuron_updates_by_step().sum())
     costs, missing = {}, {}
     for name, profile in CROSSBAR_PROFILES.items():
         try:
-            costs[name] = crossbar_cost(ledger.tiles, updates, ledger.images, profile)
+            costs[name] = crossbar_cost(tiles, updates, ledger.images, profile)
         except ValueError as error:
             missing[name] = str(error)
     return costs, missing

@@ -40,7 +40,8 @@ def draw_settling(rows: list[Row], file: Path) -> None:
         )
     left.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
     left.legend(frameon=False, loc="lower right")
-    counted = next((row for row in rows if row["precision"] != "float"), rows[0])
+    sending = [row for row in rows if row["synops"]["dense"] is not None]  # the reference always is one
+    counted = next((row for row in sending if row["precision"] != "float"), sending[0])
     for (coding, title), colour in zip(
         (("dense", "every state"), ("zero_skip", "states that are not zero"), ("delta", "states that changed")),
         COLOURS,

@@ -27,9 +27,9 @@ def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
         ("backend", [f"{row['backend']} {row['precision']}" for row in rows]),
         ("accuracy %", [percent(row["accuracy"], row["accuracy_ci95"]) for row in rows]),
         *((name, [f"{100 * row['robust'][name]:.1f}" for row in rows]) for name in disturbances),
-        ("steps", [f"{row['steps']:.4g}" for row in rows]),
+        ("steps", ["-" if row["steps"] is None else f"{row['steps']:.4g}" for row in rows]),
         ("synops sent", [si(row["synops"][_coding(row)], "") for row in rows]),
-        ("dense / delta", [f"{row['synops']['dense'] / max(row['synops']['delta'], 1e-9):.1f}" for row in rows]),
+        ("dense / delta", [_saved(row["synops"]) for row in rows]),
         ("energy modelled", [spread(row["energy_j"], "J") for row in rows]),
         ("energy measured", [si(row["energy_measured_j"], "J") for row in rows]),
         ("latency modelled", [spread(row["latency_s"], "s") for row in rows]),
@@ -252,6 +252,12 @@ def _coding(row: Row) -> str:
     if row["backend"] in ("torch", "crossbar"):
         return "dense"
     return "delta" if row["precision"] == "delta" else "zero_skip"
+
+
+def _saved(synops: dict[str, float | None]) -> str:
+    """How many times fewer synaptic operations sending changes only takes; a dash where none were counted."""
+    dense, delta = synops["dense"], synops["delta"]
+    return f"{dense / delta:.1f}" if dense is not None and delta else "-"
 
 
 def _flat(row: Row) -> dict[str, object]:

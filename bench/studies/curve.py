@@ -15,6 +15,7 @@ from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.crossbar.machine import Crossbar
 from hw.learning.rule import Learned, LearningStoppedError
+from hw.ledger import counted
 from hw.machine import LearningMachine
 from mapping.learning import network_with, program_with
 from mapping.program import Program
@@ -87,7 +88,7 @@ def save_learnt(machine: LearningMachine, source: EPNetwork | Program, file: Pat
 def effort(machine: Crossbar, done: list[Learned]) -> LearningCurve:
     """What every epoch took on the devices: writes, reads between them, joules; None where nothing is published."""
     writes = machine.writes()
-    tiles = [one.ledger.tiles for one in done if one.ledger.tiles is not None]
+    tiles = [counted(one.ledger.tiles, "tiles") for one in done]
     return {
         "written": [asdict(events.written) for events in tiles],
         "energy_j": [_read_energy(one) for one in done],
@@ -98,10 +99,10 @@ def effort(machine: Crossbar, done: list[Learned]) -> LearningCurve:
 def _read_energy(learned: Learned) -> dict[str, Any] | None:
     """Modelled joules of one epoch without its writes; None where the profile has no price for these converters."""
     ledger = learned.ledger
-    assert ledger.tiles is not None, "a crossbar counts its tiles"
-    updates = float(ledger.neuron_updates_by_step().sum())
+    tiles = counted(ledger.tiles, "tiles")
+    updates = float(counted(ledger.messages, "messages").neuron_updates_by_step().sum())
     try:
-        cost = crossbar_cost(ledger.tiles, updates, ledger.images, CROSSBAR_PROFILES[PROFILE])
+        cost = crossbar_cost(tiles, updates, ledger.images, CROSSBAR_PROFILES[PROFILE])
     except ValueError:
         return None
     return {name: ledger.images * getattr(cost.energy_j, name) for name in ("low", "nominal", "high")}

@@ -19,7 +19,7 @@ from bench.studies.curve import Labels, LearningCurve, accuracy, learning_curve
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.updates.update import Update
 from hw.crossbar.updates.write_back import WriteBack
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 from mapping.training import LearningSchedule
 from models.ep.network import EPNetwork
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluate import CODINGS, evaluate
+from bench.evaluate import evaluate
 from bench.machines.crossbar import CrossbarOptions, CrossbarWork
 from bench.machines.registry import RowKey, Workload
 from bench.records.manifests import fingerprint, manifest_of
 from bench.records.rows import Row
 from bench.robustness.disturbances import accuracy_interval
+from hw.events.messages import CODINGS
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantization import quantize
 from models.data import Dataset

@@ -38,7 +38,7 @@ import numpy as np
 
 from hw.cost.cost import Cost, Range
 from hw.cost.crossbar_profiles import CrossbarProfile
-from hw.tile_events import TileEvents
+from hw.events.tiles import TileEvents
 
 _BOUNDS = ("low", "nominal", "high")
 _FREE = Range(0.0, 0.0, 0.0)

@@ -45,7 +45,8 @@ from numpy.typing import NDArray
 from hw.cost.constants import LOIHI_1
 from hw.cost.cost import Cost, Range
 from hw.cost.profiles import CORES_PER_CHIP, CORES_PER_TILE, LOIHI2, TILES_PER_CHIP, Event, LoihiProfile
-from hw.ledger import Ledger
+from hw.events.messages import MessageEvents
+from hw.ledger import Ledger, counted
 
 Array = NDArray[np.float64]
 
@@ -115,41 +116,41 @@ class _Counts:
         return math.fsum((self.weight[:, None] * events).ravel())
 
 
-def _counts(ledger: Ledger) -> _Counts:
-    if min(ledger.cores[1:]) < 1:
-        raise ValueError(f"layers without a core, {ledger.cores}: the cost of a chip needs a placed network")
-    running = ledger.running.astype(np.float64)[:, None]
+def _counts(sent: MessageEvents, images: int) -> _Counts:
+    if min(sent.cores[1:]) < 1:
+        raise ValueError(f"layers without a core, {sent.cores}: the cost of a chip needs a placed network")
+    running = sent.running.astype(np.float64)[:, None]
 
     def mean(events: Array) -> Array:
         return np.divide(events, running, out=np.zeros(events.shape), where=running > 0)
 
     column = {
-        name: mean(ledger.column(ledger.coding, name))
+        name: mean(sent.column(sent.coding, name))
         for name in ("synops_up", "synops_down", "messages", "hops_ew", "hops_ns", "spikes")
     }
     up, down, messages, spikes = (column[name] for name in ("synops_up", "synops_down", "messages", "spikes"))
     if up[:, -1].any() or down[:, 0].any():
         raise ValueError("synaptic operations above the last or below the first layer, where no link is")
     synops_in = {kind: np.zeros_like(up) for kind in ("conv", "dense")}
-    for lower, kind in enumerate(ledger.link_kinds):
+    for lower, kind in enumerate(sent.link_kinds):
         synops_in[kind][:, lower + 1] += up[:, lower]
         synops_in[kind][:, lower] += down[:, lower + 1]
     # An input that comes from outside the chip may have no core; what it sends is then put through one.
-    cores = np.maximum(np.asarray(ledger.cores, dtype=np.float64), 1.0)
+    cores = np.maximum(np.asarray(sent.cores, dtype=np.float64), 1.0)
     active = spikes.copy()
     active[:, 0] = 0.0  # the clamped input sends without an update
     return _Counts(
-        weight=ledger.running / ledger.images,
+        weight=sent.running / images,
         cores=cores,
         synops_in=synops_in,
-        updates=mean(ledger.neuron_updates_by_step().astype(np.float64)),
+        updates=mean(sent.neuron_updates_by_step().astype(np.float64)),
         active=active,
         spikes=spikes,
         messages=messages,
         messages_in=_messages_in(messages, up, down, cores),
         hops_ew=column["hops_ew"],
         hops_ns=column["hops_ns"],
-        readout=ledger.readout_synops / ledger.images,
+        readout=sent.readout_synops / images,
     )
 
 
@@ -215,15 +216,17 @@ def loihi_cost(ledger: Ledger, profile: LoihiProfile) -> Cost:
     """Modelled energy and latency of one image of a ledger on a Loihi chip, by the formulas of this module.
 
     A network of more than `CORES_PER_CHIP` cores gets as many chips as it needs, for their static power only: no energy
-    or latency of a link between chips, and no barrier of a few chips, is published.
+    or latency of a link between chips, and no barrier of a few chips, is published. Raises ValueError for a ledger
+    without messages.
     """
-    counts, cores = _counts(ledger), sum(ledger.cores)
+    sent = counted(ledger.messages, "messages")
+    counts, cores = _counts(sent, ledger.images), sum(sent.cores)
     parts, latencies = [], []
     for corner in _corners(profile, cores):
         latencies.append(_latency_s(counts, profile, corner))
         parts.append(_energy_j(counts, profile, corner, latencies[-1]))
     chips = math.ceil(cores / CORES_PER_CHIP)
-    note = f"{ledger.coding} coding on {cores} cores"
+    note = f"{sent.coding} coding on {cores} cores"
     if chips > 1:
         note += f", {chips} chips: links and barriers between chips have no published figure and are not included"
     return Cost(
@@ -247,5 +250,6 @@ def loihi2_latency(ledger: Ledger) -> Range:
     Ratios of the maker: 2 for neuron updates, 5 for synaptic operations, 10 for spikes. Hops keep the time of Loihi 1,
     and the cores are those the ledger was placed on.
     """
-    counts = _counts(ledger)
-    return Range(*(_latency_s(counts, LOIHI2, corner) for corner in _corners(LOIHI2, sum(ledger.cores))))
+    sent = counted(ledger.messages, "messages")
+    counts = _counts(sent, ledger.images)
+    return Range(*(_latency_s(counts, LOIHI2, corner) for corner in _corners(LOIHI2, sum(sent.cores))))

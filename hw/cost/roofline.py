@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hw.cost.constants import GPUS, HOROWITZ_2014, KERAS_SPIKING
 from hw.cost.cost import Cost, Range
-from hw.ledger import Ledger
+from hw.ledger import Ledger, counted
 
 BOARDS = {
     "H200": "h200",
@@ -22,14 +22,6 @@ BOARDS = {
 """CUDA device name, without the brand, to the key in `constants.GPUS`. Compared whole, not in part: an "H200 NVL", an
 "A100 80GB PCIe" and a slice called "H100 80GB HBM3 MIG 1g.10gb" have other peaks and powers than the board whose name
 they begin with."""
-
-
-def _count(ledger: Ledger, name: str) -> float:
-    """A count per image."""
-    value = getattr(ledger, name)
-    if value is None:
-        raise ValueError(f"the ledger has no count of {name!r}: only clocked processors count it")
-    return float(value / ledger.images)
 
 
 def board_of(device_name: str) -> str | None:
@@ -51,11 +43,15 @@ def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> C
 
     Returns:
         None for a device without published figures in the table, slices of a board included: never a guess.
+
+    Raises:
+        ValueError: the ledger has no arithmetic.
     """
     key = board_of(device_name)
     if key is None:
         return None
-    macs, moved = _count(ledger, "macs"), _count(ledger, "bytes_moved")
+    done = counted(ledger.arithmetic, "arithmetic")
+    macs, moved = done.macs / ledger.images, done.bytes_moved / ledger.images
     gpu = {name: constant.value for name, constant in GPUS[key].items()}
     arithmetic = 2.0 * macs / gpu["peak_fp32"]
     waiting = max(0.0, moved / gpu["bandwidth"] - arithmetic)
@@ -79,9 +75,9 @@ def cpu_cost(ledger: Ledger) -> Cost:
     - nominal: low, and two 32-bit operands from an 8 KB SRAM, 5 pJ each
     - high: a whole desktop processor per multiply-accumulate, 8.6 nJ (keras-spiking)
 
-    No latency: an arbitrary processor has no published peak.
+    No latency: an arbitrary processor has no published peak. Raises ValueError for a ledger without arithmetic.
     """
-    macs = _count(ledger, "macs")
+    macs = counted(ledger.arithmetic, "arithmetic").macs / ledger.images
     breakdown = {
         "arithmetic": macs * HOROWITZ_2014["mac_fp32_energy"].value,
         "memory": macs * 2 * HOROWITZ_2014["sram_8kb_32bit_energy"].value,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.design import Design
-from hw.tile_events import DIRECTIONS, ProgrammingEvents, TileEvents
+from hw.events.tiles import DIRECTIONS, ProgrammingEvents, TileEvents
 
 IDEAL_BITS = 32
 """Bits of a number that an ideal converter takes or gives: a float of the simulation."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from operator import add
+from threading import RLock
 from types import TracebackType
 
 import numpy as np
@@ -31,10 +32,11 @@ from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.update import Update, Writer
 from hw.digital.machine import Digital
 from hw.digital.phases import Ends, run_phases
+from hw.events.tiles import NO_WRITES, ProgrammingEvents
+from hw.exclusive import exclusive
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import Learned, LearningRule, LearningStoppedError, joined
 from hw.machine import Settled, concatenate, split
-from hw.tile_events import NO_WRITES, ProgrammingEvents
 
 CALIBRATE_EVERY = 32
 """Updates between two looks at what the converters see while weights change; more often at the beginning."""
@@ -80,6 +82,7 @@ class Crossbar:
         if not 1 <= headroom < np.inf:
             raise ValueError(f"headroom is {headroom}, expected a number from 1: room for weights to grow")
         self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
+        self.lock = RLock()
         # dies are (die_seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell
         # seeds apart: this one is none of them, also where the two seeds are the same
         self.slow = np.random.default_rng([noise_seed, 0, 0, 1])
@@ -119,11 +122,13 @@ class Crossbar:
         chain = [f"link{index}" for index in range(1, len(self.circuit.wires) + 1)]
         return tuple(chain) if self.circuit.readout is None else (*chain, "readout")
 
+    @exclusive
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
         check_images(images, self.circuit.input_shape)
         return concatenate([self._settle_batch(part, trace) for part in split(images, self.batch_size)])
 
+    @exclusive
     def age(self, seconds: float, kelvin: float | None = None) -> None:
         """Read the die `seconds` after programming from now on, at a temperature.
 
@@ -135,6 +140,7 @@ class Crossbar:
         for link in self.links:
             link.matrix.age(seconds, kelvin)
 
+    @exclusive
     def compensate_drift(self) -> dict[str, float]:
         """Global drift compensation: scale every link's results by what its total conductance has lost by now.
 
@@ -145,6 +151,7 @@ class Crossbar:
             link.matrix.gain = link.matrix.drift_gain()
         return {name: link.matrix.gain for name, link in zip(self.names, self.links, strict=True)}
 
+    @exclusive
     @torch.no_grad()
     def correct_offsets(self, reference: Digital, images: NDArray[np.floating]) -> None:
         """Shift every digital bias by what its channel misses on this die, on average over calibration images.
@@ -180,6 +187,7 @@ class Crossbar:
             # integers stay integers
             own.load_bias(index, bias + (shift if own.arithmetic.dtype is torch.float32 else shift.round()))
 
+    @exclusive
     def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
         """Set every converter's range to a percentile of what it sees while calibration images settle.
 
@@ -188,6 +196,7 @@ class Crossbar:
         """
         self._metered(lambda: self.settle(images), percent)
 
+    @exclusive
     @torch.no_grad()
     def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,): every batch changes the devices as `update` does.
@@ -216,6 +225,7 @@ class Crossbar:
                 raise LearningStoppedError(stop, joined(done) if done else None)
         return replace(joined(done), agreement=agreement(asked, before, self.links))
 
+    @exclusive
     @torch.no_grad()
     def wanted(
         self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule
@@ -226,11 +236,13 @@ class Crossbar:
         ends = self._phases(images, labels, rule.phases)
         return tuple(totals(wanted_changes(self.links, len(self.circuit.wires), ends, rule)))
 
+    @exclusive
     @torch.no_grad()
     def calibrate_phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], phases: UpdatePhases) -> None:
         """Set every converter's range by what it sees in all phases of an update from these images."""
         self._metered(lambda: self._phases(images, labels, phases), LEARNING_PERCENT)
 
+    @exclusive
     def read_weights(self) -> Weights:
         """What the devices hold now, as digital results show it, and the biases."""
         dynamics = self.processor.dynamics
@@ -238,6 +250,7 @@ class Crossbar:
         biases = [*dynamics.biases, *(() if self.circuit.readout is None else (dynamics.readout_bias,))]
         return Weights(tuple(weights), tuple(bias.numpy() for bias in biases))
 
+    @exclusive
     def writes(self) -> NDArray[np.int64]:
         """Writes every device has had since it was first programmed, all tiles in one row; a way to write that has
         arrays of its own adds theirs."""
@@ -257,11 +270,13 @@ class Crossbar:
     def _tiles(self) -> list[Tile]:
         return [tile for link in self.links for tile in link.matrix.tiles]
 
+    @exclusive
     def worst_ranges(self) -> None:
         """Give every converter the range that no input could leave, were the devices perfect."""
         for tile in self._tiles():
             tile.set_ranges(tile.worst_up, tile.worst_down)
 
+    @exclusive
     def integer_ranges(self) -> None:
         """Give every converter of a program the step of one integer, so that nothing is rounded.
 
@@ -286,10 +301,12 @@ class Crossbar:
                     raise ValueError(f"adc_bits is {bits}: the integers of {name} need {needed}")
                 tile.set_ranges(*[step * (2 ** (bits - 1) - 1)] * 2)
 
+    @exclusive
     def programming(self) -> ProgrammingEvents:
         """What it took to write all tiles once."""
         return reduce(add, (tile.die.events for tile in self._tiles()))
 
+    @exclusive
     def mismatch(self) -> dict[str, float]:
         """||W_down^T - W_up|| / ||W_up|| of every link that is read both ways (Frobenius norms).
 
@@ -298,6 +315,7 @@ class Crossbar:
         both = list(zip(self.names, self.links, strict=True))[1 : len(self.circuit.wires)]
         return {name: link.matrix.mismatch() for name, link in both}
 
+    @exclusive
     def kappa(self) -> dict[str, float]:
         """Largest load of the wires of any tile of every link; see `hw.crossbar.tiles.wires`."""
         return {
@@ -327,8 +345,9 @@ class Crossbar:
             settled = replace(settled, logits=logits, logits_by_step=by_step)
         chain = len(self.circuit.wires)
         written, self._written = self._written, NO_WRITES
+        assert settled.steps is not None, "the processor has a clock"
         events = settle_events(self.names, self.links, self.design, self.device, settled.steps, chain, written)
-        return replace(settled, ledger=replace(settled.ledger, macs=None, bytes_moved=None, tiles=events))
+        return replace(settled, ledger=replace(settled.ledger, arithmetic=None, tiles=events))
 
     def _learn_batch(
         self,
@@ -357,7 +376,7 @@ class Crossbar:
         events = learning_events(
             self.names, self.links, self.design, self.device, len(images), rule.phases.steps, chain, written
         )
-        ledger = replace(ends.ledger, macs=None, bytes_moved=None, tiles=events)
+        ledger = replace(ends.ledger, arithmetic=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
         return self._worn_out()
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from hw.circuit import Circuit, FixedNeuron
 from hw.digital.arithmetic import Arithmetic, FloatArithmetic, IntegerArithmetic
-from hw.ledger import COLUMNS, Ledger
+from hw.events.arithmetic import ArithmeticEvents
+from hw.events.messages import COLUMNS, MessageEvents
+from hw.ledger import Ledger
 
 
 class Operator(Protocol):
@@ -138,8 +140,7 @@ class Dynamics:
         readout_macs = 0 if circuit.readout is None else circuit.readout.weight.size * images
         word = 4 if self.arithmetic.dtype is torch.float32 else 8
         values = sum(units) * 3 * int(running.sum()) + sum(wire.weight.size for wire in circuit.wires) * len(running)
-        return Ledger(
-            images=images,
+        messages = MessageEvents(
             running=running,
             units=units,
             cores=circuit.cores,
@@ -149,9 +150,9 @@ class Dynamics:
             delta=delta,
             coding="dense",
             readout_synops=float(readout_macs),
-            macs=inputs * images + per_step * int(running.sum()) + readout_macs + correlated,
-            bytes_moved=values * word,
         )
+        macs = inputs * images + per_step * int(running.sum()) + readout_macs + correlated
+        return Ledger(images, messages, arithmetic=ArithmeticEvents(macs, values * word))
 
     def _macs(self) -> tuple[int, int]:
         """Multiply-accumulates per image: of the input drive, once, and of every step, up and down all other wires."""

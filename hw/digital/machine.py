@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import RLock
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from hw.circuit import Circuit, FixedNeuron, Weights, check_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
+from hw.exclusive import exclusive
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
 from hw.learning.rule import Descent, Learned, LearningRule, LearningStoppedError, joined
 from hw.machine import Settled, concatenate, split
@@ -46,11 +48,12 @@ class Digital:
         if steps < 1 or batch_size < 1:
             raise ValueError(f"steps is {steps} and batch_size {batch_size}; both must be at least 1")
         self.circuit, self.steps, self.batch_size, self.tolerance = circuit, steps, batch_size, tolerance
-        self.seed = seed
+        self.seed, self.lock = seed, RLock()
         self.device = torch.device(device)
         self.dynamics = Dynamics(circuit, operators, readout, self.device)
         self._memories: list[tuple[Memory, Memory]] | None = None
 
+    @exclusive
     @EXACT
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
@@ -58,6 +61,7 @@ class Digital:
         batches = [self._settle_batch(part, trace) for part in split(codes, self.batch_size)]
         return concatenate(batches)
 
+    @exclusive
     @EXACT
     @torch.no_grad()
     def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
@@ -82,6 +86,7 @@ class Digital:
             batches.append(Learned(len(batch), ends.hits, ends.ledger))
         return joined(batches)
 
+    @exclusive
     def read_weights(self) -> Weights:
         """Weights and biases as they are now."""
         if self._memories is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import ceil
+from threading import RLock
 from types import TracebackType
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, check_images, weights_of, with_weights
+from hw.events.messages import COLUMNS, MessageEvents
+from hw.exclusive import exclusive
 from hw.lava.learning.messages import LearningJob, PassReport
 from hw.lava.learning.run_pass import batched, pass_of
 from hw.lava.messages import Batch, Job
@@ -18,7 +21,7 @@ from hw.lava.process import HostProcess
 from hw.learning.memory import check_descent
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import Learned, LearningRule
-from hw.ledger import COLUMNS, Ledger
+from hw.ledger import Ledger
 from hw.machine import Settled, concatenate
 
 SERVER = "hw.lava.serve"
@@ -58,10 +61,11 @@ class Lava:
         self.circuit, self.steps, self.batch_size, self.tolerance = circuit, steps, batch_size, tolerance
         self.delta_threshold, self.stall_s, self.progress = delta_threshold, stall_s, progress
         self.process_models = dict(process_models or {})
-        self.seed = seed
+        self.seed, self.lock = seed, RLock()
         self._host: tuple[tuple[int, bool], HostProcess] | None = None
         self._school: tuple[tuple[UpdatePhases, int], HostProcess] | None = None
 
+    @exclusive
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]; batches are made equal and the last one padded."""
         codes = self.circuit.encode(images)
@@ -74,6 +78,7 @@ class Lava:
         counts = [min(batch, len(codes) - first) for first in range(0, len(codes), batch)]
         return concatenate([self._settled(answer, count) for answer, count in zip(answers, counts, strict=True)])
 
+    @exclusive
     def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule, in one Lava run.
 
@@ -97,12 +102,16 @@ class Lava:
             ledger=self._ledger(np.full(steps, len(images)), taught.events, len(images)),
         )
 
+    @exclusive
     def read_weights(self) -> Weights:
         """Weights and biases as they are now."""
         return weights_of(self.circuit)
 
     def close(self) -> None:
-        """End the hosts and everything they started; the next settle or rule starts afresh, from the weights."""
+        """End the hosts and everything they started; the next settle or rule starts afresh, from the weights.
+
+        Another thread need not wait to do this: what is running then ends with `LavaError`.
+        """
         for name in ("_host", "_school"):
             self._end(name)
 
@@ -183,8 +192,7 @@ class Lava:
     def _ledger(self, running: NDArray[np.int64], events: NDArray[np.float64], images: int) -> Ledger:
         """`running` (T,) images at every step, `events` (nonzero and changed, T, S, columns)."""
         circuit = self.circuit
-        return Ledger(
-            images=images,
+        messages = MessageEvents(
             running=running,
             units=tuple(int(np.prod(layer)) for layer in circuit.layers),
             cores=circuit.cores,
@@ -195,6 +203,7 @@ class Lava:
             coding="zero_skip" if self.delta_threshold is None else "delta",
             readout_synops=float(0 if circuit.readout is None else circuit.readout.weight.size * images),
         )
+        return Ledger(images, messages)
 
 
 def _batch_first(state: NDArray[Any], count: int) -> NDArray[Any]:

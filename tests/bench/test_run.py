@@ -155,7 +155,7 @@ def test_settling_in_portions_changes_nothing_but_the_memory_it_takes(monkeypatc
         found = bench_evaluate.settle(machine, images)
     np.testing.assert_allclose(found.logits_by_step, whole.logits_by_step, atol=1e-5)
     np.testing.assert_allclose(found.residual, whole.residual, atol=1e-6)
-    np.testing.assert_array_equal(found.ledger.dense, whole.ledger.dense)
+    np.testing.assert_array_equal(found.ledger.messages.dense, whole.ledger.messages.dense)
     assert (found.ledger.images, found.states) == (23, ())
 
 

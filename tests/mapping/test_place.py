@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from hw.ledger import COLUMNS
+from hw.events.messages import COLUMNS
 from mapping.circuit import circuit_of
 from mapping.place import (
     SYNAPSES_PER_CORE,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 BOLTZMANN_EV_PER_K = 8.617333262e-5
 """k in eV / K, CODATA 2018: exact by the definition of the SI."""

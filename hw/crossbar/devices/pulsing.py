@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hw.crossbar.devices.device import Array, Device, PulseResponse
 from hw.crossbar.devices.die import Die, rewritten
 from hw.crossbar.devices.presets import PRESETS
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 
 def response_of(device: Device) -> PulseResponse:

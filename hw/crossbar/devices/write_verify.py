@@ -9,7 +9,7 @@ import numpy as np
 from hw.crossbar.devices.device import Array, Device, PulseResponse
 from hw.crossbar.devices.die import Die, stuck_devices, written
 from hw.crossbar.devices.pulsing import response_of
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 
 @dataclass(frozen=True)

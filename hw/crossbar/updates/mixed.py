@@ -19,7 +19,7 @@ from hw.crossbar.devices.pulsing import response_of
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.update import Outer, check_whole_weights, send_pulses, total, weight_per_pulse
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.tiles.tile import Tile
 from hw.crossbar.updates.update import Outer, check_whole_weights, total
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 SAME = 1e-9
 """Targets that differ by less than this share of the range are one target."""

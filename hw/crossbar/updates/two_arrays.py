@@ -30,7 +30,7 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.stochastic import coincidences
 from hw.crossbar.updates.update import Outer, check_whole_weights, send_pulses, weight_per_pulse
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 CHOP = -1
 REST_READS = 16

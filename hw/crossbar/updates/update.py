@@ -15,7 +15,7 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.pulsing import mean_step_s, pulsed
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from hw.crossbar.devices.device import Array
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.rewriting import Rewriting, RewritingWriter
-from hw.tile_events import NO_WRITES, ProgrammingEvents
+from hw.events.tiles import NO_WRITES, ProgrammingEvents
 
 
 class WriteBack:

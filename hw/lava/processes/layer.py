@@ -17,9 +17,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from hw.events.messages import COLUMNS
 from hw.lava.neurons import fixed_neuron, float_neuron
 from hw.lava.ticking import Ticking, spikes
-from hw.ledger import COLUMNS
 
 
 class Layer(AbstractProcess):

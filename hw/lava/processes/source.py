@@ -16,8 +16,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from hw.events.messages import COLUMNS
 from hw.lava.ticking import Ticking, spikes
-from hw.ledger import COLUMNS
 
 
 class Source(AbstractProcess):

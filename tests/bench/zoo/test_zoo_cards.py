@@ -74,12 +74,12 @@ def test_accuracy_work_and_room_are_those_found_another_way(call, tmp_path):
     calibration = data.train.first(CALIBRATION_IMAGES).floats()
     program = quantize(network, calibration, steps=12)
     for steps in (1, 3, 12):
-        whole = to_digital(network, steps=steps).settle(test.floats().numpy()).ledger
+        whole = to_digital(network, steps=steps).settle(test.floats().numpy()).ledger.messages
         codes = to_digital(program, steps=steps).settle(test.floats().numpy())
         for coding in ("dense", "zero_skip"):
             assert reference["by_step"][f"synops_{coding}"][steps - 1] == pytest.approx(whole.synops(coding) / LIMIT)
         for coding in ("dense", "zero_skip", "delta"):
-            counted = codes.ledger.synops(coding) / LIMIT
+            counted = codes.ledger.messages.synops(coding) / LIMIT
             assert fixed["by_step"][f"synops_{coding}"][steps - 1] == pytest.approx(counted)
         right = (codes.logits.argmax(axis=1) == test.labels.numpy()).mean()
         assert fixed["by_step"]["accuracy"][steps - 1] == right

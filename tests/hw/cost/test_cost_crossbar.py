@@ -15,7 +15,7 @@ from hw.cost.constants import ACCELERGY_ADC, HERMES_2023, ISAAC_2016, PUMA_2019
 from hw.cost.cost import Cost, Range
 from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import AIMC, CROSSBAR_PROFILES, HERMES, ISAAC, CrossbarProfile, isaac_adc
-from hw.tile_events import NO_WRITES, TileEvents
+from hw.events.tiles import NO_WRITES, TileEvents
 
 KEYS = ["array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"]
 FJ, PJ, NJ, NS = 1e-15, 1e-12, 1e-9, 1e-9

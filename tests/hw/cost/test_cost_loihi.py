@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from hw.cost.cost import Cost, Range
 from hw.cost.loihi import LOIHI2_NOTE, loihi2_cost, loihi2_latency, loihi_cost
 from hw.cost.profiles import DAVIES, PROFILES, SANAFE, LoihiProfile, davies_barrier, sanafe_barrier
-from hw.ledger import COLUMNS, Ledger, merge
+from hw.events.arithmetic import ArithmeticEvents
+from hw.events.messages import COLUMNS, MessageEvents
+from hw.ledger import Ledger, merge
 
 KEYS = ["synapses", "neurons", "messages", "barrier", "static"]
 PJ, NS = 1e-12, 1e-9
@@ -33,8 +35,7 @@ def ledger() -> Ledger:
         [[0, 0, 0, 0, 0, 0], [4, 0, 2, 0, 0, 2], [0, 6, 2, 0, 0, 1]],
     ]
     other = np.full((2, 3, len(COLUMNS)), 1e6)  # of another coding: must not be looked at
-    return Ledger(
-        images=2,
+    messages = MessageEvents(
         running=np.array([2, 1]),
         units=(4, 6, 2),
         cores=(1, 2, 1),
@@ -45,6 +46,13 @@ def ledger() -> Ledger:
         coding="delta",
         readout_synops=20.0,
     )
+    return Ledger(2, messages)
+
+
+def sent(ledger: Ledger, **changes: object) -> Ledger:
+    """The ledger with other messages."""
+    assert ledger.messages is not None
+    return replace(ledger, messages=replace(ledger.messages, **changes))  # type: ignore[arg-type]
 
 
 def test_davies_nominal_by_hand(ledger: Ledger) -> None:
@@ -134,16 +142,16 @@ def test_costs_are_per_image(ledger: Ledger) -> None:
 
 
 def test_step_that_no_image_runs_costs_nothing(ledger: Ledger) -> None:
-    events = np.concatenate([ledger.delta, np.zeros((1, 3, len(COLUMNS)))])
-    longer = replace(ledger, running=np.array([2, 1, 0]), dense=events, zero_skip=events, delta=events)
+    events = np.concatenate([ledger.messages.delta, np.zeros((1, 3, len(COLUMNS)))])
+    longer = sent(ledger, running=np.array([2, 1, 0]), dense=events, zero_skip=events, delta=events)
     assert loihi_cost(longer, DAVIES) == loihi_cost(ledger, DAVIES)
 
 
 def test_packets_are_split_by_cores_of_the_neighbours(ledger: Ledger) -> None:
     # Layer 1 now also drives the input, whose 3 cores get 3 of every 4 packets it sends; layer 2 gets the fourth.
-    delta = np.zeros_like(ledger.delta)
+    delta = np.zeros_like(ledger.messages.delta)
     delta[0, 1] = [2, 2, 800, 0, 0, 0]
-    down = replace(ledger, cores=(3, 2, 1), delta=delta, readout_synops=0.0, running=np.array([2, 0]))
+    down = sent(ledger, cores=(3, 2, 1), delta=delta, readout_synops=0.0, running=np.array([2, 0]))
     # Layer 1 updates 6 silent units and puts 400 packets on the mesh; layer 2 takes 100, the input 300 on 3 cores.
     sending = (6 * 6.0 + 400 * 5.1) / 2
     receiving = 100 * 16 + 1 * 3.8 + 2 * 6.0
@@ -162,8 +170,8 @@ def test_barriers() -> None:
 
 
 def test_loihi2_step_is_never_below_200_ns(ledger: Ledger) -> None:
-    quiet = np.zeros_like(ledger.delta)
-    rest = replace(ledger, delta=quiet, readout_synops=0.0)
+    quiet = np.zeros_like(ledger.messages.delta)
+    rest = sent(ledger, delta=quiet, readout_synops=0.0)
     latency = loihi2_latency(rest)
     assert latency.low == pytest.approx(1.5 * 200 * NS)
     assert latency.nominal == pytest.approx(1.5 * 200 * NS)
@@ -172,7 +180,7 @@ def test_loihi2_step_is_never_below_200_ns(ledger: Ledger) -> None:
 
 
 def test_loihi2_by_hand(ledger: Ledger) -> None:
-    busy = replace(ledger, delta=ledger.delta * np.array([100, 100, 1, 1, 1, 1]), running=np.array([2, 1]))
+    busy = sent(ledger, delta=ledger.messages.delta * np.array([100, 100, 1, 1, 1, 1]), running=np.array([2, 1]))
     # Operations five times as fast, updates twice, spikes ten times, hops as on Loihi 1.
     first = 113 + (3200 * 3.5 / 5 + (3 * 8.4 + 3 * 5.3) / 2) / 2 + (11 * 2.1 / 10 + 3 * 4.1 + 1 * 6.5) / 11
     second = 113 + max((600 * 0.7 + (2 * 8.4 + 4 * 5.3) / 2) / 2, 400 * 0.7 + (8.4 + 5.3) / 2) + 2.1 / 10
@@ -191,7 +199,7 @@ def test_loihi2_cost_is_loihi1_energy_over_loihi2_time(ledger: Ledger) -> None:
 
 
 def test_many_chips_leak_more_and_say_what_is_missing(ledger: Ledger) -> None:
-    one, three = replace(ledger, cores=(1, 100, 27)), replace(ledger, cores=(1, 200, 100))
+    one, three = sent(ledger, cores=(1, 100, 27)), sent(ledger, cores=(1, 200, 100))
     assert "chips" not in loihi_cost(one, DAVIES).note
     cost = loihi_cost(three, DAVIES)
     assert "3 chips" in cost.note
@@ -204,16 +212,23 @@ def test_many_chips_leak_more_and_say_what_is_missing(ledger: Ledger) -> None:
     )
 
 
+def test_a_ledger_without_messages_is_refused_by_name() -> None:
+    clocked = Ledger(2, arithmetic=ArithmeticEvents(10, 10))
+    for price in (lambda: loihi_cost(clocked, DAVIES), lambda: loihi2_cost(clocked), lambda: loihi2_latency(clocked)):
+        with pytest.raises(ValueError, match="the ledger has no 'messages'"):
+            price()
+
+
 def test_network_that_was_not_placed_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="placed"):
-        loihi_cost(replace(ledger, cores=(1, 0, 1)), DAVIES)
+        loihi_cost(sent(ledger, cores=(1, 0, 1)), DAVIES)
 
 
 def test_operations_where_no_link_is_are_refused(ledger: Ledger) -> None:
-    delta = ledger.delta.copy()
+    delta = ledger.messages.delta.copy()
     delta[0, 2, COLUMNS.index("synops_up")] = 1.0
     with pytest.raises(ValueError, match="no link"):
-        loihi_cost(replace(ledger, delta=delta), DAVIES)
+        loihi_cost(sent(ledger, delta=delta), DAVIES)
 
 
 @st.composite
@@ -228,8 +243,7 @@ def ledgers(draw: st.DrawFn) -> Ledger:
     events[:, -1, COLUMNS.index("synops_up")] = 0.0
     events[:, 0, COLUMNS.index("synops_down")] = 0.0
     events *= running[:, None, None]
-    return Ledger(
-        images=images,
+    messages = MessageEvents(
         running=running,
         units=tuple(int(n) for n in units),
         cores=tuple(int(n) for n in generator.integers(1, draw(st.sampled_from([2, 8, 64, 300])), layers)),
@@ -240,6 +254,7 @@ def ledgers(draw: st.DrawFn) -> Ledger:
         coding=draw(st.sampled_from(["dense", "zero_skip", "delta"])),
         readout_synops=float(generator.integers(0, 1000)),
     )
+    return Ledger(images, messages)
 
 
 @settings(max_examples=100, deadline=None)
@@ -253,4 +268,4 @@ def test_ranges_are_ordered_and_parts_add_up(ledger: Ledger, profile: LoihiProfi
         assert min(cost.breakdown_j.values()) >= 0
         assert energy.low >= 0
         assert latency.low >= 0
-    assert loihi2_latency(ledger).low >= 200e-9 * ledger.running.sum() / ledger.images * (1 - 1e-12)
+    assert loihi2_latency(ledger).low >= 200e-9 * ledger.messages.running.sum() / ledger.images * (1 - 1e-12)

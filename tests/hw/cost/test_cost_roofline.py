@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from hw.cost.constants import GPUS
 from hw.cost.roofline import BOARDS, cpu_cost, gpu_cost
-from hw.ledger import COLUMNS, Ledger
+from hw.events.arithmetic import ArithmeticEvents
+from hw.ledger import Ledger
 
 
 @pytest.fixture
 def ledger() -> Ledger:
     """Two images of 1e9 multiply-accumulates and 1e6 bytes each."""
-    nothing = np.zeros((1, 2, len(COLUMNS)))
-    return Ledger(
-        images=2,
-        running=np.array([2]),
-        units=(4, 2),
-        cores=(1, 1),
-        link_kinds=("dense",),
-        dense=nothing,
-        zero_skip=nothing,
-        delta=nothing,
-        coding="dense",
-        readout_synops=0.0,
-        macs=2 * 10**9,
-        bytes_moved=2 * 10**6,
-    )
+    return Ledger(2, arithmetic=ArithmeticEvents(macs=2 * 10**9, bytes_moved=2 * 10**6))
 
 
 def test_gpu_busy_with_arithmetic(ledger: Ledger) -> None:
@@ -47,7 +33,7 @@ def test_gpu_busy_with_arithmetic(ledger: Ledger) -> None:
 
 
 def test_gpu_waiting_for_memory(ledger: Ledger) -> None:
-    cost = gpu_cost(replace(ledger, bytes_moved=2 * 10**9), "Tesla T4")
+    cost = gpu_cost(replace(ledger, arithmetic=ArithmeticEvents(2 * 10**9, 2 * 10**9)), "Tesla T4")
     assert cost is not None
     assert cost.latency_s is not None
     arithmetic, moving = 2e9 / 8.14e12, 1e9 / 320e9
@@ -89,10 +75,8 @@ def test_cpu_by_hand(ledger: Ledger) -> None:
     assert cost.profile == "horowitz2014-45nm"
 
 
-def test_missing_counts_are_named(ledger: Ledger) -> None:
-    with pytest.raises(ValueError, match="macs"):
-        cpu_cost(replace(ledger, macs=None))
-    with pytest.raises(ValueError, match="macs"):
-        gpu_cost(replace(ledger, macs=None), "NVIDIA H200")
-    with pytest.raises(ValueError, match="bytes_moved"):
-        gpu_cost(replace(ledger, bytes_moved=None), "NVIDIA H200")
+def test_a_ledger_without_arithmetic_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="the ledger has no 'arithmetic'"):
+        cpu_cost(Ledger(2))
+    with pytest.raises(ValueError, match="the ledger has no 'arithmetic'"):
+        gpu_cost(Ledger(2), "NVIDIA H200")

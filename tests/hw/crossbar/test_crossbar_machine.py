@@ -98,9 +98,9 @@ def test_without_noise_it_is_the_digital_machine_at_every_step(network, design, 
     settled = machine.settle(images, trace=True)
     assert_close(settled, reference)
     assert settled.one == 1
-    np.testing.assert_array_equal(settled.ledger.running, reference.ledger.running)
-    np.testing.assert_allclose(settled.ledger.dense, reference.ledger.dense)
-    assert settled.ledger.macs is settled.ledger.bytes_moved is None
+    np.testing.assert_array_equal(settled.ledger.messages.running, reference.ledger.messages.running)
+    np.testing.assert_allclose(settled.ledger.messages.dense, reference.ledger.messages.dense)
+    assert settled.ledger.arithmetic is None
 
 
 @given(

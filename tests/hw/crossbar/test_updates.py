@@ -29,7 +29,7 @@ from hw.crossbar.updates.stochastic import StochasticPulses, coincidences
 from hw.crossbar.updates.two_arrays import REST_READS, TwoArrays, TwoArraysWriter
 from hw.crossbar.updates.update import Outer, Update, send_pulses, total, weight_per_pulse
 from hw.crossbar.updates.write_back import WriteBack
-from hw.tile_events import ProgrammingEvents
+from hw.events.tiles import ProgrammingEvents
 
 G_MAX = IDEAL.g_max_s
 STEPS = 1000

@@ -390,20 +390,22 @@ def test_the_ledger_of_a_pass_by_hand(readout: bool, estimator: str, expected: i
     ledger = machine.learn(images, np.array([0, 1, 0]), _rule(network, 2, phases)).ledger
     steps = 3 + 2 * (2 if estimator == "centered" else 1)
     assert ledger.images == 3
-    np.testing.assert_array_equal(ledger.running, [3] * steps)
-    assert ledger.macs == 3 * expected
+    np.testing.assert_array_equal(ledger.messages.running, [3] * steps)
+    assert ledger.arithmetic.macs == 3 * expected
     # dense messages: the input's 4 units reach 3 each, the middle's 3 reach 2 up where they are a link
-    up = ledger.column("dense", "synops_up")
+    up = ledger.messages.column("dense", "synops_up")
     np.testing.assert_array_equal(up[:, 0], 3 * 12)
     if not readout:
         np.testing.assert_array_equal(up[:, 1], 3 * 6)
-        np.testing.assert_array_equal(ledger.column("dense", "synops_down")[:, 2], 3 * 6)
+        np.testing.assert_array_equal(ledger.messages.column("dense", "synops_down")[:, 2], 3 * 6)
 
 
 def test_the_first_steps_of_a_pass_send_what_a_settle_sends() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
-    learned = to_digital(network, steps=1).learn(images, labels, _rule(network)).ledger
-    settled = to_digital(network, steps=FREE).settle(images).ledger
+    learned = to_digital(network, steps=1).learn(images, labels, _rule(network)).ledger.messages
+    settled = to_digital(network, steps=FREE).settle(images).ledger.messages
+    assert learned is not None
+    assert settled is not None
     for name in ("dense", "zero_skip", "delta"):
         np.testing.assert_array_equal(learned.events(name)[:FREE], settled.events(name), err_msg=name)  # type: ignore[arg-type]
 

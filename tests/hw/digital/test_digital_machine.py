@@ -49,10 +49,11 @@ def _assert_same(one: Settled, other: Settled) -> None:
     assert other.trace is not None
     for ours, theirs in zip((*one.states, *one.trace), (*other.states, *other.trace), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = one.ledger.messages, other.ledger.messages
     for name in ("running", "dense", "zero_skip", "delta"):
-        np.testing.assert_array_equal(getattr(one.ledger, name), getattr(other.ledger, name), err_msg=name)
-    assert one.ledger.readout_synops == other.ledger.readout_synops
-    assert one.ledger.macs == other.ledger.macs
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    assert ours.readout_synops == theirs.readout_synops
+    assert one.ledger.arithmetic.macs == other.ledger.arithmetic.macs
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -76,7 +77,7 @@ def test_integers_follow_the_documented_formula_in_every_bit(
     assert settled.one == 2**state_bits - 1
     expected_events = events(naive, _naive_tables(program))
     for name, counted in expected_events.items():
-        np.testing.assert_array_equal(settled.ledger.events(name), counted, err_msg=name)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(settled.ledger.messages.events(name), counted, err_msg=name)  # type: ignore[arg-type]
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -138,11 +139,11 @@ def test_an_image_within_the_tolerance_rests_and_costs_nothing_more(state_bits: 
     for ours, expected in zip(settled.trace, naive.trace, strict=True):
         np.testing.assert_array_equal(_flat(ours), expected)
     np.testing.assert_allclose(settled.logits_by_step, naive.scores, atol=1e-12)
-    np.testing.assert_array_equal(settled.ledger.running, naive.running().sum(axis=1))
+    np.testing.assert_array_equal(settled.ledger.messages.running, naive.running().sum(axis=1))
     for name, counted in events(naive, _naive_tables(program)).items():
-        np.testing.assert_array_equal(settled.ledger.events(name), counted, err_msg=name)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(settled.ledger.messages.events(name), counted, err_msg=name)  # type: ignore[arg-type]
     computed = sum(int(np.prod(link.above)) for link in program.links)
-    assert settled.ledger.neuron_updates_by_step().sum() == naive.steps.sum() * computed
+    assert settled.ledger.messages.neuron_updates_by_step().sum() == naive.steps.sum() * computed
 
 
 def test_float_tolerance_is_that_of_relax() -> None:
@@ -163,7 +164,7 @@ def test_without_tolerance_every_image_runs_to_the_limit() -> None:
     with to_digital(program, steps=50) as machine:
         settled = machine.settle(random_images((1, 6, 5), 3, 2))
     np.testing.assert_array_equal(settled.steps, [50, 50, 50])
-    np.testing.assert_array_equal(settled.ledger.running, np.full(50, 3))
+    np.testing.assert_array_equal(settled.ledger.messages.running, np.full(50, 3))
     assert settled.trace is None
 
 
@@ -175,8 +176,8 @@ def test_clocked_work_counts_the_cached_input_drive_once() -> None:
     inputs = 3 * (6 * 5) * (1 * 3 * 3)
     pooled = 4 * (3 * 2) * (3 * 4 * 4)  # the 3 x 3 kernel summed over 2 x 2 windows is one of 4 x 4
     dense, readout = 6 * 24, 3 * 6
-    assert ledger.macs == 5 * (inputs + steps * 2 * (pooled + dense) + readout)
-    assert ledger.readout_synops == 5 * readout
+    assert ledger.arithmetic.macs == 5 * (inputs + steps * 2 * (pooled + dense) + readout)
+    assert ledger.messages.readout_synops == 5 * readout
 
 
 def test_the_ledger_knows_the_machine_it_was_counted_on() -> None:
@@ -184,11 +185,12 @@ def test_the_ledger_knows_the_machine_it_was_counted_on() -> None:
     tables = _naive_tables(network)
     with to_digital(network, steps=steps, batch_size=2) as machine:
         ledger = machine.settle(images).ledger
-    assert (ledger.coding, ledger.images, ledger.steps) == ("dense", 5, steps)
-    assert (ledger.units, ledger.cores) == ((30, 90, 24, 6), (1, 1, 1, 1))
-    assert ledger.link_kinds == ("conv", "conv", "dense")
-    assert ledger.synops("dense") == 5 * steps * sum(table[:, :2].sum() for table in tables)
-    assert ledger.column("dense", "spikes").sum() == 5 * steps * (30 + 90 + 24 + 6)
+    sent = ledger.messages
+    assert (sent.coding, ledger.images, sent.steps) == ("dense", 5, steps)
+    assert (sent.units, sent.cores) == ((30, 90, 24, 6), (1, 1, 1, 1))
+    assert sent.link_kinds == ("conv", "conv", "dense")
+    assert sent.synops("dense") == 5 * steps * sum(table[:, :2].sum() for table in tables)
+    assert sent.column("dense", "spikes").sum() == 5 * steps * (30 + 90 + 24 + 6)
 
 
 def test_one_layer_without_readout() -> None:
@@ -199,7 +201,7 @@ def test_one_layer_without_readout() -> None:
         settled = machine.settle(np.array([[[[1.0]], [[0.4]]]]))
     np.testing.assert_allclose(settled.logits, [[0.7, 1.0]], atol=1e-6)
     np.testing.assert_array_equal(settled.steps, [2])
-    np.testing.assert_array_equal(settled.ledger.running, [1, 1, 0])
+    np.testing.assert_array_equal(settled.ledger.messages.running, [1, 1, 0])
 
 
 @pytest.mark.parametrize("integers", [False, True])

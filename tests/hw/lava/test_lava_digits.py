@@ -67,5 +67,5 @@ def test_integers(program: Program, images: NDArray[np.float32], delta_threshold
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(settled.logits_by_step, digital.logits_by_step)
     for coding in ("dense", "zero_skip", "delta"):
-        np.testing.assert_array_equal(settled.ledger.events(coding), digital.ledger.events(coding))
+        np.testing.assert_array_equal(settled.ledger.messages.events(coding), digital.ledger.messages.events(coding))
     assert _share_right(settled) >= 0.9

@@ -139,8 +139,9 @@ def test_integers_learn_as_on_the_digital_machine_in_every_bit(name: str, phases
             _assert_same(machine.read_weights(), reference.read_weights())
             assert found.hits == wanted.hits
             for events in EVENTS:
-                np.testing.assert_array_equal(getattr(found.ledger, events), getattr(wanted.ledger, events), events)
-            assert found.ledger.readout_synops == wanted.ledger.readout_synops
+                counts = (getattr(learned.ledger.messages, events) for learned in (found, wanted))
+                np.testing.assert_array_equal(*counts, events)
+            assert found.ledger.messages.readout_synops == wanted.ledger.messages.readout_synops
     moved = [np.any(new != old) for new, old in zip(machine.read_weights().weights, start.weights, strict=True)]
     assert all(moved)
 

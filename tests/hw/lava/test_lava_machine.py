@@ -70,12 +70,13 @@ def _tables(source: EPNetwork | Program) -> list[NDArray[Any]]:
 
 def _assert_geometry_of(settled: Settled, digital: Settled) -> None:
     assert settled.one == digital.one
-    for name in ("images", "units", "cores", "link_kinds", "readout_synops"):
-        assert getattr(settled.ledger, name) == getattr(digital.ledger, name), name
-    assert settled.ledger.macs is None, "a neuromorphic machine has no clocked multipliers"
+    assert settled.ledger.images == digital.ledger.images
+    for name in ("units", "cores", "link_kinds", "readout_synops"):
+        assert getattr(settled.ledger.messages, name) == getattr(digital.ledger.messages, name), name
+    assert settled.ledger.arithmetic is None, "a neuromorphic machine has no clocked multipliers"
     np.testing.assert_array_equal(settled.steps, digital.steps)
-    np.testing.assert_array_equal(settled.ledger.running, digital.ledger.running)
-    np.testing.assert_array_equal(settled.ledger.dense, digital.ledger.dense)
+    np.testing.assert_array_equal(settled.ledger.messages.running, digital.ledger.messages.running)
+    np.testing.assert_array_equal(settled.ledger.messages.dense, digital.ledger.messages.dense)
 
 
 def _check_floats(network: EPNetwork, tolerance: float | None, seed: int, count: int, batch_size: int) -> None:
@@ -110,9 +111,9 @@ def _assert_counted_from_its_own_states(network: EPNetwork, settled: Settled, im
     run.nonzero[1:] = [layer != 0 for layer in before]
     run.changed[1:] = [new != old for new, old in zip(before, earlier, strict=True)]
     counted = events(run, _tables(network))
-    np.testing.assert_array_equal(settled.ledger.zero_skip, counted["zero_skip"])
-    np.testing.assert_array_equal(settled.ledger.delta, counted["delta"])
-    assert settled.ledger.coding == "zero_skip"
+    np.testing.assert_array_equal(settled.ledger.messages.zero_skip, counted["zero_skip"])
+    np.testing.assert_array_equal(settled.ledger.messages.delta, counted["delta"])
+    assert settled.ledger.messages.coding == "zero_skip"
 
 
 def _check_integers(
@@ -139,9 +140,9 @@ def _check_integers(
             for name in ("logits", "logits_by_step", "residual"):
                 np.testing.assert_array_equal(getattr(settled, name), getattr(digital, name), err_msg=name)
             _assert_geometry_of(settled, digital)
-            np.testing.assert_array_equal(settled.ledger.zero_skip, digital.ledger.zero_skip)
-            np.testing.assert_array_equal(settled.ledger.delta, digital.ledger.delta)
-            assert settled.ledger.coding == ("zero_skip" if delta_threshold is None else "delta")
+            np.testing.assert_array_equal(settled.ledger.messages.zero_skip, digital.ledger.messages.zero_skip)
+            np.testing.assert_array_equal(settled.ledger.messages.delta, digital.ledger.messages.delta)
+            assert settled.ledger.messages.coding == ("zero_skip" if delta_threshold is None else "delta")
 
 
 floats = given(
@@ -233,7 +234,7 @@ def test_thresholded_delta_coding_sends_only_larger_changes(threshold: int, tole
     np.testing.assert_allclose(settled.logits_by_step, naive.scores, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(settled.steps, naive.steps)
     for name, counted in events(naive, _tables(program)).items():
-        np.testing.assert_array_equal(settled.ledger.events(name), counted, err_msg=name)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(settled.ledger.messages.events(name), counted, err_msg=name)  # type: ignore[arg-type]
 
 
 def test_one_machine_takes_any_number_of_images_and_reports_progress() -> None:

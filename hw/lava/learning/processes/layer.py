@@ -17,11 +17,11 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from hw.events.messages import COLUMNS
 from hw.lava.learning.gradients import bias_products, contrasted
 from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED
 from hw.lava.neurons import fixed_neuron, fixed_output, float_neuron, float_output
-from hw.ledger import COLUMNS
 
 
 class PlasticLayer(AbstractProcess):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.events.same import check_same
+
 Array = NDArray[np.float64]
 
 DIRECTIONS = ("up", "down")
@@ -101,9 +103,7 @@ class TileEvents:
     def __add__(self, other: TileEvents) -> TileEvents:
         """The events of two settles on one machine."""
         same = ("links", "tiles", "rows", "columns", "dac_bits", "adc_bits", "read_s")
-        for name in same:
-            if getattr(self, name) != getattr(other, name):
-                raise ValueError(f"events of different machines: {name} differ")
+        check_same(self, other, same)
         summed = {
             field.name: getattr(self, field.name) + getattr(other, field.name)
             for field in fields(self)
