@@ -2,239 +2,239 @@
 
 Settles the test images of a data set on every chosen machine, clean and disturbed, and writes a run folder:
 config.json, env.json, rows.jsonl (one row per machine, appended as it is finished), summary.csv, report.md and figures.
-The last line of stdout is one JSON document, {"folder": ..., "rows": [...]}.
+The last line of stdout is one JSON document, {"folder": ..., "rows": [...]}, on a terminal with --json.
 
-A run that was killed goes on with `--resume`, and repeats no finished row.
+A run that was killed goes on with --resume, and repeats no finished row.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
-from bench.config import QUICK_LIMIT, ConfigError, RunConfig, check, model_of
-from bench.evaluate import evaluate, unpublished
-from bench.machines.crossbar import (
-    DIE_CALIBRATION_IMAGES,
-    EVERY,
-    CrossbarWork,
-    Point,
-    points,
-    published,
-    reference_point,
+from bench.command_line import ConfigError, choose, failed, option, parse, program_version, refuse
+from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Settling, Workload
+from bench.machines.registry import row_keys
+from bench.options import (
+    RunOptions,
+    check_foreign,
+    check_run,
+    fixed_part,
+    machine_groups,
+    machines_of,
+    model_sha256,
 )
-from bench.machines.registry import BACKENDS, RowKey, Workload, jobs
-from bench.records.folders import begin, open_folder
-from bench.records.manifests import fingerprint, trained_on
-from bench.records.rows import Row, append_row, read_rows
-from bench.reports.figures import draw_energy, draw_settling
-from bench.reports.learning import tables, write_learning_report
-from bench.reports.learning_figures import draw_learning
-from bench.reports.report import main_rows, screen_table, sweep_table, write_report, write_summary
-from bench.reports.sweeps import draw_sweeps
-from bench.robustness.disturbances import ATTACKS, DISTURBANCES, disturbed
-from bench.studies.options import STUDIES, UPDATES, Nudging
-from bench.studies.run import check_schedule, learn
-from hw.crossbar.devices.presets import PRESETS
-from hw.crossbar.tiles.wires import WIRES
-from mapping.quantization import quantize
-from models.data import DATASETS, load_data
-from models.zoo import load_model, zoo_names
+from bench.robustness.names import ATTACKS, DISTURBANCES
 
+if TYPE_CHECKING:
+    from bench.evaluate import Shown
+    from bench.records.row import Row
+    from mapping.program import Program
+    from models.data import Dataset
+    from models.ep.network import EPNetwork
+
+HELP = "What would this network do on that hardware? Accuracy, robustness, energy and latency, machine by machine."
 CALIBRATION_IMAGES = 256
+"""Training images by which a network is quantized."""
+DIE_CALIBRATION_IMAGES = 64
+"""Training images by which a machine sets itself."""
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class DisturbanceOptions:
+    """What machines are shown beside the clean images."""
+
+    disturbances: Annotated[tuple[str, ...], option("NAME..", "all of --list")] = DISTURBANCES
+    """Noise and attacks; without a name: clean images only."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run, as the command line has it."""
+
+    run: RunOptions = field(default_factory=RunOptions)
+    settling: Settling = field(default_factory=Settling)
+    robustness: DisturbanceOptions = field(default_factory=DisturbanceOptions)
+    machines: dict[str, Backend] = field(default_factory=lambda: machines_of(None))
+
+    @property
+    def chosen(self) -> dict[str, Backend]:
+        """The machines that run."""
+        return {name: self.machines[name] for name in self.run.backend}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must not change when the run goes on."""
+        disturbances = [*self.robustness.disturbances]
+        return {
+            **fixed_part(self.run, self.settling, self.machines),
+            "disturbances": disturbances,
+            "model_sha256": model_sha256(self.run.model),
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
-    config = tyro.cli(RunConfig, description=__doc__)
-    try:
-        check(config)
-        if config.list:
-            print(_listing())
-            return
-        folder = open_folder(config.output, config.resume, _identity(config), Path(config.model).stem)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    if config.learning.learn is not None:
-        _learning(config, folder)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = read(arguments)
+    if config.run.version:
+        print(program_version())
         return
+    try:
+        check(config, arguments)
+        if config.run.list:
+            from bench.reports.listing import listing
+
+            print(listing())
+            return
+        from bench.records.folders import open_folder
+
+        folder = open_folder(config.run.output, config.run.resume, config.identity, Path(config.run.model).stem)
+    except ConfigError as error:
+        raise refuse(error) from None
     try:
         rows = run(config, folder)
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    console = Console()
-    title = f"{rows[0]['model']}, {rows[0]['images']} images of {rows[0]['data']}"
-    console.print(screen_table(rows, title))
-    sweep = sweep_table(rows)
-    if sweep is not None:
-        console.print(sweep)
-    console.print(f"report and figures: {folder}")
-    print(json.dumps({"folder": str(folder), "rows": [_contract(row) for row in rows]}))
+        raise failed(error) from None
+    from bench.reports.screen import print_run
+
+    print_run(rows, folder)
+    if config.run.json or not sys.stdout.isatty():
+        print(json.dumps({"folder": str(folder), "rows": [row.contract() for row in rows]}))
 
 
-def _learning(config: RunConfig, folder: Path) -> None:
-    """`--learn`: rows, report and tables on the screen."""
-    console = Console()
+def read(arguments: Sequence[str]) -> RunConfig:
+    """The command line as a configuration."""
+    groups: dict[str, tuple[type, Any]] = {
+        "run": (RunOptions, RunOptions()),
+        "settling": (Settling, Settling()),
+        "robustness": (DisturbanceOptions, DisturbanceOptions()),
+        **machine_groups(),
+    }
+    command = parse(groups, arguments, "python -m bench.run", HELP)
+    return RunConfig(command.run, command.settling, command.robustness, machines_of(command))
+
+
+def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
+    """Refuse what cannot be run, before models, data or machines are touched."""
+    check_run(config.run, config.settling, config.machines)
+    check_foreign(arguments, config.run.backend, config.machines)
+    for name in config.robustness.disturbances:
+        choose("--disturbances", name, DISTURBANCES)
     try:
-        rows = run_learning(config, folder)
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    for title, heading, lines in tables(rows):
-        table = Table(*heading, title=title, title_justify="left")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
-    console.print(f"report and figure: {folder}")
-    print(json.dumps({"folder": str(folder), "rows": rows}))
+        model_of(config)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
-def run_learning(config: RunConfig, folder: Path) -> list[Row]:
-    """Make every row of a learning run that the folder does not hold yet, then the report."""
-    check_schedule(config)
-    dataset = load_data(config.data or trained_on(config.model), config.data_dir)
-    begin(folder, _identity(config), config.device)
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        rows = learn(config, dataset, folder, progress)
-    write_learning_report(folder, rows, json.loads((folder / "env.json").read_text()))
-    draw_learning(rows, folder / "learning.png")
-    return rows
+def model_of(config: RunConfig) -> str:
+    """The network that runs: machines may ask for another one, such as one trained with noise."""
+    model = config.run.model
+    for machine in config.chosen.values():
+        model = machine.model(model)
+    return model
 
 
 def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
+    from bench.evaluate import Origin
+    from bench.records.folders import begin
+    from bench.records.manifests import trained_on
+    from bench.records.row import Row
+    from bench.records.rows_file import append_row, read_rows
+    from bench.reports.run_report import write_all
+    from models.data import load_data
+    from models.zoo import load_model
+
     model = model_of(config)
     network = load_model(model)
-    name = config.data or trained_on(model)
-    dataset = load_data(name, config.data_dir)
-    limit = min(config.limit or len(dataset.test), QUICK_LIMIT if config.quick else len(dataset.test))
-    test = dataset.test.first(limit)
-    images, labels = test.floats().numpy(), test.labels.numpy()
-    grid = points(config.crossbar) if "crossbar" in config.backend else ()
-    todo = jobs(config.backend, config.precision, grid)
-    integers = any(job.precision in ("fixed", "delta") for job in todo)
-    program = (
-        quantize(
-            network,
-            dataset.train.first(CALIBRATION_IMAGES).floats(),
-            state_bits=config.state_bits,
-            steps=config.steps,
-        )
-        if integers
-        else None
-    )
-    dies = CrossbarWork(config.crossbar, config.seed, dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy())
-    work = Workload(
-        network, program, config.steps, config.batch_size, config.tolerance, config.delta_threshold, config.device, dies
-    )
-    begin(folder, _identity(config), config.device)
+    origin = Origin(model, config.run.data or trained_on(model), config.run.seed)
+    dataset = load_data(origin.data, config.run.data_dir)
+    check_fit(network, dataset, config.run)
+    for machine in config.chosen.values():
+        if (warning := machine.warning(network)) is not None:
+            print(f"note: {warning}", file=sys.stderr)
+    keys = row_keys(config.run.backend, config.run.precision, config.machines)
+    work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
+    begin(folder, config.identity, config.run.device)
     file = folder / "rows.jsonl"
-    done = {_job(row).key: row for row in read_rows(file)}
-    # a sweep is disturbed at one point only: attacks are the dear part of a run
-    disturbed_point = reference_point(config.crossbar) if grid else None
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        left = [job for job in todo if job.key not in done]
-        effort = sum(_effort(job, config, disturbed_point) for job in left)
-        bar = progress.add_task("", total=len(ATTACKS) + effort)
-
-        def advance(what: str) -> None:
-            progress.update(bar, description=what, advance=1)
-
-        shown = {}
-        if any(job.point in (None, disturbed_point) for job in left):
-            shown = dict(
-                disturbed(
-                    network,
-                    images,
-                    labels,
-                    config.disturbances,
-                    steps=config.steps,
-                    batch_size=config.batch_size,
-                    seed=config.seed,
-                    device=config.device,
-                    folder=folder,
-                    announce=advance,
-                )
-            )
-        for job in left:
-            if job.point is not None and not published(job.point, config.crossbar):
-                row = unpublished(job)
-            else:
-                here = shown if job.point in (None, disturbed_point) else {}
-                row = evaluate(job, work, images, labels, here, advance)
-            row |= {"model": model, "data": name, "seed": config.seed}
-            append_row(file, row)
-            done[job.key] = row
-    rows = [done[job.key] for job in todo]
-    _write_all(folder, rows)
+    done = {row.key.key: row for row in map(Row.from_json, read_rows(file))}
+    left = [key for key in keys if key.key not in done]
+    for key, row in _rows(config, left, work, dataset, origin, folder):
+        append_row(file, row.to_json())
+        done[key.key] = Row.from_json(json.loads(json.dumps(row.to_json())))
+    rows = [done[key.key] for key in keys]
+    write_all(folder, rows)
     return rows
 
 
-def _job(row: Row) -> RowKey:
-    """The job that a row of the file answers."""
-    point = row.get("point")
-    return RowKey(row["backend"], row["precision"], None if point is None else Point(**point))
+def check_fit(network: EPNetwork, dataset: Dataset, options: RunOptions) -> None:
+    """Refuse images that the network does not read, and more images than there are."""
+    shape, classes = tuple(dataset.test.shape), dataset.classes
+    if shape != tuple(network.input_shape) or classes != network.classes:
+        raise ValueError(
+            f"--model {options.model} reads images {tuple(network.input_shape)} of {network.classes} classes, --data "
+            f"{dataset.name} has {shape} of {classes}"
+        )
+    if options.limit is not None and options.limit > len(dataset.test):
+        raise ValueError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
 
 
-def _effort(job: RowKey, config: RunConfig, disturbed_point: Point | None) -> int:
-    """Settles of all images that a row takes."""
-    machines = 1 if job.point is None else config.crossbar.dies
-    return machines * (1 + (len(config.disturbances) if job.point in (None, disturbed_point) else 0))
+def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers: bool) -> Workload:
+    calibration = dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy()
+    conditions = Conditions(config.settling, calibration, config.run.seed, config.run.device)
+    return Workload(network, _program(config, network, dataset) if integers else None, conditions)
 
 
-def _identity(config: RunConfig) -> dict[str, object]:
-    devices = config.crossbar.device_preset if "crossbar" in config.backend else ()
-    files = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in devices if Path(name).is_file()}
-    return {
-        **config.fixed_part(),
-        # the zoo is part of the source and known by its commit
-        "model_sha256": None if config.model in zoo_names() else fingerprint(config.model),
-        **({"device_sha256": files} if files else {}),
-    }
+def _program(config: RunConfig, network: EPNetwork, dataset: Dataset) -> Program:
+    from mapping.quantization import quantize
+
+    shown = dataset.train.first(CALIBRATION_IMAGES).floats()
+    return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
-def _write_all(folder: Path, rows: list[Row]) -> None:
-    draw_settling(main_rows(rows), folder / "settling.png")
-    draw_energy(main_rows(rows), folder / "energy.png")
-    sweeps = draw_sweeps(rows, folder)
-    write_summary(folder, rows)
-    config, environment = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "env"))
-    write_report(folder, rows, config, environment, sweeps)
+def _rows(
+    config: RunConfig, left: Sequence[RowKey], work: Workload, dataset: Dataset, origin: Any, folder: Path
+) -> Any:
+    """(key, row) as they are finished. A sweep is disturbed at its main point only: attacks take most of a run."""
+    from bench.evaluate import Shown, evaluate, unpublished
+    from bench.reports.progress import Progress
+
+    mains = {name: machine.main_point() for name, machine in config.chosen.items()}
+
+    def is_main(key: RowKey) -> bool:
+        return key.point == mains.get(key.backend)
+
+    test = dataset.test.first(min(config.run.shown or len(dataset.test), len(dataset.test)))
+    images, labels = test.floats().numpy(), test.labels.numpy()
+    settles = [
+        config.machines[key.backend].machines() * (1 + len(config.robustness.disturbances) * is_main(key))
+        for key in left
+    ]
+    with Progress("settling", len(ATTACKS) + sum(settles)) as progress:
+        clean = Shown(images, labels, {})
+        shown = _disturbed(config, clean, work, folder, progress.advance) if any(map(is_main, left)) else clean
+        for key in left:
+            machine = config.machines[key.backend]
+            if not machine.published(key.point):
+                row = unpublished(key, origin)
+            else:
+                row = evaluate(machine, key, work, shown if is_main(key) else clean, origin, progress.advance)
+            progress.finished(f"{key.backend} {key.precision}")
+            yield key, row
 
 
-def _contract(row: Row) -> Row:
-    """The row as it stands on the last line: without the curves, which rows.jsonl holds."""
-    return {name: value for name, value in row.items() if name != "by_step"}
+def _disturbed(config: RunConfig, clean: Shown, work: Workload, folder: Path, announce: Callable[[str], None]) -> Shown:
+    from bench.evaluate import Shown
+    from bench.robustness.disturbances import disturbed
 
-
-def _listing() -> str:
-    lines = [f"backend {name}: precision {', '.join(backend.precisions)}" for name, backend in BACKENDS.items()]
-    lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
-    lines += [f"model {', '.join(zoo_names())} or a FILE", f"data {', '.join(DATASETS)}"]
-    lines += [f"disturbances {', '.join(DISTURBANCES)}"]
-    lines += [f"learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(get_args(Nudging))}"]
-    document = {
-        "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
-        "device_presets": list(PRESETS),
-        "wires": list(WIRES),
-        "models": list(zoo_names()),
-        "data": list(DATASETS),
-        "disturbances": list(DISTURBANCES),
-        "studies": list(STUDIES),
-        "updates": list(UPDATES),
-        "estimators": list(get_args(Nudging)),
-    }
-    return "\n".join([*lines, json.dumps(document)])
+    names = config.robustness.disturbances
+    made = disturbed(work.network, clean.images, clean.labels, names, work.conditions, folder, announce)
+    return Shown(clean.images, clean.labels, dict(made))
 
 
 if __name__ == "__main__":

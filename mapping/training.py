@@ -42,7 +42,7 @@ class LearningSchedule:
         return LearningRule(self.phases, descent, self.batch_size)
 
 
-def teach(
+def train_on_machine(
     machine: LearningMachine,
     source: EPNetwork | Program,
     images: NDArray[np.float32],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from bench.config import ConfigError
+from bench.command_line import ConfigError
 from bench.records.environment import environment
 
 RESULTS = Path("results")

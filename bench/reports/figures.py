@@ -10,62 +10,66 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.records.rows import Row
+from bench.records.row import Row
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
 """Paul Tol's bright scheme: distinct for colour-blind readers."""
-FAMILIES = (
-    ("synapses", "neurons", "messages", "barrier", "static"),
-    ("array", "dac", "adc", "hold", "shift_add", "buffers", "network", "neurons"),
-)
-"""Where energy goes on neuromorphic cores, and on crossbar tiles."""
 ENERGIES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9), ("pJ", 1e12))
 """Units of energy, and how many of them make a joule."""
 
 
 def draw_settling(rows: list[Row], file: Path) -> None:
     """Accuracy against step, and synaptic operations that each step consumed under each coding."""
-    figure = new_figure(9.5, 3.8)
-    left, right = figure.subplots(1, 2)
-    for row, colour, dashes in zip(rows, COLOURS, _dashes(), strict=False):
-        accuracy = row["by_step"]["accuracy"]
-        steps = range(1, len(accuracy) + 1)
-        left.plot(
-            steps,
-            [100 * value for value in accuracy],
-            color=colour,
-            label=row_name(row),
-            linestyle=dashes,
-            linewidth=1.8,
-        )
-    left.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
-    left.legend(frameon=False, loc="lower right")
-    sending = [row for row in rows if row["synops"]["dense"] is not None]  # the reference always is one
-    counted = next((row for row in sending if row["precision"] != "float"), sending[0])
-    for (coding, title), colour in zip(
-        (("dense", "every state"), ("zero_skip", "states that are not zero"), ("delta", "states that changed")),
-        COLOURS,
-        strict=False,
-    ):
-        values = counted["by_step"][f"synops_{coding}"]
-        right.plot(range(1, len(values) + 1), values, color=colour, label=title, linewidth=1.8)
-    right.set_yscale("symlog", linthresh=100)
-    right.set(
-        xlabel="step",
-        ylabel="synaptic operations per image and step",
-        ylim=(0, None),
-        title=f"Work of a step, by what is sent ({row_name(counted)})",
-    )
-    right.legend(frameon=False)
+    stepped = [row for row in rows if row.by_step and "times_s" not in row.by_step]
+    timed = [row for row in rows if row.by_step and "times_s" in row.by_step]
+    figure = new_figure(9.5 if not timed else 13.5, 3.8)
+    left, right, *others = figure.subplots(1, 2 if not timed else 3)
+    _draw_decisions(left, stepped, "step")
+    for axes in others:
+        _draw_decisions(axes, timed, "seconds of the machine")
+    _draw_work(right, next((row for row in stepped if row.precision != "float"), stepped[0]))
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, file)
 
 
+def _draw_decisions(axes: Axes, rows: list[Row], along: str) -> None:
+    """Accuracy on the way to rest."""
+    for row, colour, dashes in zip(rows, COLOURS, _dashes(), strict=False):
+        curve = row.by_step or {}
+        places = curve.get("times_s", range(1, len(curve["accuracy"]) + 1))
+        accuracy = [100 * value for value in curve["accuracy"]]
+        axes.plot(places, accuracy, color=colour, label=row.name, linestyle=dashes, linewidth=1.8)
+    axes.set(xlabel=along, ylabel="accuracy, %", ylim=(0, 101), title="How fast the network decides")
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _draw_work(axes: Axes, row: Row) -> None:
+    """Synaptic operations that each step consumes, under each coding."""
+    for (coding, title), colour in zip(
+        (("dense", "every state"), ("zero_skip", "states that are not zero"), ("delta", "states that changed")),
+        COLOURS,
+        strict=False,
+    ):
+        values = (row.by_step or {})[f"synops_{coding}"]
+        axes.plot(range(1, len(values) + 1), values, color=colour, label=title, linewidth=1.8)
+    axes.set_yscale("symlog", linthresh=100)
+    axes.set(
+        xlabel="step",
+        ylabel="synaptic operations per image and step",
+        ylim=(0, None),
+        title=f"Work of a step, by what is sent ({row.name})",
+    )
+    axes.legend(frameon=False)
+
+
 def draw_energy(rows: list[Row], file: Path) -> bool:
     """Where the modelled energy goes, by machine and profile; False if no row has such a cost."""
-    kinds = [(parts, _bars(rows, parts)) for parts in FAMILIES]
-    kinds = [(parts, bars) for parts, bars in kinds if bars]
+    priced = [(f"{row.name}\n{profile}", cost) for row in rows for profile, cost in row.costs.items()]
+    families = dict.fromkeys(tuple(cost["breakdown_j"]) for _, cost in priced)
+    kinds = [
+        (parts, [(name, cost) for name, cost in priced if tuple(cost["breakdown_j"]) == parts]) for parts in families
+    ]
     if not kinds:
         return False
     figure = new_figure(max(6.0, 1.5 * sum(len(bars) for _, bars in kinds) + 1.5), 4.0)
@@ -76,15 +80,6 @@ def draw_energy(rows: list[Row], file: Path) -> bool:
     figure.suptitle("Where the energy goes: nominal (low to high)", fontsize="large")
     save_figure(figure, file)
     return True
-
-
-def _bars(rows: list[Row], parts: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (f"{row_name(row)}\n{profile}", cost)
-        for row in rows
-        for profile, cost in row["costs"].items()
-        if set(cost["breakdown_j"]) == set(parts)
-    ]
 
 
 def unit_of(energy_j: float) -> tuple[str, float]:
@@ -131,11 +126,6 @@ def save_figure(figure: Figure, file: Path) -> None:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
-
-
-def row_name(row: Row) -> str:
-    """What a legend calls a row."""
-    return f"{row['backend']} {row['precision']}"
 
 
 def _dashes() -> list[str | tuple[int, tuple[int, ...]]]:

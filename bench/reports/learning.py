@@ -7,52 +7,55 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench.evaluate import mean_interval, share_correct
-from bench.records.rows import Row
-from bench.reports.report import markdown, si
+from rich.console import Console
+
+from bench.records.learning_row import LearningCurve, LearningRow
+from bench.records.statistics import mean_interval, share_correct
+from bench.reports.format import markdown, si
+from bench.reports.screen import tables as screen_tables
 from bench.studies.repair import summary
 
 
-def tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+def tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
     """(title, heading, lines) of every table of the run."""
-    return {"repair": repair_tables, "scratch": scratch_tables, "beta": beta_tables}[rows[0]["learn"]](rows)
+    return {"repair": repair_tables, "scratch": scratch_tables, "beta": beta_tables}[rows[0].learn](rows)
 
 
-def repair_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+def repair_tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Of every point, what each way wins back."""
     heading = ["accuracy %", "before", "after", "won back %", "writes per device", "reads, per epoch"]
-    found = []
+    made = []
     for title, group in groups(rows):
-        lines = [["float network, no die", f"{100 * group[0]['float_accuracy']:.1f}", "", "", "", ""]]
+        lines = [["float network, no die", f"{100 * (group[0].float_accuracy or 0.0):.1f}", "", "", "", ""]]
         for arm, values in summary(group).items():
-            curves = [row["arms"][arm] for row in group]
+            curves = [(row.arms or {})[arm] for row in group]
             learnt = len(curves[0]["accuracy"]) > 1
             lines.append(
                 [
                     arm,
-                    _accuracy(values["before"], group[0]["images"]),
-                    _accuracy(values["after"], group[0]["images"]) if learnt else "-",
+                    _accuracy(values["before"], group[0].images),
+                    _accuracy(values["after"], group[0].images) if learnt else "-",
                     _percent(values["won_back"]) if learnt and values["won_back"] else "-",
                     _writes(curves) if learnt else "-",
                     _epoch_energy(curves),
                 ]
             )
-        found.append((title, heading, lines))
-    return found
+        made.append((title, heading, lines))
+    return made
 
 
-def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+def scratch_tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Final accuracy of every machine."""
     heading = ["machine", "accuracy %", "agreement", "writes per device", "reads, per epoch"]
     lines = []
     for title, group in groups(rows):
-        curves = [row["curve"] for row in group]
+        curves = [row.curve or {} for row in group]
         # agreement of the first epoch, in which most is learnt; later ones ask for less than the devices can do
         agreements = [fmean(curve["agreement"][0]) for curve in curves if curve["agreement"] and curve["agreement"][0]]
         lines.append(
             [
                 title,
-                _accuracy([curve["accuracy"][-1] for curve in curves], group[0]["images"]),
+                _accuracy([curve["accuracy"][-1] for curve in curves], group[0].images),
                 f"{fmean(agreements):.2f}" if agreements else "-",
                 _writes(curves) if "writes_per_device" in curves[0] else "-",
                 _epoch_energy(curves),
@@ -61,23 +64,23 @@ def scratch_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]
     return [("", heading, lines)]
 
 
-def beta_tables(rows: list[Row]) -> list[tuple[str, list[str], list[list[str]]]]:
+def beta_tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Of every point, the cosine by remedy and beta."""
-    found = []
+    made = []
     for title, group in groups(rows):
-        betas = list(dict.fromkeys(entry["beta"] for entry in group[0]["cosines"]))
-        remedies = list(dict.fromkeys(entry["remedy"] for entry in group[0]["cosines"]))
+        betas = list(dict.fromkeys(entry["beta"] for entry in group[0].cosines or []))
+        remedies = list(dict.fromkeys(entry["remedy"] for entry in group[0].cosines or []))
         lines = [[remedy, *(f"{fmean(cosines(group, remedy, beta)):.2f}" for beta in betas)] for remedy in remedies]
-        found.append((title, ["beta", *(f"{beta:g}" for beta in betas)], lines))
-    return found
+        made.append((title, ["beta", *(f"{beta:g}" for beta in betas)], lines))
+    return made
 
 
-def cosines(rows: list[Row], remedy: str, beta: float) -> list[float]:
+def cosines(rows: list[LearningRow], remedy: str, beta: float) -> list[float]:
     """One per die: mean over links. The readout is left out: it sees its error in every state, whatever the nudge."""
     return [
         fmean(value for link, value in entry["cosine"].items() if link != "readout")
         for row in rows
-        for entry in row["cosines"]
+        for entry in row.cosines or []
         if entry["remedy"] == remedy and entry["beta"] == beta
     ]
 
@@ -106,7 +109,7 @@ NOTES = {
 }
 
 
-def write_learning_report(folder: Path, rows: list[Row], environment: dict[str, Any]) -> None:
+def write_learning_report(folder: Path, rows: list[LearningRow], environment: dict[str, Any]) -> None:
     """report.md."""
     lines = [
         f"# Learning: {rows[0]['learn']}",
@@ -117,57 +120,64 @@ def write_learning_report(folder: Path, rows: list[Row], environment: dict[str, 
     for title, heading, cells in tables(rows):
         lines += [*([f"## {title}", ""] if title else []), *markdown(heading, cells), ""]
     lines += _damage(rows[0])
-    lines += [*NOTES[rows[0]["learn"]], ""]
+    lines += [*NOTES[rows[0].learn], ""]
     lines += [f"- Stopped: {why}" for why in _stopped(rows)]
     lines += ["", "![What was learnt](learning.png)", ""]
     (folder / "report.md").write_text("\n".join(lines))
 
 
-def _damage(row: Row) -> list[str]:
+def print_tables(rows: list[LearningRow], folder: Path) -> None:
+    """The tables on the screen, and where the report lies."""
+    console = Console()
+    for title, heading, lines in tables(rows):
+        for table in screen_tables(heading, lines, console.width, title):
+            console.print(table)
+    console.print(f"report and figure: {folder}", soft_wrap=True)
+
+
+def _damage(row: LearningRow) -> list[str]:
     """What was wrong with the dies of a repair."""
-    if "damage" not in row:
+    if row.damage is None:
         return []
-    on, off, terminals = (row["damage"][name] for name in ("stuck_on", "stuck_off", "transpose_terminals"))
+    on, off, terminals = (row.damage[name] for name in ("stuck_on", "stuck_off", "transpose_terminals"))
     return [
         f"- Damage: {100 * on:g} % of the devices stuck on, {100 * off:g} % stuck off; transposed reads at the",
         f"  {terminals} ends of the wires; errors of programming and drift as the device and its age have them.",
     ]
 
 
-def groups(rows: list[Row]) -> list[tuple[str, list[Row]]]:
+def groups(rows: list[LearningRow]) -> list[tuple[str, list[LearningRow]]]:
     """Rows that differ in nothing but the die, with a title."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[LearningRow]] = {}
     for row in rows:
         groups.setdefault(_title(row), []).append(row)
     return list(groups.items())
 
 
-def _title(row: Row) -> str:
-    if row["point"] is None:
-        return f"{row['backend']} {row['precision']}"
-    return ", ".join([point_title(row), *([row["update"]] if row["update"] else [])])
+def _title(row: LearningRow) -> str:
+    if row.point is None:
+        return f"{row.backend} {row.precision}"
+    return ", ".join([point_title(row), *([row.update] if row.update else [])])
 
 
-def point_title(row: Row) -> str:
+def point_title(row: LearningRow) -> str:
     """The die of a row, in words."""
-    point = row["point"]
-    adc = "ideal ADC" if point["adc_bits"] is None else f"{point['adc_bits']} bit ADC"
-    return ", ".join([point["device"], f"noise x {point['noise_scale']:g}", f"{point['hours']:g} h", adc])
+    adc = "ideal ADC" if row.at("adc_bits") is None else f"{row.at('adc_bits')} bit ADC"
+    return ", ".join([row.at("device"), f"noise x {row.at('noise_scale'):g}", f"{row.at('hours'):g} h", adc])
 
 
-def _stopped(rows: list[Row]) -> list[str]:
-    curves = [curve for row in rows for curve in [*row.get("arms", {}).values(), row.get("curve", {})]]
-    return [curve["stopped"] for curve in curves if curve.get("stopped")]
+def _stopped(rows: list[LearningRow]) -> list[str]:
+    return [curve["stopped"] for row in rows for curve in row.curves() if curve.get("stopped")]
 
 
-def _writes(curves: Sequence[dict[str, Any]]) -> str:
+def _writes(curves: Sequence[LearningCurve]) -> str:
     """Per device: mean over devices and dies, and the most of any."""
     counts = [curve["writes_per_device"] for curve in curves]
     mean, most = fmean(count["mean"] for count in counts), max(count["max"] for count in counts)
     return f"{mean:.0f} ({most})" if mean >= 100 else f"{mean:.2g} ({most})"
 
 
-def _epoch_energy(curves: Sequence[dict[str, Any]]) -> str:
+def _epoch_energy(curves: Sequence[LearningCurve]) -> str:
     """Mean over epochs and dies; a dash where the profile has no price or nothing is priced."""
     energies = [energy for curve in curves for energy in curve.get("energy_j", [])]
     if not energies or None in energies:

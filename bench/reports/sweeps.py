@@ -7,9 +7,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from bench.machines.crossbar import AXES, main_point
-from bench.records.rows import Row
+from bench.records.row import Row
 from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.sweep_table import AXES, dies, main_point
 
 LABELS = {
     "noise_scale": "noise, times the published one",
@@ -27,13 +27,13 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
 
     Axes that are in neither stand at the value of the disturbed point. Returns the names of the files.
     """
-    found = [row for row in rows if row.get("point") is not None]
-    reference = main_point(found)
+    swept_rows = dies(rows)
+    reference = main_point(swept_rows)
     if reference is None:
         return []
-    values = {axis: list(dict.fromkeys(row["point"][axis] for row in found)) for axis in AXES}
+    values = {axis: list(dict.fromkeys(row.at(axis) for row in swept_rows)) for axis in AXES}
     swept = [axis for axis in AXES if len(values[axis]) > 1]
-    float_accuracy = next(row["accuracy"] for row in rows if row.get("point") is None)
+    float_accuracy = next(row.accuracy for row in rows if row.point is None)
     files = []
     for axis in swept:
         other = next((name for name in swept if name not in (axis, "device")), None)
@@ -42,11 +42,9 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
         for index, value in enumerate(values[other] if other else [None]):
             along = [
                 row
-                for row in found
-                if row["accuracy"] is not None
-                and all(
-                    row["point"][name] == (value if name == other else reference[name]) for name in AXES if name != axis
-                )
+                for row in swept_rows
+                if row.accuracy is not None
+                and all(row.at(name) == (value if name == other else reference[name]) for name in AXES if name != axis)
             ]
             if along:
                 label = None if other is None else LEGENDS[other].format(_text(value))
@@ -69,23 +67,23 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
 def _draw(
     axes: Axes, axis: str, values: list[Any], line: list[Row], label: str | None, colour: str, index: int
 ) -> None:
-    accuracy = [100 * row["accuracy"] for row in line]
-    low = [100 * (row["accuracy"] - row["accuracy_ci95"][0]) for row in line]
-    high = [100 * (row["accuracy_ci95"][1] - row["accuracy"]) for row in line]
+    accuracy = [100 * row.accuracy for row in line]
+    low = [100 * (row.accuracy - row.accuracy_ci95[0]) for row in line]
+    high = [100 * (row.accuracy_ci95[1] - row.accuracy) for row in line]
     if axis == "device":
-        places = [values.index(row["point"][axis]) + 0.15 * index for row in line]
+        places = [values.index(row.at(axis)) + 0.15 * index for row in line]
         axes.errorbar(accuracy, places, xerr=(low, high), fmt="o", color=colour, capsize=3, label=label)
         axes.set_yticks(range(len(values)), values)
         axes.set_ylim(len(values), -1)
         return
-    places = [IDEAL_BITS if row["point"][axis] is None else row["point"][axis] for row in line]
+    places = [IDEAL_BITS if row.at(axis) is None else row.at(axis) for row in line]
     axes.errorbar(places, accuracy, yerr=(low, high), fmt="o-", color=colour, capsize=3, label=label)
     if axis == "hours":
         axes.set_xscale("symlog", linthresh=1)
     elif axis == "tile_size":
         axes.set_xscale("log", base=2)
     if axis == "adc_bits":
-        axes.set_xticks(places, [_text(row["point"][axis]) for row in line])
+        axes.set_xticks(places, [_text(row.at(axis)) for row in line])
 
 
 def _text(value: Any) -> str:

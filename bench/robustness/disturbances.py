@@ -11,25 +11,17 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
+from bench.machines.backend import Conditions, Images
+from bench.robustness.names import ATTACKS, GAUSSIAN_SIGMAS, GAUSSIANS, PGD_EPSILONS
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States, relax, start_states
 
-Images = NDArray[np.float32]
-
-GAUSSIAN_SIGMAS = (0.1, 0.2, 0.3)
-"""Standard deviation of the input noise, in units of the full scale; clipped to [0, 1]."""
-PGD_EPSILONS = (0.03, 0.1)
-"""Radius of the Linf ball around an image."""
 PGD_STEPS = 20
 ATTACK_BYTES = 2**31
 """What an attack may keep of the states of a batch on their way, to go back through them: it takes as many images at
 once as that holds, and finds the same whatever their number."""
 PGD_TRAVEL = 2.5
 """Steps of PGD_TRAVEL * epsilon / PGD_STEPS: together 2.5 radii, as in the seed study."""
-
-GAUSSIANS = tuple(f"gaussian-{sigma}" for sigma in GAUSSIAN_SIGMAS)
-ATTACKS = tuple(f"pgd-linf-{epsilon}" for epsilon in PGD_EPSILONS)
-DISTURBANCES = (*GAUSSIANS, *ATTACKS)
 
 
 class FreePhase(nn.Module):
@@ -135,35 +127,31 @@ def disturbed(
     images: Images,
     labels: NDArray[np.int64],
     names: Sequence[str],
-    *,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    device: str,
+    conditions: Conditions,
     folder: Path,
     announce: Callable[[str], None],
 ) -> Iterator[tuple[str, Images]]:
     """These of `DISTURBANCES`, by name; attacks are kept in the run folder, so that a resumed run shows them again."""
     for name, sigma in zip(GAUSSIANS, GAUSSIAN_SIGMAS, strict=True):
         if name in names:
-            yield name, gaussian(images, sigma, seed)
+            yield name, gaussian(images, sigma, conditions.seed)
+    settling = conditions.settling
     for name, epsilon in zip(ATTACKS, PGD_EPSILONS, strict=True):
         if name not in names:
             continue
         file = folder / f"{name}.safetensors"
         if not file.exists():
             announce(name)
-            made = pgd_linf(network, images, labels, epsilon, steps=steps, batch_size=batch_size, device=device)
+            made = pgd_linf(
+                network,
+                images,
+                labels,
+                epsilon,
+                steps=settling.steps,
+                batch_size=settling.batch_size,
+                device=conditions.torch_device,
+            )
             part = file.with_suffix(".part")
             part.write_bytes(save({"images": made}))
             part.replace(file)
         yield name, load_file(file)["images"]
-
-
-def accuracy_interval(correct: int, images: int) -> tuple[float, float]:
-    """95 % Wilson score interval of an accuracy: stays inside [0, 1] and is right for small counts too."""
-    z, share = 1.959963984540054, correct / images
-    centre = share + z * z / (2 * images)
-    half = z * np.sqrt(share * (1 - share) / images + z * z / (4 * images * images))
-    scale = 1 + z * z / images
-    return max(0.0, float((centre - half) / scale)), min(1.0, float((centre + half) / scale))

@@ -8,16 +8,17 @@ the steps of the converters, a large one is no derivative any more; averaging an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.machines.crossbar import CrossbarWork, Point, die
-from bench.robustness.disturbances import Images
-from bench.studies.curve import Labels
+from bench.machines.backend import Conditions
+from bench.machines.crossbar_dies import Point, die
+from bench.machines.crossbar_options import CrossbarOptions
 from bench.studies.options import LearnOptions, Nudging, nudged_phases
+from bench.studies.training import Labelled
 from hw.crossbar.machine import Crossbar
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import LearningRule
@@ -49,31 +50,36 @@ REMEDIES = (
 )
 
 
-def beta_sweep(
-    network: EPNetwork,
-    point: Point,
-    work: CrossbarWork,
-    options: LearnOptions,
-    betas: Sequence[float],
-    train: tuple[Images, Labels],
-    *,
-    index: int,
-    steps: int,
-    advance: Callable[[], None],
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class BetaSweep:
+    """What all dies of a sweep have in common."""
+
+    network: EPNetwork
+    options: CrossbarOptions
+    conditions: Conditions
+    """Settles `BATCH` images at a time."""
+    learning: LearnOptions
+    betas: Sequence[float]
+    train: Labelled
+
+
+def beta_sweep(sweep: BetaSweep, point: Point, index: int, advance: Callable[[], None]) -> list[dict[str, Any]]:
     """Cosines between what the die asks for and the true descent, by remedy, beta and link: mean over batches."""
-    machine = die(network, point, work, index=index, steps=steps, batch_size=BATCH, tolerance=None)
+    network, train = sweep.network, sweep.train
+    settling = replace(sweep.conditions.settling, batch_size=BATCH, tolerance=None)
+    machine = die(network, point, sweep.options, replace(sweep.conditions, settling=settling), index)
     held = network_with(network, machine.read_weights())
-    batches = [slice(first, first + BATCH) for first in range(0, min(BATCHES * BATCH, len(train[1])), BATCH)]
-    truths = [_truth(held, train[0][part], train[1][part]) for part in batches]
-    found = []
+    parts = [slice(first, first + BATCH) for first in range(0, min(BATCHES * BATCH, len(train.labels)), BATCH)]
+    batches = [Labelled(train.images[part], train.labels[part]) for part in parts]
+    truths = [_truth(held, batch) for batch in batches]
+    cosines = []
     for remedy in REMEDIES:
-        for beta in betas:
-            phases = phases_of(remedy, beta, options)
-            cosines = _cosines(machine, network, phases, train, batches, truths)
-            found.append({"remedy": remedy.name, "beta": beta, "phases": len(phases.betas), "cosine": cosines})
+        for beta in sweep.betas:
+            phases = phases_of(remedy, beta, sweep.learning)
+            by_link = _cosines(machine, network, phases, batches, truths)
+            cosines.append({"remedy": remedy.name, "beta": beta, "phases": len(phases.betas), "cosine": by_link})
             advance()
-    return found
+    return cosines
 
 
 def phases_of(remedy: Remedy, beta: float, options: LearnOptions) -> UpdatePhases:
@@ -85,24 +91,23 @@ def _cosines(
     machine: Crossbar,
     network: EPNetwork,
     phases: UpdatePhases,
-    train: tuple[Images, Labels],
-    batches: Sequence[slice],
+    batches: Sequence[Labelled],
     truths: Sequence[list[np.ndarray]],
 ) -> dict[str, float]:
     """By link, the mean over batches."""
-    ones = [1.0] * len(machine.links)
-    rule = LearningRule(phases, descent_of(network, ones), BATCH)
+    rule = LearningRule(phases, descent_of(network, [1.0] * len(machine.links)), BATCH)
     totals = np.zeros(len(machine.links))
-    machine.calibrate_phases(train[0][batches[0]], train[1][batches[0]], phases)
-    for part, truth in zip(batches, truths, strict=True):
-        asked = machine.wanted(train[0][part], train[1][part], rule)
+    machine.calibrate_phases(batches[0].images, batches[0].labels, phases)
+    for batch, truth in zip(batches, truths, strict=True):
+        asked = machine.wanted(batch.images, batch.labels, rule)
         totals += [_cosine(change, true) for change, true in zip(asked, truth, strict=True)]
     return dict(zip(machine.names, (totals / len(batches)).tolist(), strict=True))
 
 
-def _truth(network: EPNetwork, images: Images, labels: Labels) -> list[np.ndarray]:
+def _truth(network: EPNetwork, batch: Labelled) -> list[np.ndarray]:
     """Direction of steepest descent of every weight tensor, as (outputs, inputs)."""
-    gradient = backprop_gradient(network, torch.as_tensor(images), torch.as_tensor(labels), steps=TRUE_STEPS)
+    images, labels = torch.as_tensor(batch.images), torch.as_tensor(batch.labels)
+    gradient = backprop_gradient(network, images, labels, steps=TRUE_STEPS)
     return [-tensor.numpy().reshape(len(tensor), -1) for name, tensor in gradient.items() if name.endswith("weight")]
 
 

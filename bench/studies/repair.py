@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.machines.crossbar import CrossbarWork, Point, die, set_ranges
-from bench.robustness.disturbances import Images
-from bench.studies.curve import Labels, LearningCurve, accuracy, learning_curve
+from bench.machines.backend import Conditions
+from bench.machines.crossbar_dies import Point, die, set_ranges
+from bench.machines.crossbar_options import CrossbarOptions
+from bench.machines.crossbar_prices import effort
+from bench.records.learning_row import LearningCurve, LearningRow
+from bench.studies.curve import accuracy, learning_curve
+from bench.studies.training import Material, Training
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.updates.update import Update
 from hw.crossbar.updates.write_back import WriteBack
@@ -35,27 +38,15 @@ class Repair:
     network: EPNetwork
     twin: EPNetwork | None
     """The same network trained with programming noise, if the zoo has it."""
-    work: CrossbarWork
+    options: CrossbarOptions
+    conditions: Conditions
     update: Update
     schedule: LearningSchedule
-    train: tuple[Images, Labels]
-    test: tuple[Images, Labels]
-    steps: int
-    batch_size: int
-    tolerance: float | None
+    material: Material
 
     def machine(self, network: EPNetwork, point: Point, index: int) -> Crossbar:
         """Die number `index` with a network on it, damaged, aged and with its remedies applied."""
-        return die(
-            network,
-            point,
-            self.work,
-            index=index,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            tolerance=self.tolerance,
-            update=self.update,
-        )
+        return die(network, point, self.options, self.conditions, index, update=self.update)
 
     def curve(
         self, network: EPNetwork, point: Point, index: int, keep: Path, advance: Callable[[], None]
@@ -65,14 +56,16 @@ class Repair:
         return learning_curve(
             machine,
             network,
-            self.train,
-            self.test,
-            self.schedule,
-            seed=self.work.seed,
-            keep=keep,
-            refresh=lambda: set_ranges(machine, self.work),
+            Training(self.material, self.schedule, self.conditions.seed),
+            keep,
+            refresh=lambda: self.refresh(machine),
+            effort=effort,
             advance=advance,
         )
+
+    def refresh(self, machine: Crossbar) -> None:
+        """Set converter ranges before a measurement."""
+        set_ranges(machine, self.options, self.conditions)
 
 
 def repair_die(
@@ -84,7 +77,7 @@ def repair_die(
     curves = {EP: learnt, WRITE_VERIFY: write_back(repair, point, index, writes)}
     if repair.twin is not None:
         machine = repair.machine(repair.twin, point, index)
-        curves[NOISE_AWARE] = {"accuracy": [accuracy(machine, *repair.test)]}
+        curves[NOISE_AWARE] = {"accuracy": [accuracy(machine, repair.material.test)]}
         curves[NOISE_AWARE_EP] = repair.curve(
             repair.twin, point, index, keep.with_stem(f"{keep.stem}-noise-aware"), advance
         )
@@ -94,18 +87,18 @@ def repair_die(
 def write_back(repair: Repair, point: Point, index: int, budgets: list[int]) -> LearningCurve:
     """Write and verify the trained weights, with as many writes per epoch as learning took, in rounds."""
     machine = repair.machine(repair.network, point, index)
-    wanted = [np.asarray(link.wire.weight, np.float64) for link in machine.links]
-    tolerance = repair.work.options.verify_tolerance
-    writer = WriteBack([link.matrix for link in machine.links], wanted, repair.work.seed + index, tolerance)
-    found, written = [accuracy(machine, *repair.test)], []
+    targets = [np.asarray(link.wire.weight, np.float64) for link in machine.links]
+    tolerance = repair.options.device.verify_tolerance
+    writer = WriteBack([link.matrix for link in machine.links], targets, repair.conditions.seed + index, tolerance)
+    after, written = [accuracy(machine, repair.material.test)], []
     for budget in budgets:
         events = _spend(writer, budget)
-        set_ranges(machine, repair.work)
-        found.append(accuracy(machine, *repair.test))
+        repair.refresh(machine)
+        after.append(accuracy(machine, repair.material.test))
         written.append(asdict(events))
     writes = machine.writes()
     per_device = {"mean": float(writes.mean()), "max": int(writes.max())}
-    return {"accuracy": found, "written": written, "writes_per_device": per_device}
+    return {"accuracy": after, "written": written, "writes_per_device": per_device}
 
 
 def _spend(writer: WriteBack, budget: int) -> ProgrammingEvents:
@@ -124,24 +117,24 @@ def won_back(curve: LearningCurve, float_accuracy: float) -> float | None:
     return None if float_accuracy <= before else (after - before) / (float_accuracy - before)
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+def summary(rows: list[LearningRow]) -> dict[str, dict[str, list[float]]]:
     """Of every way: accuracy before and after, and the share won back, one entry per die."""
-    found: dict[str, dict[str, list[float]]] = {}
+    ways: dict[str, dict[str, list[float]]] = {}
     for arm in ARMS:
-        curves = [(row["arms"][arm], row["float_accuracy"]) for row in rows if arm in row["arms"]]
+        curves = [(row.arms[arm], row.float_accuracy or 0.0) for row in rows if row.arms and arm in row.arms]
         if curves:
             shares = [won_back(curve, reference) for curve, reference in curves]
-            found[arm] = {
+            ways[arm] = {
                 "before": [curve["accuracy"][0] for curve, _ in curves],
                 "after": [curve["accuracy"][-1] for curve, _ in curves],
                 "won_back": [share for share in shares if share is not None],
             }
-    return found
+    return ways
 
 
-def mean_curve(rows: list[dict[str, Any]], arm: str) -> tuple[list[float], list[float]]:
+def mean_curve(rows: list[LearningRow], arm: str) -> tuple[list[float], list[float]]:
     """Mean over dies of the accuracy before and after every epoch, and its standard deviation."""
-    curves = [row["arms"][arm]["accuracy"] for row in rows if arm in row["arms"]]
+    curves = [row.arms[arm]["accuracy"] for row in rows if row.arms and arm in row.arms]
     length = min(len(curve) for curve in curves)
     values = np.array([curve[:length] for curve in curves])
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(length)

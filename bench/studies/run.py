@@ -1,137 +1,136 @@
-"""The rows of a learning run: one per machine or die, appended as it is finished, and the report over them."""
+"""The rows of a study: one per machine or die, appended as it is finished, and the report over them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from rich.progress import Progress
-
-from bench.config import NOISE_AWARE, QUICK_LIMIT, RunConfig
-from bench.machines.crossbar import DIE_CALIBRATION_IMAGES, CrossbarOptions, CrossbarWork, Point, points
-from bench.machines.registry import BACKENDS
-from bench.records.rows import Row, append_row, read_rows
-from bench.robustness.disturbances import Images
-from bench.studies.beta import REMEDIES, beta_sweep, phases_of
-from bench.studies.curve import Labels
-from bench.studies.options import (
-    REPAIR,
-    SCRATCH_DIES,
-    SCRATCH_FIXED,
-    SCRATCH_FLOAT,
-    UPDATES,
-    betas_of,
-    check_rates,
-    dies_of,
-    schedule_of,
-)
+from bench.evaluate import one_thread_each
+from bench.machines.backend import Backend, Conditions, Learner, LearningKey
+from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
+from bench.machines.crossbar_updates import UPDATES
+from bench.options import QUICK_LIMIT, RunOptions
+from bench.records.learning_row import LearningRow
+from bench.records.rows_file import append_row, read_rows
+from bench.reports.progress import Progress
+from bench.studies.beta import REMEDIES, BetaSweep, beta_sweep, phases_of
+from bench.studies.defaults import REPAIR, SCRATCH
+from bench.studies.options import LearnOptions, betas_of, check_rates, schedule_of
 from bench.studies.repair import Repair, repair_die
-from bench.studies.scratch import DIE_LAYERS, default_update, scratch_clocked, scratch_die
+from bench.studies.scratch import links_of, scratch_curve
+from bench.studies.training import Labelled, Material
 from mapping.circuit import circuit_of
-from models.data import Dataset, ImageSet
-from models.recipes import recipe_for
+from mapping.machines import to_digital
+from models.data import Dataset
+from models.recipes import Recipe, recipe_for, recipe_names
 from models.zoo import load_model, zoo_names
 
-LEARNING_PRECISIONS = ("float", "fixed")
-"""Number formats a clocked machine learns in."""
 QUICK_TRAINING = 128
-DAMAGE = ("stuck_on", "stuck_off", "transpose_terminals")
-"""Options that say, beside the point, what is wrong with a die that is repaired."""
+DIE_CALIBRATION_IMAGES = 64
 LEARNT = "learnt"
 """Folder, in that of the run, of what was learnt: one file per row."""
+Figures = dict[str, Any]
+"""What a study adds to the key of a row: fields of `LearningRow`."""
 
 
 @dataclass(frozen=True)
-class LearningKey:
-    """One row of a learning run."""
+class StudyRun:
+    """A study with everything it needs, loaded."""
 
-    backend: str
-    precision: str
-    update: str | None = None
-    point: Point | None = None
-    die: int | None = None
+    run: RunOptions
+    learning: LearnOptions
+    machines: dict[str, Backend]
+    """Those that run."""
+    conditions: Conditions
+    material: Material
+    folder: Path
 
     @property
-    def key(self) -> str:
-        """What identifies the row in a run folder."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def dies(self) -> CrossbarBackend:
+        """The dies of a study that runs on crossbars alone."""
+        dies = self.machines["crossbar"]
+        assert isinstance(dies, CrossbarBackend)
+        return dies
+
+    def row(self, key: LearningKey, figures: Figures) -> LearningRow:
+        """A finished row."""
+        point = None if key.point is None else asdict(key.point)
+        return LearningRow(
+            self.learning.study,
+            key.backend,
+            key.precision,
+            self.run.seed,
+            len(self.material.test.labels),
+            key.update,
+            point,
+            key.die,
+            **figures,
+        )
 
 
 @dataclass(frozen=True)
-class Material:
-    """What everything is learnt from and measured on."""
+class Task:
+    """One row that is to be made."""
 
-    train: tuple[Images, Labels]
-    test: tuple[Images, Labels]
-    calibration: Images
-
-
-def learning_jobs(config: RunConfig) -> list[LearningKey]:
-    """Every row of the run."""
-    learn, options = config.learning, _dies(config)
-    dies = range(1, (2 if config.quick else options.dies) + 1)
-    if learn.learn != "scratch":
-        update = (learn.update or ("rewrite",))[0] if learn.learn == "repair" else None
-        return [LearningKey("crossbar", "analog", update, point, die) for point in points(options) for die in dies]
-    work = CrossbarWork(options, config.seed, np.zeros(0, np.float32))
-    jobs = []
-    for backend in config.backend:
-        if backend == "crossbar":
-            for point in points(options):
-                updates = learn.update or (default_update(point, work),)
-                jobs += [LearningKey("crossbar", "analog", update, point, die) for update in updates for die in dies]
-        else:
-            offered = [name for name in BACKENDS[backend].precisions if name in LEARNING_PRECISIONS]
-            jobs += [LearningKey(backend, name) for name in offered if not config.precision or name in config.precision]
-    return jobs
+    key: LearningKey
+    units: int
+    """Of the progress bar."""
+    make: Callable[[Path, Callable[[], None]], Figures]
+    """Given the file for what is learnt, and what to call after every unit."""
 
 
-def learn(config: RunConfig, dataset: Dataset, folder: Path, progress: Progress) -> list[Row]:
+def conditions_of(run: RunOptions, settling: Any, dataset: Dataset) -> Conditions:
+    """What all machines of a study have in common."""
+    calibration = dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy()
+    return Conditions(settling, calibration, run.seed, run.device)
+
+
+def material_of(run: RunOptions, dataset: Dataset) -> Material:
+    """What is learnt from and measured on; little of it in a quick run."""
+    limit = min(run.limit or len(dataset.test), QUICK_LIMIT if run.quick else len(dataset.test))
+    shown = QUICK_TRAINING if run.quick else len(dataset.train)
+    return Material(Labelled.of(dataset.train.first(shown)), Labelled.of(dataset.test.first(limit)), dataset.classes)
+
+
+def recipe_of(data: str | None) -> Recipe:
+    """The recipe whose network learns from scratch: that of the data set."""
+    name = data or "digits"
+    if name not in recipe_names():
+        raise ValueError(
+            f"--data {name}: no recipe of that name says what learns, recipes: {', '.join(recipe_names())}"
+        )
+    return recipe_for(name)
+
+
+def learn(study: StudyRun) -> list[LearningRow]:
     """Make every row that the folder does not hold yet."""
-    file = folder / "rows.jsonl"
-    done = {_job(row).key: row for row in read_rows(file)}
-    todo = learning_jobs(config)
-    left = [job for job in todo if job.key not in done]
-    material = _material(config, dataset)
-    bar = progress.add_task("learning", total=len(left) * _effort(config))
+    file = study.folder / "rows.jsonl"
+    done = {row.key.key: row for row in map(LearningRow.from_json, read_rows(file))}
+    tasks = {"repair": _repair, "scratch": _scratch, "beta": _beta}[study.learning.study](study)
+    files = {task.key.key: study.folder / LEARNT / f"{number}.safetensors" for number, task in enumerate(tasks, 1)}
+    left = [task for task in tasks if task.key.key not in done]
+    with Progress("learning", sum(task.units for task in left)) as progress:
+        for task, figures in _made(left, files, lambda: progress.advance("learning")):
+            row = study.row(task.key, figures)
+            append_row(file, row.to_json())
+            done[task.key.key] = LearningRow.from_json(json.loads(json.dumps(row.to_json())))
+            progress.finished(" ".join(map(str, filter(None, (task.key.backend, task.key.precision, task.key.die)))))
+    return [done[task.key.key] for task in tasks]
 
-    def advance() -> None:
-        progress.advance(bar)
 
-    files = {job.key: folder / LEARNT / f"{number}.safetensors" for number, job in enumerate(todo, start=1)}
-    for job, row in _rows(config, left, material, files, advance):
-        whole = {
-            "learn": config.learning.learn,
-            **asdict(job),
-            **row,
-            "seed": config.seed,
-            "images": len(material.test[1]),
+def _made(left: Sequence[Task], files: dict[str, Path], advance: Callable[[], None]) -> Iterator[tuple[Task, Figures]]:
+    """(task, figures) as they are finished: dies side by side, one thread each; other machines one after the other."""
+    for task in left:
+        if task.key.die is None:
+            yield task, task.make(files[task.key.key], advance)
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        running = {
+            pool.submit(task.make, files[task.key.key], advance): task for task in left if task.key.die is not None
         }
-        append_row(file, whole)
-        done[job.key] = json.loads(json.dumps(whole))
-    return [done[job.key] for job in todo]
-
-
-def _rows(
-    config: RunConfig, left: list[LearningKey], material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Iterator[tuple[LearningKey, Row]]:
-    """(job, row) as they are finished: dies side by side, one thread each; other machines one after the other."""
-    for job in left:
-        if job.die is None:
-            yield job, _clocked(config, job, material, files, advance)
-    dies = [job for job in left if job.die is not None]
-    make = {"repair": _repair, "scratch": _scratch, "beta": _beta}[str(config.learning.learn)](
-        config, material, files, advance
-    )
-    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-        running = {pool.submit(make, job): job for job in dies}
         try:
             for finished in as_completed(running):
                 yield running[finished], finished.result()
@@ -141,124 +140,85 @@ def _rows(
             raise
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[int]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)
+def _die_keys(study: StudyRun, update: str | None) -> list[LearningKey]:
+    dies = study.dies
+    return [
+        LearningKey(dies.name, precision, update, point, number + 1)
+        for precision in dies.precisions
+        for point in dies.points()
+        for number in range(dies.device.dies)
+    ]
 
 
-def _repair(
-    config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Callable[[LearningKey], Row]:
-    network = load_model(config.model)
-    twin = f"{config.model}{NOISE_AWARE}"
-    work = CrossbarWork(_dies(config), config.seed, material.calibration)
-    images, labels = material.test
-    right = _float_accuracy(config, images, labels)
+def _repair(study: StudyRun) -> list[Task]:
+    model = study.run.model
+    network, twin = load_model(model), f"{model}{NOISE_AWARE}"
+    update = (study.learning.update or ("rewrite",))[0]
+    settling, test = study.conditions.settling, study.material.test
+    reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size).settle(test.images)
+    right = float((reference.logits.argmax(axis=1) == test.labels).mean())
+    schedule = schedule_of(study.learning, REPAIR, study.run.quick)
+    noise_aware = load_model(twin) if twin in zoo_names() else None
+    repair = Repair(network, noise_aware, study.dies, study.conditions, UPDATES[update], schedule, study.material)
+    device, tiles = study.dies.device, study.dies.tiles
+    damage = {
+        "stuck_on": device.stuck_on,
+        "stuck_off": device.stuck_off,
+        "transpose_terminals": tiles.transpose_terminals,
+    }
 
-    def row(job: LearningKey) -> Row:
-        assert job.point is not None
-        assert job.die is not None
-        assert job.update is not None
-        repair = Repair(
-            network,
-            load_model(twin) if twin in zoo_names() else None,
-            work,
-            UPDATES[job.update],
-            schedule_of(config.learning, REPAIR, config.quick),
-            material.train,
-            material.test,
-            config.steps,
-            config.batch_size,
-            config.tolerance,
+    def make(key: LearningKey, keep: Path, advance: Callable[[], None]) -> Figures:
+        arms = repair_die(repair, key.point, (key.die or 1) - 1, keep, advance)
+        return {"model": model, "float_accuracy": right, "damage": damage, "arms": arms, "learnt": _name(keep)}
+
+    ways = 1 if noise_aware is None else 2
+    return [_task(key, ways * schedule.epochs, make) for key in _die_keys(study, update)]
+
+
+def _beta(study: StudyRun) -> list[Task]:
+    model, betas = study.run.model, betas_of(study.learning, study.run.quick)
+    sweep = BetaSweep(load_model(model), study.dies, study.conditions, study.learning, betas, study.material.train)
+
+    def make(key: LearningKey, keep: Path, advance: Callable[[], None]) -> Figures:  # noqa: ARG001 - nothing is learnt
+        return {"model": model, "cosines": beta_sweep(sweep, key.point, (key.die or 1) - 1, advance)}
+
+    return [_task(key, len(REMEDIES) * len(betas), make) for key in _die_keys(study, None)]
+
+
+def _scratch(study: StudyRun) -> list[Task]:
+    recipe = recipe_of(study.run.data)
+    tasks = []
+    for learner in learners_of(study.run, study.learning, study.machines, study.conditions):
+        schedule = schedule_of(study.learning, SCRATCH[learner.study], study.run.quick)
+
+        def make(
+            _: LearningKey, keep: Path, advance: Callable[[], None], learner: Learner = learner, how: Any = schedule
+        ) -> Figures:
+            steps = study.conditions.settling.steps
+            curve = scratch_curve(learner, recipe, how, study.material, steps, keep, advance)
+            return {"curve": curve, "learnt": _name(keep)}
+
+        tasks.append(_task(learner.key, schedule.epochs, make))
+    return tasks
+
+
+def learners_of(
+    run: RunOptions, learning: LearnOptions, machines: dict[str, Backend], conditions: Conditions
+) -> list[Learner]:
+    """Every machine that learns from scratch, in the precisions that were asked for."""
+    return [
+        learner
+        for machine in machines.values()
+        for learner in machine.learners(
+            conditions,
+            [name for name in machine.learns if not run.precision or name in run.precision],
+            learning.update,
         )
-        arms = repair_die(repair, job.point, job.die - 1, files[job.key], advance)
-        damage = {name: getattr(work.options, name) for name in DAMAGE}
-        learnt = _name(files[job.key])
-        return {"model": config.model, "float_accuracy": right, "damage": damage, "arms": arms, "learnt": learnt}
-
-    return row
+    ]
 
 
-def _scratch(
-    config: RunConfig, material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Callable[[LearningKey], Row]:
-    work = CrossbarWork(_dies(config), config.seed, material.calibration)
-
-    def row(job: LearningKey) -> Row:
-        assert job.point is not None
-        assert job.die is not None
-        assert job.update is not None
-        schedule = schedule_of(config.learning, SCRATCH_DIES, config.quick)
-        curve = scratch_die(
-            job.point,
-            UPDATES[job.update],
-            work,
-            schedule,
-            material.train,
-            material.test,
-            index=job.die - 1,
-            steps=config.steps,
-            batch_size=config.batch_size,
-            keep=files[job.key],
-            advance=advance,
-        )
-        return {"curve": curve, "learnt": _name(files[job.key])}
-
-    return row
-
-
-def _beta(
-    config: RunConfig,
-    material: Material,
-    files: dict[str, Path],  # noqa: ARG001 - nothing is learnt
-    advance: Callable[[], None],
-) -> Callable[[LearningKey], Row]:
-    network = load_model(config.model)
-    work = CrossbarWork(_dies(config), config.seed, material.calibration)
-    betas = betas_of(config.learning, config.quick)
-
-    def row(job: LearningKey) -> Row:
-        assert job.point is not None
-        assert job.die is not None
-        found = beta_sweep(
-            network,
-            job.point,
-            work,
-            config.learning,
-            betas,
-            material.train,
-            index=job.die - 1,
-            steps=config.steps,
-            advance=advance,
-        )
-        return {"model": config.model, "cosines": found}
-
-    return row
-
-
-def _clocked(
-    config: RunConfig, job: LearningKey, material: Material, files: dict[str, Path], advance: Callable[[], None]
-) -> Row:
-    curve = scratch_clocked(
-        job.backend,
-        job.precision,
-        recipe_for(config.data or "digits"),
-        schedule_of(config.learning, SCRATCH_FIXED if job.precision == "fixed" else SCRATCH_FLOAT, config.quick),
-        material.train,
-        material.test,
-        seed=config.seed,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        device=config.device,
-        keep=files[job.key],
-        advance=advance,
-    )
-    return {"curve": curve, "learnt": _name(files[job.key])}
+def _task(key: LearningKey, units: int, make: Callable[[LearningKey, Path, Callable[[], None]], Figures]) -> Task:
+    return Task(key, units, lambda keep, advance: make(key, keep, advance))
 
 
 def _name(file: Path) -> str:
@@ -266,62 +226,24 @@ def _name(file: Path) -> str:
     return f"{LEARNT}/{file.name}"
 
 
-def check_schedule(config: RunConfig) -> None:
+def check_study(run: RunOptions, learning: LearnOptions, machines: dict[str, Backend], conditions: Conditions) -> None:
     """Refuse learning rates and nudges that do not fit what learns; ValueError counts its links, or names the nudge."""
-    counts, options = {}, config.learning
-    if options.learn == "scratch":
-        recipe = recipe_for(config.data or "digits")
-        for backend in config.backend:
-            name = "the network of dies" if backend == "crossbar" else "the recipe's network"
-            counts[name] = len(DIE_LAYERS) if backend == "crossbar" else len(recipe.layers) + 1
-    else:
-        network = load_model(config.model)
-        counts[f"model {config.model}"] = len(network.links) + (network.readout is not None)
-        phases = [schedule_of(options, REPAIR, config.quick).phases]
-        if options.learn == "beta":
-            betas = betas_of(options, config.quick)
-            phases = [phases_of(remedy, beta, options) for remedy in REMEDIES for beta in betas]
-        for nudged in phases:
-            nudged.check(circuit_of(network))
-    check_rates(options, counts)
-
-
-def _dies(config: RunConfig) -> CrossbarOptions:
-    return dies_of(config.learning.learn, config.crossbar)
-
-
-def _float_accuracy(config: RunConfig, images: Images, labels: Labels) -> float:
-    from mapping.machines import to_digital
-
-    machine = to_digital(load_model(config.model), steps=config.steps, batch_size=config.batch_size)
-    return float((machine.settle(images).logits.argmax(axis=1) == labels).mean())
-
-
-def _material(config: RunConfig, dataset: Dataset) -> Material:
-    limit = min(config.limit or len(dataset.test), QUICK_LIMIT if config.quick else len(dataset.test))
-    shown = QUICK_TRAINING if config.quick else len(dataset.train)
-    return Material(
-        _numpy(dataset.train.first(shown)),
-        _numpy(dataset.test.first(limit)),
-        dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy(),
-    )
-
-
-def _numpy(images: ImageSet) -> tuple[Images, Labels]:
-    return images.floats().numpy(), images.labels.numpy()
-
-
-def _effort(config: RunConfig) -> int:
-    """Steps of the progress bar that a row takes."""
-    if config.learning.learn == "beta":
-        return len(REMEDIES) * len(betas_of(config.learning, config.quick))
-    defaults = REPAIR if config.learning.learn == "repair" else SCRATCH_DIES
-    return schedule_of(config.learning, defaults, config.quick).epochs * (2 if config.learning.learn == "repair" else 1)
-
-
-def _job(row: dict[str, Any]) -> LearningKey:
-    """The job that a row of the file answers."""
-    point = row.get("point")
-    return LearningKey(
-        row["backend"], row["precision"], row["update"], None if point is None else Point(**point), row["die"]
-    )
+    if learning.study == "scratch":
+        recipe = recipe_of(run.data)
+        words = {"die": "the network of dies", "recipe": "the recipe's network"}
+        learners = learners_of(run, learning, machines, conditions)
+        if not learners:
+            offered = "; ".join(f"{name}: {', '.join(machine.learns) or 'none'}" for name, machine in machines.items())
+            raise ValueError(
+                f"nothing learns with --precision {' '.join(run.precision)}, precisions that learn are {offered}"
+            )
+        check_rates(learning, {words[learner.network]: links_of(learner, recipe) for learner in learners})
+        return
+    network = load_model(run.model)
+    check_rates(learning, {f"model {run.model}": len(network.links) + (network.readout is not None)})
+    phases = [schedule_of(learning, REPAIR, run.quick).phases]
+    if learning.study == "beta":
+        betas = betas_of(learning, run.quick)
+        phases = [phases_of(remedy, beta, learning) for remedy in REMEDIES for beta in betas]
+    for of_update in phases:
+        of_update.check(circuit_of(network))

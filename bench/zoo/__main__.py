@@ -21,14 +21,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.config import ConfigError, check_device
+from bench.command_line import ConfigError
 from bench.records.folders import begin, open_folder
 from bench.records.manifests import checkpoint_of, fingerprint, manifest_of, trained_on
-from bench.records.rows import Row, append_row, read_rows
-from bench.zoo.cards import Card, Setting, card_of, cards_of, make_row, steps_of
+from bench.records.rows_file import append_row, read_rows
+from bench.zoo.cards import Setting, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
+from bench.zoo.row import ZooRow
 from models.data import load_data
+from models.train.checks import check_device
 from models.zoo import SUFFIX, zoo_names
 
 
@@ -79,8 +81,8 @@ def main() -> None:
     Console().print(table)
     print(f"report and figures: {folder}")
     rows = [row for of_network in networks.values() for row in of_network]
-    told = [{name: value for name, value in row.items() if name != "by_step"} for row in rows]
-    print(json.dumps({"folder": str(folder), "rows": told}))
+    contract = [{name: value for name, value in row.to_json().items() if name != "by_step"} for row in rows]
+    print(json.dumps({"folder": str(folder), "rows": contract}))
 
 
 def check(config: ZooConfig) -> None:
@@ -95,10 +97,13 @@ def check(config: ZooConfig) -> None:
     for option, value in (("--limit", config.limit), ("--steps", config.steps), ("--batch-size", config.batch_size)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} is {value}, must be at least 1")
-    check_device(config.device)
+    try:
+        check_device(config.device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
-def run(config: ZooConfig, folder: Path) -> dict[str, list[Row]]:
+def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     """Make every row that the folder does not hold yet, then the report; returns the rows of every network."""
     setting = Setting(config.limit, config.steps, config.batch_size, config.device)
     todo = [card for model in config.models or zoo_names() for card in cards_of(model)]
@@ -107,7 +112,7 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[Row]]:
     datasets = {name: load_data(name, config.data_dir) for name in {trained_on(card.model) for card in todo}}
     begin(folder, config.identity, config.device)
     file = folder / "rows.jsonl"
-    done = {card_of(row).key: row for row in read_rows(file)}
+    done = {row.key: row for row in map(ZooRow.from_json, read_rows(file))}
     left = [card for card in todo if card.key not in done]
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
         bar = progress.add_task("", total=len(left))
@@ -118,13 +123,13 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[Row]]:
                 setting,
                 lambda what: progress.update(bar, description=what),
             )
-            append_row(file, row)
-            done[card.key] = json.loads(json.dumps(row))
+            append_row(file, row.to_json())
+            done[card.key] = ZooRow.from_json(json.loads(json.dumps(row.to_json())))
             progress.advance(bar)
-    networks: dict[str, list[Row]] = {}
-    for row in sorted(done.values(), key=lambda row: (row["model"], row["precision"] != "float")):
-        if _is_current(card_of(row)):
-            networks.setdefault(row["model"], []).append(row)
+    networks: dict[str, list[ZooRow]] = {}
+    for row in sorted(done.values(), key=lambda row: (row.row.model, row.row.precision != "float")):
+        if _is_current(row):
+            networks.setdefault(row.row.model, []).append(row)
     manifests = {model: manifest_of(model) for model in networks}
     draw_steps(networks, folder / "steps.png")
     draw_training(manifests, folder / "training.png")
@@ -132,9 +137,10 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[Row]]:
     return networks
 
 
-def _is_current(card: Card) -> bool:
+def _is_current(row: ZooRow) -> bool:
     """Whether the network still is the one that the row is of."""
-    return checkpoint_of(card.model).is_file() and fingerprint(card.model) == card.sha256
+    model = row.row.model
+    return checkpoint_of(model).is_file() and fingerprint(model) == row.sha256
 
 
 if __name__ == "__main__":

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from bench.evaluate import evaluate
-from bench.machines.crossbar import CrossbarOptions, CrossbarWork
-from bench.machines.registry import RowKey, Workload
-from bench.records.manifests import fingerprint, manifest_of
-from bench.records.rows import Row
-from bench.robustness.disturbances import accuracy_interval
-from hw.events.messages import CODINGS
-from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantization import quantize
+
+from bench.evaluate import CODINGS, Origin, Shown, evaluate
+from bench.machines.backend import Conditions, RowKey, Settling, Workload
+from bench.machines.registry import BACKENDS
+from bench.records.manifests import fingerprint, manifest_of
+from bench.records.row import Row
+from bench.records.statistics import accuracy_interval
+from bench.zoo.row import ZooRow, card_key
+from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from models.data import Dataset
 from models.ep.contraction import contraction
 from models.ep.network import EPNetwork
@@ -38,12 +37,12 @@ class Card:
     model: str
     sha256: str
     """Of its checkpoint: a network that was trained again has other rows."""
-    job: RowKey
+    row: RowKey
 
     @property
     def key(self) -> str:
         """What identifies the row in a run folder."""
-        return json.dumps([self.model, self.sha256, self.job.key])
+        return card_key(self.model, self.sha256, self.row.key)
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,7 @@ class Setting:
 def cards_of(model: str) -> list[Card]:
     """The rows of a network: integers run no max pooling."""
     pooled = any(getattr(link, "pooling", "none") == "max" for link in load_model(model).links)
-    return [Card(model, fingerprint(model), job) for job in ((FLOAT,) if pooled else (FLOAT, DELTA))]
-
-
-def card_of(row: Row) -> Card:
-    """The card that a row of the file is."""
-    return Card(row["model"], row["sha256"], RowKey(row["backend"], row["precision"]))
+    return [Card(model, fingerprint(model), row) for row in ((FLOAT,) if pooled else (FLOAT, DELTA))]
 
 
 def steps_of(model: str, setting: Setting) -> int:
@@ -77,25 +71,19 @@ def steps_of(model: str, setting: Setting) -> int:
     return int(steps)
 
 
-def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[str], None]) -> Row:
+def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[str], None]) -> ZooRow:
     """Settle the clean test images once, and count."""
     network, steps = load_model(card.model), steps_of(card.model, setting)
     test = dataset.test.first(min(setting.limit or len(dataset.test), len(dataset.test)))
     calibration = dataset.train.first(min(CALIBRATION_IMAGES, len(dataset.train))).floats()
-    program = quantize(network, calibration, steps=steps) if card.job == DELTA else None
-    nothing = CrossbarWork(CrossbarOptions(), 0, np.zeros(0, np.float32))
-    work = Workload(network, program, steps, setting.batch_size, None, 1, setting.device, nothing)
-    images, labels = test.floats().numpy(), test.labels.numpy()
-    row = evaluate(card.job, work, images, labels, {}, lambda what: advance(f"{card.model}: {what}"))
-    return {
-        "model": card.model,
-        "sha256": card.sha256,
-        "data": dataset.name,
-        "step_limit": steps,
-        "network": anatomy(network),
-        **row,
-        "by_step": _against_steps(row, len(labels)),
-    }
+    program = quantize(network, calibration, steps=steps) if card.row == DELTA else None
+    settling = Settling(steps, setting.batch_size)
+    work = Workload(network, program, Conditions(settling, calibration.numpy(), 0, setting.device))
+    shown = Shown(test.floats().numpy(), test.labels.numpy(), {})
+    origin = Origin(card.model, dataset.name, 0)
+    machine = BACKENDS[card.row.backend]()
+    row = evaluate(machine, card.row, work, shown, origin, lambda what: advance(f"{card.model}: {what}"))
+    return ZooRow(replace(row, by_step=_against_steps(row, len(shown.labels))), card.sha256, steps, anatomy(network))
 
 
 def anatomy(network: EPNetwork) -> dict[str, Any]:
@@ -115,10 +103,10 @@ def anatomy(network: EPNetwork) -> dict[str, Any]:
 def _against_steps(row: Row, images: int) -> dict[str, Any]:
     """Entry t - 1 is what T = t steps give and cost: accuracy with Wilson's 95 % interval, and synaptic operations per
     image of all steps up to there. Float states move in their last bits for ever: delta is counted of integers."""
-    found = row["by_step"]
-    codings = CODINGS if row["precision"] == "delta" else CODINGS[:2]
+    curves = row.by_step or {}
+    codings = CODINGS if row.precision == "delta" else CODINGS[:2]
     return {
-        "accuracy": found["accuracy"],
-        "accuracy_ci95": [accuracy_interval(round(share * images), images) for share in found["accuracy"]],
-        **{f"synops_{name}": np.cumsum(found[f"synops_{name}"]).tolist() for name in codings},
+        "accuracy": curves["accuracy"],
+        "accuracy_ci95": [accuracy_interval(round(share * images), images) for share in curves["accuracy"]],
+        **{f"synops_{name}": np.cumsum(curves[f"synops_{name}"]).tolist() for name in codings},
     }

@@ -9,34 +9,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.records.rows import Row
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.zoo.published import PUBLISHED
+from bench.zoo.row import ZooRow
 
 NAMES = {"float": "float", "delta": "int8"}
 CODINGS = {"dense": "every state", "zero_skip": "states that are not zero", "delta": "states that changed"}
 
 
-def draw_steps(networks: dict[str, list[Row]], file: Path) -> None:
+def draw_steps(networks: dict[str, list[ZooRow]], file: Path) -> None:
     """Accuracy, and synaptic operations up to there, against the number of synchronous steps."""
     figure, panels = _grid(len(networks))
     for (model, rows), (top, bottom) in zip(networks.items(), panels, strict=True):
         for row, colour, dashes in zip(rows, COLOURS, ("-", (0, (4, 2))), strict=False):
-            found = row["by_step"]
-            steps = range(1, len(found["accuracy"]) + 1)
-            top.plot(steps, _percent(found["accuracy"]), color=colour, linestyle=dashes, label=NAMES[row["precision"]])
-            low, high = zip(*found["accuracy_ci95"], strict=True)
+            curves = row.row.by_step or {}
+            steps = range(1, len(curves["accuracy"]) + 1)
+            top.plot(
+                steps, _percent(curves["accuracy"]), color=colour, linestyle=dashes, label=NAMES[row.row.precision]
+            )
+            low, high = zip(*curves["accuracy_ci95"], strict=True)
             top.fill_between(steps, _percent(low), _percent(high), color=colour, alpha=0.2, linewidth=0)
-        published = PUBLISHED.get(rows[0]["data"])
+        published = PUBLISHED.get(rows[0].row.data)
         if published is not None:
             points = published.percent
             top.plot(list(points), list(points.values()), ":", color="#000000", linewidth=1, label=published.name)
-        counted = rows[-1]["by_step"]
+        counted = rows[-1].row.by_step or {}
         for (coding, label), colour in zip(CODINGS.items(), COLOURS[2:], strict=False):
             if f"synops_{coding}" in counted:
                 bottom.plot(steps, counted[f"synops_{coding}"], color=colour, label=label)
         top.set(
-            title=f"{Path(model).stem}\n{rows[0]['images']:,} test images of {rows[0]['data']}",
+            title=f"{Path(model).stem}\n{rows[0].row.images:,} test images of {rows[0].row.data}",
             ylim=(0, 101),
             xscale="log",
         )

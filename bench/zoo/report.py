@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.records.rows import Row
-from bench.reports.report import markdown, percent, si, spread
+from bench.reports.format import markdown, percent, si, spread
 from bench.zoo.cards import TILE_SIZE
 from bench.zoo.published import PUBLISHED
+from bench.zoo.row import ZooRow
 
 NEAR = 0.005
 """Accuracy below that of all steps at which a step limit counts as enough."""
@@ -34,28 +34,28 @@ HEADING = (
 )
 
 
-def table_lines(networks: dict[str, list[Row]]) -> list[list[str]]:
+def table_lines(networks: dict[str, list[ZooRow]]) -> list[list[str]]:
     """One line of cells, named by `HEADING`, for every network; a dash where integers cannot run it."""
     lines = []
     for model, rows in networks.items():
-        reference, counted = rows[0], rows[-1]
-        fixed = counted if counted["precision"] == "delta" else None
-        size = reference["network"]
+        reference, counted = rows[0].row, rows[-1].row
+        fixed = counted if counted.precision == "delta" else None
+        size, residual, synops = rows[0].network, reference.residual or {}, counted.synops or {}
         lines.append(
             [
                 Path(model).stem,
-                f"{reference['images']:,} of {reference['data']}",
-                percent(reference["accuracy"], reference["accuracy_ci95"]),
-                "-" if fixed is None else percent(fixed["accuracy"], fixed["accuracy_ci95"]),
-                str(reference["step_limit"]),
-                str(enough(reference["by_step"]["accuracy"])),
-                f"{reference['residual']['median']:.2g}",
-                f"{reference['residual']['p95']:.2g}",
+                f"{reference.images:,} of {reference.data}",
+                percent(reference.accuracy, reference.accuracy_ci95),
+                "-" if fixed is None else percent(fixed.accuracy, fixed.accuracy_ci95),
+                str(rows[0].step_limit),
+                str(enough((reference.by_step or {})["accuracy"])),
+                f"{residual['median']:.2g}",
+                f"{residual['p95']:.2g}",
                 "-" if size["contraction"] is None else f"{size['contraction']:.2f}",
-                si(counted["synops"]["dense"], ""),
-                si(counted["synops"]["zero_skip"], ""),
-                "-" if fixed is None else si(fixed["synops"]["delta"], ""),
-                "-" if fixed is None else spread(fixed["energy_j"], "J"),
+                si(synops["dense"], ""),
+                si(synops["zero_skip"], ""),
+                "-" if fixed is None else si(synops["delta"], ""),
+                "-" if fixed is None else spread(fixed.energy_j, "J"),
                 f"{size['parameters']:,}",
                 f"{size['units']:,}",
                 f"{size['synapses_per_unit']:,}",
@@ -73,12 +73,14 @@ def enough(accuracy: list[float]) -> int:
 
 
 def write_zoo_report(
-    folder: Path, networks: dict[str, list[Row]], manifests: dict[str, dict[str, Any]], environment: dict[str, Any]
+    folder: Path, networks: dict[str, list[ZooRow]], manifests: dict[str, dict[str, Any]], environment: dict[str, Any]
 ) -> None:
     """report.md: a column per network, what the lines mean, how each was made, and the pictures."""
     lines = table_lines(networks)
     columns = [list(cells) for cells in zip(HEADING, *lines, strict=True)]
-    profiles = {row["energy_j"]["profile"] for rows in networks.values() for row in rows if row["precision"] == "delta"}
+    profiles = {
+        row.row.energy_j["profile"] for rows in networks.values() for row in rows if row.row.precision == "delta"
+    }
     text = [
         f"# Networks of the zoo: {', '.join(Path(model).stem for model in networks)}",
         "",
@@ -122,7 +124,7 @@ def _made(name: str, manifest: dict[str, Any]) -> str:
     return f"| {name} | `{manifest['command']}` | {images:,} | {epochs} | {took} | {manifest['date']} |"
 
 
-def _cited(networks: dict[str, list[Row]]) -> list[str]:
+def _cited(networks: dict[str, list[ZooRow]]) -> list[str]:
     """Where the dotted lines of the picture come from."""
-    found = dict.fromkeys(rows[0]["data"] for rows in networks.values() if rows[0]["data"] in PUBLISHED)
-    return [line for data in found for line in (f"Dotted, {data}: {PUBLISHED[data].source}.", "")]
+    cited = dict.fromkeys(rows[0].row.data for rows in networks.values() if rows[0].row.data in PUBLISHED)
+    return [line for data in cited for line in (f"Dotted, {data}: {PUBLISHED[data].source}.", "")]

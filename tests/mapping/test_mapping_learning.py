@@ -23,7 +23,7 @@ from mapping.circuit import circuit_of
 from mapping.learning import descent_of, network_with, program_with
 from mapping.machines import to_digital
 from mapping.program import ProgramError
-from mapping.training import LearningSchedule, teach
+from mapping.training import LearningSchedule, train_on_machine
 from models.ep.links import ConvLink, DenseLink
 from models.ep.network import Conv, Dense, EPNetwork, build_network
 
@@ -213,7 +213,7 @@ def _numbered(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 def _taught(epochs: int, seed: int, count: int = 20, **other: Any) -> _Pupil:
     pupil, (images, labels) = _Pupil(), _numbered(count)
-    done = list(teach(pupil, _pooled(2), images, labels, _course(epochs), seed=seed, **other))  # type: ignore[arg-type]
+    done = list(train_on_machine(pupil, _pooled(2), images, labels, _course(epochs), seed=seed, **other))  # type: ignore[arg-type]
     assert [epoch for epoch, _ in done] == list(range(1, epochs + 1))
     return pupil
 
@@ -252,7 +252,7 @@ def test_augmentation_changes_a_copy() -> None:
 
     pupil, again = _Pupil(), _Pupil()
     for one in (pupil, again):
-        for _ in teach(one, _pooled(2), images, labels, _course(3), seed=1, augment=spoil):  # type: ignore[arg-type]
+        for _ in train_on_machine(one, _pooled(2), images, labels, _course(3), seed=1, augment=spoil):  # type: ignore[arg-type]
             np.testing.assert_array_equal(images, kept)
     plain = _taught(3, seed=1)
     for changed, same, bare in zip(pupil.shown, again.shown, plain.shown, strict=True):
@@ -267,7 +267,7 @@ def test_augmentation_changes_a_copy() -> None:
 
 def test_epochs_are_handed_out_as_they_are_done() -> None:
     pupil, (images, labels) = _Pupil(stops=3), _numbered(20)
-    rules: Iterator[tuple[int, Learned]] = teach(
+    rules: Iterator[tuple[int, Learned]] = train_on_machine(
         pupil,  # type: ignore[arg-type]
         _pooled(2),
         images,
@@ -288,7 +288,7 @@ def test_a_machine_that_is_taught_learns() -> None:
     network, (images, labels), (unseen, truth) = example("dense squared error"), stripes(60, seed=4), stripes(60, 5)
     machine = to_digital(network, steps=FREE)
     schedule = LearningSchedule(PHASES, (0.5, 0.5, 0.5), epochs=6, batch_size=5)
-    curve = [learned.accuracy for _, learned in teach(machine, network, images, labels, schedule, seed=0)]
+    curve = [learned.accuracy for _, learned in train_on_machine(machine, network, images, labels, schedule, seed=0)]
     assert len(curve) == 6
     assert curve[0] < curve[-1]
     assert float((machine.settle(unseen).logits.argmax(axis=1) == truth).mean()) >= 0.95

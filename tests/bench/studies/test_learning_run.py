@@ -29,7 +29,7 @@ from mapping.circuit import circuit_of
 from mapping.learning import network_with
 from mapping.machines import to_crossbar, to_digital
 from mapping.program import Program
-from mapping.training import LearningSchedule, teach
+from mapping.training import LearningSchedule, train_on_machine
 from models.data import load_data
 from models.ep.network import Dense, EPNetwork, build_network
 from models.files.checkpoint import load_network, save_network
@@ -335,7 +335,9 @@ def test_no_output_of_the_network_of_dies_falls_silent_for_good(seed: int) -> No
     network = scratch.fresh((1, 8, 8), seed)
     schedule = replace(schedule_of(LearnOptions(learn="scratch"), SCRATCH_DIES, quick=False), epochs=3)
     machine = to_digital(network, steps=40)
-    for _ in teach(machine, network, data.train.floats().numpy(), data.train.labels.numpy(), schedule, seed=seed):
+    for _ in train_on_machine(
+        machine, network, data.train.floats().numpy(), data.train.labels.numpy(), schedule, seed=seed
+    ):
         pass
     assert (machine.settle(data.validation.floats().numpy()).states[-1].max(axis=0) > 0.1).all()
 

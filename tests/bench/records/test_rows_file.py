@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.records.rows import append_row, read_rows
+from bench.records.rows_file import append_row, read_rows
 
 ROWS = [{"backend": "torch", "accuracy": 0.5}, {"backend": "lava", "accuracy": 1.0, "note": "zwölf"}]
 

@@ -1,4 +1,4 @@
-"""Rows: one result each, appended to a file that survives a kill at any moment."""
+"""The file of a run's rows: one line each, appended so that it survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]
 
-
-def append_row(file: Path, row: Row) -> None:
+def append_row(file: Path, row: dict[str, Any]) -> None:
     """Write one row as one line and see it to the disk before going on."""
-    with file.open("a") as stream:
+    with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def read_rows(file: Path) -> list[Row]:
+def read_rows(file: Path) -> list[dict[str, Any]]:
     """Finished rows; a half-written last line is cut off the file, so that the row is made again.
 
     Raises ValueError naming the line if anything but the last line is damaged: that is no interrupted run.

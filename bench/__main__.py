@@ -1,0 +1,24 @@
+"""`python -m bench`: the commands there are."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "bench.run": "settle a trained network on machines: accuracy, robustness, energy, latency",
+    "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
+    "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
+    "bench.speed": "how fast, measured here and now",
+    "models.train": "train a network by equilibrium propagation",
+    "models.twin": "train its feed-forward twin by backpropagation",
+}
+
+
+def main() -> None:
+    """Print a line per command."""
+    width = max(map(len, COMMANDS))
+    for name, purpose in COMMANDS.items():
+        print(f"python -m {name:{width}}  {purpose}")
+    print("\nEach tells its options with --help.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What all commands of the benchmark share: short help, machines' options as titled groups, and named refusals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import field as dataclass_field
+from dataclasses import fields, is_dataclass, make_dataclass
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+def option(metavar: str | None = None, default: str | None = None) -> Any:
+    """How an option stands in the help: what its value is called, and what holds without it, if not its default."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=lambda held: _hint(held if default is None else default))
+
+
+def _hint(held: str) -> str:
+    """Nothing where nothing is the default: "(default: None)" says less than the help itself."""
+    plain = held.removeprefix("(default: ").removesuffix(")")
+    return "" if plain in ("None", "", "True", "False") else f"[{plain}]"
+
+
+class ConfigError(ValueError):
+    """An option that cannot be used; says which, its value and the choices."""
+
+
+def choose(option_name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value that is no choice, and name the nearest one."""
+    if value in choices:
+        return
+    near = get_close_matches(value, choices, n=1)
+    hint = f" (nearest: {near[0]})" if near else ""
+    raise ConfigError(f"{option_name} {value!r} is unknown{hint}, choices are {', '.join(choices)}")
+
+
+def parse(groups: Mapping[str, tuple[type, Any]], arguments: Sequence[str], prog: str, description: str) -> Any:
+    """Parse a command line into an object with one attribute per group: name to (dataclass, default).
+
+    Flags have no prefix, each group has a title of its own.
+    """
+    command = make_dataclass(
+        "Command",
+        [
+            (name, Annotated[kind, tyro.conf.arg(help="")], dataclass_field(default=default))
+            for name, (kind, default) in groups.items()
+        ],
+        frozen=True,
+    )
+    command.__doc__ = description
+    return tyro.cli(
+        command,
+        args=list(arguments),
+        prog=prog,
+        description=description,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def flags(options: Any) -> dict[str, str]:
+    """Flags of the fields of a dataclass, those of nested ones too: "--tile-size": "tile_size"."""
+    named: dict[str, str] = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value):
+            named |= flags(value)
+        else:
+            flag = field.name.replace("_", "-")
+            named |= {f"--{flag}": field.name, f"--no-{flag}": field.name}
+    return named
+
+
+def given_flags(arguments: Sequence[str]) -> list[str]:
+    """The flags of a command line, as they stand there."""
+    return [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+
+
+def flat(options: Any) -> dict[str, Any]:
+    """Every option of nested dataclasses by name, as JSON types."""
+    values: dict[str, Any] = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value):
+            values |= flat(value)
+        else:
+            values[field.name] = (
+                [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            )
+    return values
+
+
+def refuse(error: Exception) -> SystemExit:
+    """Exit code 2, with one line on stderr: what could be known before work began."""
+    print(f"error: {error}", file=sys.stderr)
+    return SystemExit(2)
+
+
+def failed(error: Exception) -> SystemExit:
+    """Exit code 1, with one line on stderr: what came out while working."""
+    print(f"error: {error}", file=sys.stderr)
+    return SystemExit(1)
+
+
+def program_version() -> str:
+    """The version of the package, or of its source tree where it is not installed."""
+    try:
+        return version("ep-hardware")
+    except PackageNotFoundError:
+        return "of a source tree that is not installed"

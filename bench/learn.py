@@ -1,0 +1,155 @@
+"""`python -m bench.learn repair|scratch|beta`: can the machine repair itself, or learn from nothing?
+
+Repair: a trained network on damaged dies, made better by equilibrium propagation on the die, and by what else could be
+done. Scratch: a fresh network learns on the machine that will run it. Beta: how well a noisy die sees the gradient,
+against the strength of the nudge. Writes a run folder: config.json, env.json, rows.jsonl (one row per machine or die),
+report.md, a figure, and what was learnt. The last line of stdout is one JSON document, {"folder": ..., "rows": [...]},
+on a terminal with --json.
+
+A run that was killed goes on with --resume, and repeats no finished row.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.command_line import ConfigError, failed, flat, parse, program_version, refuse
+from bench.machines.backend import Backend, Settling
+from bench.machines.crossbar import CrossbarBackend
+from bench.options import (
+    RunOptions,
+    check_foreign,
+    check_run,
+    fixed_part,
+    machine_groups,
+    machines_of,
+    model_sha256,
+)
+from bench.studies.defaults import STUCK
+from bench.studies.options import LearnOptions, check_dies, check_learning
+
+if TYPE_CHECKING:
+    from bench.records.learning_row import LearningRow
+
+HELP = "Can the machine repair itself, or learn from nothing? Equilibrium propagation where the weights are."
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """One study, as the command line has it."""
+
+    learning: LearnOptions
+    run: RunOptions
+    settling: Settling
+    machines: dict[str, Backend]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must not change when the run goes on."""
+        learning = flat(self.learning)
+        return {
+            **fixed_part(self.run, self.settling, self.machines),
+            **{("learn" if name == "study" else name): value for name, value in learning.items()},
+            "model_sha256": model_sha256(self.run.model),
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = read(arguments)
+    if config.run.version:
+        print(program_version())
+        return
+    try:
+        check(config, arguments)
+        if config.run.list:
+            from bench.reports.listing import listing
+
+            print(listing())
+            return
+        from bench.records.folders import open_folder
+
+        folder = open_folder(config.run.output, config.run.resume, config.identity, config.learning.study)
+    except ConfigError as error:
+        raise refuse(error) from None
+    try:
+        rows = run(config, folder)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise failed(error) from None
+    from bench.reports.learning import print_tables
+
+    print_tables(rows, folder)
+    if config.run.json or not sys.stdout.isatty():
+        print(json.dumps({"folder": str(folder), "rows": [row.to_json() for row in rows]}))
+
+
+def read(arguments: Sequence[str]) -> LearnConfig:
+    """The command line as a configuration; studies of dies run on crossbars unless told otherwise."""
+    groups: dict[str, tuple[type, Any]] = {
+        "learning": (LearnOptions, LearnOptions("scratch")),
+        "run": (RunOptions, RunOptions()),
+        "settling": (Settling, Settling()),
+        **machine_groups(),
+    }
+    command = parse(groups, arguments, "python -m bench.learn", HELP)
+    options: RunOptions = command.run
+    if "--backend" not in arguments and command.learning.study != "scratch":
+        options = replace(options, backend=("crossbar",))
+    machines = machines_of(command)
+    dies = machines["crossbar"]
+    assert isinstance(dies, CrossbarBackend)
+    if command.learning.study == "repair":
+        machines["crossbar"] = dies.damaged(STUCK)
+    if command.learning.study == "scratch":
+        machines["crossbar"] = dies.fresh()
+    return LearnConfig(command.learning, options, command.settling, machines)
+
+
+def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
+    """Refuse what cannot be run, before models, data or machines are touched."""
+    check_run(config.run, config.settling, config.machines)
+    check_foreign(arguments, config.run.backend, config.machines)
+    try:
+        check_learning(config.learning, config.run.backend)
+        if "crossbar" in config.run.backend:
+            dies = config.machines["crossbar"]
+            assert isinstance(dies, CrossbarBackend)
+            check_dies(config.learning, dies)
+    except ConfigError:
+        raise
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
+    """Make every row that the folder does not hold yet, then the report."""
+    from bench.records.folders import begin
+    from bench.records.manifests import trained_on
+    from bench.reports.learning import write_learning_report
+    from bench.reports.learning_figures import draw_learning
+    from bench.studies.run import StudyRun, check_study, conditions_of, learn, material_of
+    from models.data import load_data
+
+    options = config.run
+    machines = {name: config.machines[name] for name in options.backend}
+    if options.quick:
+        machines = {name: machine.quick() for name, machine in machines.items()}
+    dataset = load_data(options.data or trained_on(options.model), options.data_dir)
+    conditions = conditions_of(options, config.settling, dataset)
+    check_study(options, config.learning, machines, conditions)
+    begin(folder, config.identity, options.device)
+    study = StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
+    rows = learn(study)
+    write_learning_report(folder, rows, json.loads((folder / "env.json").read_text()))
+    draw_learning(rows, folder / "learning.png")
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Dies of a sweep: the points of its grid, and what device, tiles and chip each point means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.machines.backend import Conditions
+from bench.machines.crossbar_options import DEFAULT_DEVICE, EVERY, CrossbarOptions
+from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.device_file import load_device
+from hw.crossbar.devices.die import program
+from hw.crossbar.devices.presets import PRESETS, preset
+from hw.crossbar.devices.write_verify import WriteVerify
+from hw.crossbar.machine import REWRITING, Crossbar
+from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.wires import preset_wires
+from hw.crossbar.updates.update import Update
+from mapping.machines import to_crossbar, to_digital
+from models.ep.network import EPNetwork
+
+HOUR_S = 3600.0
+DIES_PER_SEED = 1000
+"""Runs with other seeds meet other dies."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep."""
+
+    device: str
+    noise_scale: float
+    hours: float
+    adc_bits: int | None
+    tile_size: int
+
+
+AXES = ("device", "noise_scale", "hours", "adc_bits", "tile_size")
+
+
+def points(options: CrossbarOptions) -> tuple[Point, ...]:
+    """The grid of a sweep."""
+    device = options.device
+    names = tuple(PRESETS) if device.device_preset == (EVERY,) else device.device_preset
+    return tuple(
+        Point(name, scale, hours, bits, size)
+        for name in names
+        for size in options.tiles.tile_size
+        for bits in options.tiles.adc_bits
+        for hours in device.ages_h
+        for scale in device.noise_scale
+    )
+
+
+def reference_point(options: CrossbarOptions) -> Point:
+    """The point that is disturbed and drawn against the steps: noise as published and the default device, if they are
+    among those asked for, and the first of everything else."""
+    return min(points(options), key=strangeness)
+
+
+def strangeness(point: Point) -> tuple[bool, bool]:
+    """Sorts the points that say most about the default device first."""
+    return point.noise_scale != 1.0, point.device != DEFAULT_DEVICE
+
+
+def check_options(options: CrossbarOptions) -> None:
+    """Refuse what no die can be made of; ValueError names the option, the value and the choices."""
+    device, tiles = options.device, options.tiles
+    if device.device_preset == (EVERY,) and (device.programming != "published" or device.kelvin is not None):
+        raise ValueError(
+            f"--device-preset {EVERY} holds devices without --programming write-verify and --kelvin: name some"
+        )
+    if EVERY in device.device_preset and len(device.device_preset) > 1:
+        raise ValueError(f"--device-preset {EVERY} stands for every preset: name no other beside it")
+    swept: dict[str, tuple[object, ...]] = {
+        "--device-preset": device.device_preset,
+        "--noise-scale": device.noise_scale,
+        "--hours": device.ages_h,
+        "--adc-bits": tiles.adc_bits,
+        "--tile-size": tiles.tile_size,
+    }
+    for option, values in swept.items():
+        if not values or len(set(values)) < len(values):
+            raise ValueError(f"{option} {list(values)} must be values, each of them once")
+    for option, value in (("--dies", device.dies), ("--draws", device.draws)):
+        if not 1 <= value <= DIES_PER_SEED:
+            raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")
+    if options.remedies.offset_correction and tiles.neurons == "analog":
+        raise ValueError("--offset-correction needs --neurons digital: analog ones convert no drive to be seen")
+    for point in points(options):
+        _check_point(point, options)
+
+
+def _check_point(point: Point, options: CrossbarOptions) -> None:
+    device, design = device_of(point, options), design_of(point, options)
+    if not 0 <= point.hours < np.inf:
+        raise ValueError(f"--hours is {point.hours}, must be a number from 0")
+    if options.device.device_preset == (EVERY,):
+        return
+    device.check_time(point.hours * HOUR_S)
+    if options.device.programming == "write-verify":
+        WriteVerify(options.device.verify_tolerance).check(device)
+    if options.device.kelvin is not None:
+        try:
+            device.check_kelvin(options.device.kelvin)
+            design.wires.at_kelvin(options.device.kelvin)
+        except ValueError as error:
+            raise ValueError(f"--kelvin {options.device.kelvin}: {error}") from None
+
+
+def device_of(point: Point, options: CrossbarOptions) -> Device:
+    """The device of a point, as noisy as the point says."""
+    named = load_device(Path(point.device)) if is_file(point.device) else preset(point.device)
+    stuck_on, stuck_off = options.device.stuck_on, options.device.stuck_off
+    return replace(
+        named.noisy(point.noise_scale),
+        stuck_on=named.stuck_on if stuck_on is None else stuck_on,
+        stuck_off=named.stuck_off if stuck_off is None else stuck_off,
+    )
+
+
+def is_file(device: str) -> bool:
+    """Whether a device is named by a file rather than as a preset."""
+    return Path(device).suffix in (".toml", ".json")
+
+
+def design_of(point: Point, options: CrossbarOptions) -> Design:
+    """The tiles of a point: as many devices as its weights need."""
+    if point.tile_size < 1:
+        raise ValueError(f"--tile-size is {point.tile_size}, must be at least 1")
+    tiles = options.tiles
+    rows, columns = Design(encoding=tiles.encoding).codec.shape(point.tile_size, point.tile_size)
+    return Design(
+        rows=rows,
+        columns=columns,
+        encoding=tiles.encoding,
+        weight_bits=tiles.weight_bits,
+        cell_bits=tiles.cell_bits,
+        input_bits=tiles.input_bits,
+        slice_bits=tiles.slice_bits,
+        adc_bits=point.adc_bits,
+        wires=replace(preset_wires(tiles.wires), terminals=tiles.transpose_terminals or "same"),
+        neurons=tiles.neurons,
+    )
+
+
+def published(point: Point, options: CrossbarOptions) -> bool:
+    """Whether the source of the device says how it is after so many hours."""
+    try:
+        device_of(point, options).check_time(point.hours * HOUR_S)
+    except ValueError:
+        return False
+    return True
+
+
+def die(
+    network: EPNetwork,
+    point: Point,
+    options: CrossbarOptions,
+    conditions: Conditions,
+    index: int,
+    *,
+    headroom: float = 1.0,
+    update: Update = REWRITING,
+) -> Crossbar:
+    """Die number `index` of a point: programmed, aged and with its remedies applied."""
+    settling, device = conditions.settling, options.device
+    seed = conditions.seed * DIES_PER_SEED + index
+    machine = to_crossbar(
+        network,
+        device_of(point, options),
+        design_of(point, options),
+        steps=settling.steps,
+        batch_size=settling.batch_size,
+        tolerance=settling.tolerance,
+        die_seed=seed,
+        noise_seed=seed,
+        programming=program if device.programming == "published" else WriteVerify(device.verify_tolerance),
+        headroom=headroom,
+        update=update,
+    )
+    machine.age(point.hours * HOUR_S, device.kelvin)
+    if options.remedies.drift_compensation:
+        machine.compensate_drift()
+    set_ranges(machine, options, conditions)
+    if options.remedies.offset_correction:
+        reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size)
+        machine.correct_offsets(reference, conditions.calibration)
+        set_ranges(machine, options, conditions)
+    return machine
+
+
+def set_ranges(machine: Crossbar, options: CrossbarOptions, conditions: Conditions) -> None:
+    """Give the converters their ranges, as the options say."""
+    if options.remedies.adc_calibration:
+        machine.calibrate(conditions.calibration)
+    else:
+        machine.worst_ranges()

@@ -1,0 +1,150 @@
+"""What every run is asked to do, whatever it does: the common part of the command lines, checked before work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from bench.command_line import ConfigError, choose, flags, flat, given_flags, option
+from bench.machines.backend import Backend, Settling
+from bench.machines.registry import BACKENDS
+
+QUICK_LIMIT = 32
+MOVING = ("output", "resume", "list", "json", "version", "data_dir")
+"""Options that may change when a run goes on: where files lie, and what is printed."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is run on what, and where the results go."""
+
+    backend: Annotated[tuple[str, ...], option("NAME..")] = ("torch",)
+    """Machines: torch, lava, crossbar; torch float is beside them."""
+    precision: Annotated[tuple[str, ...], option("NAME..", "all it has")] = ()
+    """float, fixed (integers), delta (changes), analog."""
+    model: Annotated[str, option("NAME")] = "digits"
+    """A network of the zoo, or a checkpoint FILE."""
+    data: Annotated[str | None, option("NAME", "the model's")] = None
+    """digits, mnist, cifar10, cifar100, an .npz or a folder."""
+    data_dir: Annotated[Path | None, option("DIR", "downloaded")] = None
+    """Folder with the authors' files."""
+    limit: Annotated[int | None, option("N", "all")] = None
+    """First so many test images, in a fixed random order."""
+    state_bits: Annotated[int, option("N")] = 8
+    """Bits of a state in fixed and delta: 4 to 8."""
+    seed: Annotated[int, option("N")] = 0
+    """Of input noise, and of dies."""
+    device: Annotated[str, option("NAME")] = "cpu"
+    """Where torch computes: cpu, cuda or cuda:N."""
+    output: Annotated[Path | None, option("DIR", "results/DATE-MODEL")] = None
+    """Run folder."""
+    resume: Annotated[bool, option()] = False
+    """Go on with the run in --output or the newest one."""
+    quick: Annotated[bool, option()] = False
+    """32 images, to see that everything works."""
+    list: Annotated[bool, option()] = False
+    """Print machines, models, data and presets, and stop."""
+    json: Annotated[bool, option()] = False
+    """Print the last line, JSON, on a terminal too."""
+    version: Annotated[bool, option()] = False
+    """Print the version, and stop."""
+
+    @property
+    def shown(self) -> int | None:
+        """Test images at most; None: all."""
+        given = [count for count in (self.limit, QUICK_LIMIT if self.quick else None) if count is not None]
+        return min(given, default=None)
+
+
+def machine_groups() -> dict[str, tuple[type, Any]]:
+    """Every machine that has options, as a group of the command line."""
+    groups: dict[str, tuple[type, Any]] = {name: (kind, kind()) for name, kind in BACKENDS.items()}
+    return {name: group for name, group in groups.items() if flags(group[1])}
+
+
+def machines_of(command: Any) -> dict[str, Backend]:
+    """Every machine with the options of a command line."""
+    return {name: getattr(command, name, None) or kind() for name, kind in BACKENDS.items()}
+
+
+def check_run(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> None:
+    """Refuse what cannot be run, before models, data or machines are touched."""
+    chosen = [machines[name] for name in options.backend if _known("--backend", name, tuple(BACKENDS))]
+    if len(set(options.backend)) < len(options.backend) or not options.backend:
+        raise ConfigError(
+            f"--backend {list(options.backend)}: name each machine once, choices are {', '.join(BACKENDS)}"
+        )
+    _check_precisions(options.precision, chosen)
+    _check_network_and_data(options)
+    for name, value, least in (("--limit", options.limit, 1), ("--seed", options.seed, 0)):
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}, must be at least {least}")
+    if options.state_bits not in range(4, 9):
+        raise ConfigError(f"--state-bits is {options.state_bits}, choices are 4, 5, 6, 7, 8")
+    try:
+        settling.check()
+        if options.device != "cpu":
+            from models.train.checks import check_device
+
+            check_device(options.device)
+        for machine in chosen:
+            machine.check(settling, options.state_bits)
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _known(name: str, value: str, choices: Sequence[str]) -> bool:
+    choose(name, value, choices)
+    return True
+
+
+def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> None:
+    known = tuple(dict.fromkeys(name for kind in BACKENDS.values() for name in kind.precisions))
+    for name in precisions:
+        choose("--precision", name, known)
+        if not any(name in machine.precisions for machine in chosen):
+            offered = "; ".join(f"{machine.name}: {', '.join(machine.precisions)}" for machine in chosen)
+            raise ConfigError(f"--precision {name} runs on none of the chosen backends ({offered})")
+
+
+def _check_network_and_data(options: RunOptions) -> None:
+    from models.data.load import DATASETS
+    from models.zoo import zoo_names
+
+    if options.model not in zoo_names() and not Path(options.model).is_file():
+        raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(zoo_names())}")
+    if options.data is not None:
+        choose("--data", options.data, tuple(DATASETS))
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise ConfigError(f"--data-dir {str(options.data_dir)!r} is not a folder")
+
+
+def check_foreign(arguments: Sequence[str], chosen: Sequence[str], machines: Mapping[str, Backend]) -> None:
+    """Refuse an option of a machine that is not among those that run."""
+    given = given_flags(arguments)
+    for name, machine in machines.items():
+        if name in chosen:
+            continue
+        for flag in flags(machine):
+            if flag in given:
+                raise ConfigError(f"{flag} is an option of {name}, which is not among --backend {' '.join(chosen)}")
+
+
+def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> dict[str, Any]:
+    """What must not change when a run goes on, by option."""
+    values = {**flat(options), **flat(settling)}
+    for name in options.backend:
+        values |= flat(machines[name])
+    files = {file: digest for name in options.backend for file, digest in machines[name].files().items()}
+    kept = {name: value for name, value in values.items() if name not in MOVING}
+    return {**kept, **({"device_sha256": files} if files else {})}
+
+
+def model_sha256(model: str) -> str | None:
+    """Of a checkpoint file; None for the zoo, which is part of the source and known by its commit."""
+    from bench.records.manifests import fingerprint
+    from models.zoo import zoo_names
+
+    return None if model in zoo_names() else fingerprint(model)

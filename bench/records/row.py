@@ -1,0 +1,123 @@
+"""A row of a run: what one machine answered, how well, and at what cost, per image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from bench.machines.backend import RowKey
+
+SCHEMA = 2
+"""Version of rows. 1 had no number and kept what only crossbars tell beside all else."""
+BLOCKS_OF_1 = {"crossbar": ("accuracy_by_die", "dies", "tiles")}
+"""Which fields of version 1 belong into the block of a machine."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One machine in one number format, at one point of its sweep. A figure that was not measured is None."""
+
+    backend: str
+    precision: str
+    model: str
+    data: str
+    seed: int
+    point: dict[str, Any] | None = None
+    """Of the machine's sweep."""
+    images: int | None = None
+    """Test images; None where nothing was run, since the sources say nothing about this point."""
+    accuracy: float | None = None
+    accuracy_ci95: tuple[float, float] | None = None
+    robust: dict[str, float] = field(default_factory=dict)
+    """Accuracy by disturbance."""
+    robust_ci95: dict[str, tuple[float, float]] = field(default_factory=dict)
+    steps: float | None = None
+    """Mean over images; None on machines without a clock."""
+    rest_s: float | None = None
+    """Mean time to rest, seconds of the machine's own; None on machines with a clock."""
+    residual: dict[str, float] | None = None
+    """Largest change of a state in the last step: median, p95 and max over images."""
+    coding: str | None = None
+    """Which of `synops` were on the wire; None where nothing is sent."""
+    synops: dict[str, float] | None = None
+    """Synaptic operations per image under each coding; None where they are not counted."""
+    energy_j: dict[str, Any] = field(default_factory=dict)
+    """Modelled joules per image: low, nominal, high, and the profile they are of."""
+    energy_measured_j: float | None = None
+    latency_s: dict[str, Any] = field(default_factory=dict)
+    """Seconds per image: measured; modelled low, nominal, high, and the profile they are of."""
+    wall_s_per_image: float | None = None
+    """Of this computer, in a batch."""
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Modelled costs by profile."""
+    unpriced: dict[str, str] = field(default_factory=dict)
+    """Why a profile has no price."""
+    by_step: dict[str, list[float]] | None = None
+    """Accuracy after every step, or time, and what each step consumed: what figures draw."""
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What only one machine tells, under its name (`Backend.block`)."""
+
+    @property
+    def key(self) -> RowKey:
+        """What identifies it in a run folder."""
+        return RowKey(self.backend, self.precision, self.point)
+
+    @property
+    def name(self) -> str:
+        """What tables and legends call it."""
+        return f"{self.backend} {self.precision}"
+
+    def at(self, axis: str) -> Any:
+        """Where it stands on one axis of its sweep; KeyError on a machine that is not swept."""
+        return (self.point or {})[axis]
+
+    @property
+    def crossbar(self) -> dict[str, Any]:
+        """The block of a crossbar: accuracy_by_die, dies, tiles; KeyError on other machines."""
+        return self.details["crossbar"]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types; each block of a machine stands under its own name."""
+        values = {"schema": SCHEMA, **asdict(self)}
+        return {**values, **values.pop("details")}
+
+    def contract(self) -> dict[str, Any]:
+        """As it stands on the last line of a run: names that were once there stay, curves are left to the file."""
+        values = self.to_json()
+        del values["by_step"]
+        blocks = {name: block for of_machine in self.details.values() for name, block in of_machine.items()}
+        return {**dict.fromkeys(BLOCKS_OF_1["crossbar"]), **values, **blocks}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Row:
+        """A row of a file; one of version 1 is brought up. ValueError names another version or an unknown field."""
+        values = dict(values)
+        version = values.pop("schema", 1)
+        if version not in (1, SCHEMA):
+            raise ValueError(f"a row has schema {version!r}, this program reads 1 and {SCHEMA}")
+        if version == 1:
+            values = _from_1(values)
+        known = {entry.name for entry in fields(Row)} - {"details"}
+        blocks = {
+            name: values.pop(name) for name in list(values) if name not in known and isinstance(values[name], dict)
+        }
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise ValueError(f"a row has {', '.join(unknown)}, known are {', '.join(sorted(known))}")
+        for name in ("accuracy_ci95",):
+            values[name] = None if values.get(name) is None else tuple(values[name])
+        values["robust_ci95"] = {name: tuple(bounds) for name, bounds in values.get("robust_ci95", {}).items()}
+        return Row(**values, details=blocks)
+
+
+def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Version 1: a flat row, of which an unpublished one had little but its key."""
+    blocks = {}
+    for machine, names in BLOCKS_OF_1.items():
+        block = {name: values.pop(name, None) for name in names}
+        if values["backend"] == machine and block["dies"]:
+            blocks[machine] = block
+    coding = {"torch": "dense", "crossbar": "dense"}.get(values["backend"])
+    coding = coding or ("delta" if values["precision"] == "delta" else "zero_skip")
+    return {"coding": coding if values.get("accuracy") is not None else None, **values, **blocks}

@@ -1,0 +1,46 @@
+"""A row of the zoo: a network, as its weights are now, in a number format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.records.row import Row
+
+
+@dataclass(frozen=True)
+class ZooRow:
+    """What a machine answered, and what the network is."""
+
+    row: Row
+    """Entry t - 1 of `by_step` is what T = t steps give and cost: accuracy with Wilson's 95 % interval, and synaptic
+    operations per image of all steps up to there."""
+    sha256: str
+    """Of the checkpoint: a network that was trained again has other rows."""
+    step_limit: int
+    network: dict[str, Any]
+    """Size, contraction, and room on hardware (`bench.zoo.cards.anatomy`)."""
+
+    @property
+    def key(self) -> str:
+        """What identifies it in a run folder."""
+        return card_key(self.row.model, self.sha256, self.row.key.key)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types."""
+        own = {"sha256": self.sha256, "step_limit": self.step_limit, "network": self.network}
+        return {**self.row.to_json(), **own}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> ZooRow:
+        """A row of a file; one of the version before is brought up."""
+        values = {"seed": 0, **values}
+        own = {name: values.pop(name) for name in ("sha256", "step_limit", "network")}
+        return ZooRow(Row.from_json(values), **own)
+
+
+def card_key(model: str, sha256: str, key: str) -> str:
+    """What identifies a row of a network in a run folder."""
+    return json.dumps([model, sha256, key])
