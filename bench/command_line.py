@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
-from dataclasses import fields, is_dataclass, make_dataclass
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,16 +38,26 @@ def choose(option_name: str, value: str, choices: Sequence[str]) -> None:
     raise ConfigError(f"{option_name} {value!r} is unknown{hint}, choices are {', '.join(choices)}")
 
 
-def parse(groups: Mapping[str, tuple[type, Any]], arguments: Sequence[str], prog: str, description: str) -> Any:
-    """Parse a command line into an object with one attribute per group: name to (dataclass, default).
+@dataclass(frozen=True)
+class Group:
+    """Options that are one dataclass."""
 
-    Flags have no prefix, each group has a title of its own.
-    """
+    default: Any
+    title: str = ""
+    """Of its panel in the help; groups of one title share a panel, "" is the first one."""
+
+
+def parse(groups: Mapping[str, Group], arguments: Sequence[str], prog: str, description: str) -> Any:
+    """Parse a command line into an object with one attribute per group; flags have no prefix."""
     command = make_dataclass(
         "Command",
         [
-            (name, Annotated[kind, tyro.conf.arg(help="")], dataclass_field(default=default))
-            for name, (kind, default) in groups.items()
+            (
+                name,
+                Annotated[type(group.default), tyro.conf.arg(name=group.title, help="")],
+                dataclass_field(default=group.default),
+            )
+            for name, group in groups.items()
         ],
         frozen=True,
     )

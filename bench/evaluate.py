@@ -19,13 +19,13 @@ from bench.machines.backend import Backend, Images, RowKey, Workload
 from bench.records.row import Row
 from bench.records.statistics import share_correct
 from hw.cost.meters import measure_energy, open_meters
-from hw.ledger import COLUMNS, Coding, Ledger
+from hw.events.messages import CODINGS
+from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CODINGS: tuple[Coding, ...] = ("dense", "zero_skip", "delta")
 LATENCY_REPEATS = 5
 AT_ONCE = 2048
 """Images whose states a machine hands over together; only their scores are kept, which are small."""
@@ -90,7 +90,8 @@ def evaluate(
         accuracy_ci95=interval,
         robust={name: share for name, (share, _) in robust.items()},
         robust_ci95={name: bounds for name, (_, bounds) in robust.items()},
-        steps=float(settled.steps.mean()),
+        steps=None if settled.steps is None else float(settled.steps.mean()),
+        rest_s=None if settled.rest_s is None else float(settled.rest_s.mean()),
         residual=_residual(settled),
         coding=backend.coding(key.precision),
         synops=_synops(settled.ledger),
@@ -210,9 +211,11 @@ def _residual(settled: Settled) -> dict[str, float]:
     return {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95)), "max": float(values.max())}
 
 
-def _synops(ledger: Ledger) -> dict[str, float]:
-    """Synaptic operations per image of all links in both directions, under each coding, without the readout."""
-    return {name: ledger.synops(name) / ledger.images for name in CODINGS}
+def _synops(ledger: Ledger) -> dict[str, float] | None:
+    """Synaptic operations per image of all links in both directions, under each coding, without the readout; None on a
+    machine that sends no messages."""
+    sent = ledger.messages
+    return None if sent is None else {name: sent.synops(name) / ledger.images for name in CODINGS}
 
 
 def _range(values: object) -> dict[str, float | None]:
@@ -220,9 +223,13 @@ def _range(values: object) -> dict[str, float | None]:
 
 
 def _by_step(settled: Settled, labels: NDArray[np.int64]) -> dict[str, list[float]]:
-    """What the figures draw: accuracy after each step, and synaptic operations each step consumed, per image."""
-    ledger = settled.ledger
-    hits = settled.logits_by_step.argmax(axis=2) == labels
-    work = {f"synops_{name}": (ledger.synops_by_step(name) / ledger.images).tolist() for name in CODINGS}
-    spikes = ledger.column(ledger.coding, COLUMNS[-1]).sum(axis=1) / ledger.images
-    return {"accuracy": hits.mean(axis=1).tolist(), "spikes": spikes.tolist(), **work}
+    """What the figures draw: accuracy after each step, or at each of the times, and where messages are sent what spikes
+    and synaptic operations each step consumed, per image."""
+    curves = {"accuracy": (settled.logits_by_step.argmax(axis=2) == labels).mean(axis=1).tolist()}
+    if settled.times_s is not None:
+        curves["times_s"] = settled.times_s.tolist()
+    sent, images = settled.ledger.messages, settled.ledger.images
+    if sent is not None:
+        curves["spikes"] = (sent.column(sent.coding, "spikes").sum(axis=1) / images).tolist()
+        curves |= {f"synops_{name}": (sent.synops_by_step(name) / images).tolist() for name in CODINGS}
+    return curves

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.command_line import ConfigError, failed, flat, parse, program_version, refuse
+import tyro
+
+from bench.command_line import ConfigError, Group, failed, flat, parse, program_version, refuse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
@@ -91,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read(arguments: Sequence[str]) -> LearnConfig:
     """The command line as a configuration; studies of dies run on crossbars unless told otherwise."""
-    groups: dict[str, tuple[type, Any]] = {
-        "learning": (LearnOptions, LearnOptions("scratch")),
-        "run": (RunOptions, RunOptions()),
-        "settling": (Settling, Settling()),
+    groups = {
+        "learning": Group(LearnOptions(tyro.MISSING), "learning"),
+        "run": Group(RunOptions()),
+        "settling": Group(Settling(), "machine"),
         **machine_groups(),
     }
     command = parse(groups, arguments, "python -m bench.learn", HELP)

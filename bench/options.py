@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from bench.command_line import ConfigError, choose, flags, flat, given_flags, option
+from bench.command_line import ConfigError, Group, choose, flags, flat, given_flags, option
 from bench.machines.backend import Backend, Settling
 from bench.machines.registry import BACKENDS
 
@@ -58,10 +58,9 @@ class RunOptions:
         return min(given, default=None)
 
 
-def machine_groups() -> dict[str, tuple[type, Any]]:
+def machine_groups() -> dict[str, Group]:
     """Every machine that has options, as a group of the command line."""
-    groups: dict[str, tuple[type, Any]] = {name: (kind, kind()) for name, kind in BACKENDS.items()}
-    return {name: group for name, group in groups.items() if flags(group[1])}
+    return {name: Group(kind(), kind.panel) for name, kind in BACKENDS.items() if flags(kind())}
 
 
 def machines_of(command: Any) -> dict[str, Backend]:

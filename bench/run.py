@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.command_line import ConfigError, choose, failed, option, parse, program_version, refuse
+from bench.command_line import ConfigError, Group, choose, failed, option, parse, program_version, refuse
 from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Settling, Workload
 from bench.machines.registry import row_keys
 from bench.options import (
@@ -45,8 +45,8 @@ DIE_CALIBRATION_IMAGES = 64
 
 
 @dataclass(frozen=True)
-class DisturbanceOptions:
-    """What machines are shown beside the clean images."""
+class MainOptions(RunOptions):
+    """The main job's own beside what all runs have."""
 
     disturbances: Annotated[tuple[str, ...], option("NAME..", "all of --list")] = DISTURBANCES
     """Noise and attacks; without a name: clean images only."""
@@ -56,9 +56,8 @@ class DisturbanceOptions:
 class RunConfig:
     """One run, as the command line has it."""
 
-    run: RunOptions = field(default_factory=RunOptions)
+    run: MainOptions = field(default_factory=MainOptions)
     settling: Settling = field(default_factory=Settling)
-    robustness: DisturbanceOptions = field(default_factory=DisturbanceOptions)
     machines: dict[str, Backend] = field(default_factory=lambda: machines_of(None))
 
     @property
@@ -69,12 +68,8 @@ class RunConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What must not change when the run goes on."""
-        disturbances = [*self.robustness.disturbances]
-        return {
-            **fixed_part(self.run, self.settling, self.machines),
-            "disturbances": disturbances,
-            "model_sha256": model_sha256(self.run.model),
-        }
+        fixed = fixed_part(self.run, self.settling, self.machines)
+        return {**fixed, "model_sha256": model_sha256(self.run.model)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -109,21 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read(arguments: Sequence[str]) -> RunConfig:
     """The command line as a configuration."""
-    groups: dict[str, tuple[type, Any]] = {
-        "run": (RunOptions, RunOptions()),
-        "settling": (Settling, Settling()),
-        "robustness": (DisturbanceOptions, DisturbanceOptions()),
-        **machine_groups(),
-    }
+    groups = {"run": Group(MainOptions()), "settling": Group(Settling(), "machine"), **machine_groups()}
     command = parse(groups, arguments, "python -m bench.run", HELP)
-    return RunConfig(command.run, command.settling, command.robustness, machines_of(command))
+    return RunConfig(command.run, command.settling, machines_of(command))
 
 
 def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
-    for name in config.robustness.disturbances:
+    for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)
     try:
         model_of(config)
@@ -212,8 +202,7 @@ def _rows(
     test = dataset.test.first(min(config.run.shown or len(dataset.test), len(dataset.test)))
     images, labels = test.floats().numpy(), test.labels.numpy()
     settles = [
-        config.machines[key.backend].machines() * (1 + len(config.robustness.disturbances) * is_main(key))
-        for key in left
+        config.machines[key.backend].machines() * (1 + len(config.run.disturbances) * is_main(key)) for key in left
     ]
     with Progress("settling", len(ATTACKS) + sum(settles)) as progress:
         clean = Shown(images, labels, {})
@@ -232,7 +221,7 @@ def _disturbed(config: RunConfig, clean: Shown, work: Workload, folder: Path, an
     from bench.evaluate import Shown
     from bench.robustness.disturbances import disturbed
 
-    names = config.robustness.disturbances
+    names = config.run.disturbances
     made = disturbed(work.network, clean.images, clean.labels, names, work.conditions, folder, announce)
     return Shown(clean.images, clean.labels, dict(made))
 

@@ -136,7 +136,7 @@ class Learner:
     seed: int
     open: Callable[[EPNetwork | Program], LearningMachine]
     """Make the machine; use it as a context manager."""
-    refresh: Callable[[LearningMachine], None] = lambda _: None
+    refresh: Callable[[Any], None] = lambda _: None
     """Prepare a measurement, e.g. set converter ranges."""
     effort: Callable[[Any, list[Learned]], dict[str, Any]] = lambda _machine, _done: {}
     """What the machine was put through, epoch by epoch."""
@@ -152,6 +152,8 @@ class Backend(ABC):
     """Precisions in which it learns from scratch; none: it does not learn."""
     clocked: ClassVar[bool] = False
     """Whether the wall time of the machine is its own: a processor, not a simulation of hardware."""
+    panel: ClassVar[str] = "machine"
+    """Under what title its options stand in the help."""
     block: ClassVar[str | None] = None
     """Under what name a row holds what only this machine tells (`details`); None: nothing."""
 
@@ -167,7 +169,7 @@ class Backend(ABC):
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:
         """Modelled costs of what a ledger counted; `wall_s` are measured seconds per image."""
 
-    def check(self, settling: Settling, state_bits: int) -> None:
+    def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Refuse options that cannot be used, before anything is loaded: ValueError names option, value, choices."""
         return
 

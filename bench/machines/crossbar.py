@@ -35,6 +35,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
     precisions = ("analog",)
     learns = ("analog",)
     block = "crossbar"
+    panel = "crossbar"
 
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Whether dies of every point can be made."""
@@ -172,7 +173,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
                 "dies",
                 "die",
                 conditions.seed + index,
-                lambda source: die(  # type: ignore[arg-type] - dies hold floats
+                lambda source: die(
                     source, point, dies, conditions, index, headroom=DIE_HEADROOM, update=UPDATES[update]
                 ),
                 lambda machine: set_ranges(machine, dies, conditions),

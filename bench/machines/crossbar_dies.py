@@ -19,6 +19,7 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import preset_wires
 from hw.crossbar.updates.update import Update
 from mapping.machines import to_crossbar, to_digital
+from mapping.program import Program
 from models.ep.network import EPNetwork
 
 HOUR_S = 3600.0
@@ -156,7 +157,7 @@ def published(point: Point, options: CrossbarOptions) -> bool:
 
 
 def die(
-    network: EPNetwork,
+    network: EPNetwork | Program,
     point: Point,
     options: CrossbarOptions,
     conditions: Conditions,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from tyro.conf import arg
+
 from bench.command_line import option
 
 DEFAULT_DEVICE = "pcm-nandakumar-2019"
@@ -24,7 +26,7 @@ class DeviceOptions:
     """Presets (--list), TOML or JSON files, or all."""
     noise_scale: Annotated[tuple[float, ...], option("X..")] = (1.0,)
     """Every random spread of the device times this."""
-    hours: Annotated[tuple[float, ...] | None, option("H..", "1; learn scratch: 0")] = None
+    hours: Annotated[tuple[float, ...] | None, option("H..", "1; scratch: 0")] = None
     """Hours between programming and inference."""
     dies: Annotated[int, option("N")] = 5
     """Dies per point, each with its own seed."""
@@ -36,9 +38,9 @@ class DeviceOptions:
     """Of write-verify: accepted error over the range."""
     kelvin: Annotated[float | None, option("K")] = None
     """Temperature of the die, if the device has a law."""
-    stuck_on: Annotated[float | None, option("X", "0; learn repair: 0.025")] = None
+    stuck_on: Annotated[float | None, option("X", "0; repair: 0.025")] = None
     """Share of devices stuck at their largest value."""
-    stuck_off: Annotated[float | None, option("X", "0; learn repair: 0.025")] = None
+    stuck_off: Annotated[float | None, option("X", "0; repair: 0.025")] = None
     """Share of devices stuck at their smallest value."""
 
     @property
@@ -73,10 +75,8 @@ class TileOptions:
     """Bits of a device, where weights are cut."""
     wires: Annotated[str, option("NAME")] = "aihwkit"
     """Resistance of the wires, by source (--list)."""
-    transpose_terminals: Annotated[Literal["same", "opposite"] | None, option("E", "same; learn repair: opposite")] = (
-        None
-    )
-    """Ends for the transposed read: same, opposite."""
+    transpose_terminals: Annotated[Literal["same", "opposite"] | None, option("E", "same; repair: opposite")] = None
+    """Ends for transposed reads: same, opposite."""
     neurons: Annotated[Literal["digital", "analog"], option("KIND")] = "digital"
     """digital behind converters, or analog."""
 
@@ -99,6 +99,6 @@ class RemedyOptions:
 class CrossbarOptions:
     """All options of crossbars."""
 
-    device: Annotated[DeviceOptions, option()] = field(default_factory=DeviceOptions)
-    tiles: Annotated[TileOptions, option()] = field(default_factory=TileOptions)
-    remedies: Annotated[RemedyOptions, option()] = field(default_factory=RemedyOptions)
+    device: Annotated[DeviceOptions, arg(help="")] = field(default_factory=DeviceOptions)
+    tiles: Annotated[TileOptions, arg(help="")] = field(default_factory=TileOptions)
+    remedies: Annotated[RemedyOptions, arg(help="")] = field(default_factory=RemedyOptions)

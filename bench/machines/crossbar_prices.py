@@ -12,7 +12,7 @@ from hw.cost.crossbar import crossbar_cost
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.crossbar.machine import Crossbar
 from hw.learning.rule import Learned
-from hw.ledger import Ledger
+from hw.ledger import Ledger, counted
 
 LEARNING_PROFILE = "hermes-14nm"
 """Cost profile of what reads cost while learning."""
@@ -21,8 +21,7 @@ LEARNING_PROFILE = "hermes-14nm"
 def tile_counts(ledger: Ledger) -> dict[str, Any]:
     """Events per image, by link and direction, and the share of conversions that left the range; what was written, on
     all dies together."""
-    tiles = ledger.tiles
-    assert tiles is not None, "a crossbar counts its tiles"
+    tiles = counted(ledger.tiles, "tiles")
     per_image = {
         name: (getattr(tiles, name) / ledger.images).tolist()
         for name in ("reads", "dac", "adc", "holds", "shift_adds", "bits", "array_j")
@@ -40,12 +39,12 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
 
 def crossbar_prices(ledger: Ledger, neurons: str) -> Prices:
     """Costs by the profiles that have prices for these converters, and why the others have none."""
-    assert ledger.tiles is not None, "a crossbar counts its tiles"
-    updates = 0.0 if neurons == "analog" else float(ledger.neuron_updates_by_step().sum())
+    tiles, messages = counted(ledger.tiles, "tiles"), counted(ledger.messages, "messages")
+    updates = 0.0 if neurons == "analog" else float(messages.neuron_updates_by_step().sum())
     costs, unpriced = {}, {}
     for name, profile in CROSSBAR_PROFILES.items():
         try:
-            costs[name] = crossbar_cost(ledger.tiles, updates, ledger.images, profile)
+            costs[name] = crossbar_cost(tiles, updates, ledger.images, profile)
         except ValueError as error:
             unpriced[name] = str(error)
     return Prices(costs, unpriced)
@@ -54,7 +53,7 @@ def crossbar_prices(ledger: Ledger, neurons: str) -> Prices:
 def effort(machine: Crossbar, done: list[Learned]) -> dict[str, Any]:
     """What every epoch took on the devices: writes, reads between them, joules; None where nothing is published."""
     writes = machine.writes()
-    tiles = [one.ledger.tiles for one in done if one.ledger.tiles is not None]
+    tiles = [counted(one.ledger.tiles, "tiles") for one in done]
     return {
         "written": [asdict(events.written) for events in tiles],
         "energy_j": [_read_energy(one) for one in done],
@@ -65,10 +64,10 @@ def effort(machine: Crossbar, done: list[Learned]) -> dict[str, Any]:
 def _read_energy(learned: Learned) -> dict[str, Any] | None:
     """Modelled joules of one epoch without its writes; None where the profile has no price for these converters."""
     ledger = learned.ledger
-    assert ledger.tiles is not None, "a crossbar counts its tiles"
-    updates = float(ledger.neuron_updates_by_step().sum())
+    tiles = counted(ledger.tiles, "tiles")
+    updates = float(counted(ledger.messages, "messages").neuron_updates_by_step().sum())
     try:
-        cost = crossbar_cost(ledger.tiles, updates, ledger.images, CROSSBAR_PROFILES[LEARNING_PROFILE])
+        cost = crossbar_cost(tiles, updates, ledger.images, CROSSBAR_PROFILES[LEARNING_PROFILE])
     except ValueError:
         return None
     return {name: ledger.images * getattr(cost.energy_j, name) for name in ("low", "nominal", "high")}

@@ -27,7 +27,8 @@ def draw_settling(rows: list[Row], file: Path) -> None:
     _draw_decisions(left, stepped, "step")
     for axes in others:
         _draw_decisions(axes, timed, "seconds of the machine")
-    _draw_work(right, next((row for row in stepped if row.precision != "float"), stepped[0]))
+    sending = [row for row in stepped if row.synops is not None]  # the reference always is one
+    _draw_work(right, next((row for row in sending if row.precision != "float"), sending[0]))
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, file)

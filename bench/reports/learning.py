@@ -112,7 +112,7 @@ NOTES = {
 def write_learning_report(folder: Path, rows: list[LearningRow], environment: dict[str, Any]) -> None:
     """report.md."""
     lines = [
-        f"# Learning: {rows[0]['learn']}",
+        f"# Learning: {rows[0].learn}",
         "",
         f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
         "",

@@ -33,7 +33,7 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
         return []
     values = {axis: list(dict.fromkeys(row.at(axis) for row in swept_rows)) for axis in AXES}
     swept = [axis for axis in AXES if len(values[axis]) > 1]
-    float_accuracy = next(row.accuracy for row in rows if row.point is None)
+    float_accuracy = next(row.accuracy or 0.0 for row in rows if row.point is None)
     files = []
     for axis in swept:
         other = next((name for name in swept if name not in (axis, "device")), None)
@@ -67,9 +67,10 @@ def draw_sweeps(rows: list[Row], folder: Path) -> list[str]:
 def _draw(
     axes: Axes, axis: str, values: list[Any], line: list[Row], label: str | None, colour: str, index: int
 ) -> None:
-    accuracy = [100 * row.accuracy for row in line]
-    low = [100 * (row.accuracy - row.accuracy_ci95[0]) for row in line]
-    high = [100 * (row.accuracy_ci95[1] - row.accuracy) for row in line]
+    accuracy = [100 * (row.accuracy or 0.0) for row in line]
+    bounds = [[100 * bound for bound in row.accuracy_ci95 or ()] for row in line]
+    low = [middle - ends[0] for middle, ends in zip(accuracy, bounds, strict=True)]
+    high = [ends[1] - middle for middle, ends in zip(accuracy, bounds, strict=True)]
     if axis == "device":
         places = [values.index(row.at(axis)) + 0.15 * index for row in line]
         axes.errorbar(accuracy, places, xerr=(low, high), fmt="o", color=colour, capsize=3, label=label)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mapping.quantization import quantize
 from numpy.typing import NDArray
 
 from bench.machines.backend import INTEGERS, Learner
@@ -15,6 +14,7 @@ from bench.records.learning_row import LearningCurve
 from bench.studies.curve import learning_curve
 from bench.studies.training import Material, Training
 from mapping.program import Program
+from mapping.quantization import quantize
 from mapping.training import Change, LearningSchedule
 from models.data.augment import shifted
 from models.ep.network import Conv, Dense, EPNetwork, build_network

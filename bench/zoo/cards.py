@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from mapping.quantization import quantize
 
-from bench.evaluate import CODINGS, Origin, Shown, evaluate
+from bench.evaluate import Origin, Shown, evaluate
 from bench.machines.backend import Conditions, RowKey, Settling, Workload
 from bench.machines.registry import BACKENDS
 from bench.records.manifests import fingerprint, manifest_of
 from bench.records.row import Row
 from bench.records.statistics import accuracy_interval
 from bench.zoo.row import ZooRow, card_key
+from hw.events.messages import CODINGS
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
+from mapping.quantization import quantize
 from models.data import Dataset
 from models.ep.contraction import contraction
 from models.ep.network import EPNetwork

@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from bench.records.rows import read_rows
+from bench.reports.report import columns, device_lines, markdown
 
 from bench.records.manifests import fingerprint
-from bench.records.rows import read_rows
 from bench.reports.learning import cosines, tables
-from bench.reports.report import columns, device_lines, markdown
 from bench.run import main
 from bench.studies.repair import EP, summary
 from hw.crossbar.devices.presets import PRESETS

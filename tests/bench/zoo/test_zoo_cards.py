@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from bench.records.rows import read_rows
 from scipy.stats import binomtest
 
-from bench.records.rows import read_rows
 from bench.zoo import __main__ as zoo
 from bench.zoo import figures
 from bench.zoo.cards import CALIBRATION_IMAGES
