@@ -19,8 +19,9 @@ from bench.command_line import option
 
 if TYPE_CHECKING:
     from hw.cost.cost import Cost
+    from hw.events.messages import Coding
     from hw.learning.rule import Learned
-    from hw.ledger import Coding, Ledger
+    from hw.ledger import Ledger
     from hw.machine import LearningMachine, Machine
     from mapping.program import Program
     from models.ep.network import EPNetwork

@@ -11,7 +11,8 @@ from bench.command_line import option
 from bench.machines.backend import Backend, Conditions, Learner, LearningKey, Prices, RowKey, Settling, Workload
 
 if TYPE_CHECKING:
-    from hw.ledger import Coding, Ledger
+    from hw.events.messages import Coding
+    from hw.ledger import Ledger
     from hw.machine import LearningMachine, Machine
     from mapping.program import Program
     from models.ep.network import EPNetwork
