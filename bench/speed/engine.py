@@ -1,8 +1,8 @@
 """How fast networks settle and learn on the engine: `python -m bench.speed settle` and `... train`.
 
 The plain way is that of the published code: synchronous float32 steps, 250 free and 30 under each nudge (Laborieux et
-al. 2021, Mansingh et al. 2024), here without the work their automatic differentiation adds. On a CPU both use all
-threads; on CUDA the plain way keeps all digits of float32, where published code runs at torch's default, TF32. The zoo
+al. 2021, Mansingh et al. 2024), here without the work their automatic differentiation adds. On a CPU both use one
+thread; on CUDA the plain way keeps all digits of float32, where published code runs at torch's default, TF32. The zoo
 has no seed network: give the checkpoint of a run of `models.train seed-cifar10` to time one that has learnt something,
 and the folder of CIFAR-10 to show it test images; drawn weights and pictures are used otherwise.
 """
@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.speed.timing import Speed, fastest
+from bench.evaluate import one_thread_each
+from bench.speed.timing import Clock, Speed, fastest
 from bench.speed.utilisation import flop_of, utilisation
 from models.data import load_data
 from models.ep.gradient import Gradient, Maxima, Phases, cosine, ep_gradient
@@ -59,10 +60,10 @@ def speed_settle(
     check_device(device)
     network, (pixels, _) = _on(device, _seed_network(seed_network)), _shown(images, data_dir, device)
     batches = pixels.split(batch)
-    with torch.no_grad():
-        seconds, plain = {}, [torch.empty(0)] * len(batches)
-        found: list[Tensor] = [torch.empty(0)] * len(batches)
-        taken: list[Tensor] = [torch.empty(0)] * len(batches)
+    with torch.no_grad(), one_thread_each():
+        plain: list[Tensor] = [torch.empty(0)] * len(batches)
+        scores: list[Tensor] = [torch.empty(0)] * len(batches)
+        sweeps: list[Tensor] = [torch.empty(0)] * len(batches)
 
         def settle_plainly() -> None:
             for index, shown in enumerate(batches):
@@ -73,22 +74,25 @@ def speed_settle(
             engine = Engine(network, torch.bfloat16)
             for index, shown in enumerate(batches):
                 answers = answer(engine, shown, limit=LIMIT)
-                found[index], taken[index] = answers.scores, answers.sweeps
+                scores[index], sweeps[index] = answers.scores, answers.sweeps
 
-        seconds = fastest({"plain": settle_plainly}, repeats=1, warm_ups=_warm_ups(device), device=device)
-        seconds |= fastest({"engine": settle}, repeats=3, device=device)
+        seconds = fastest(
+            {"plain": settle_plainly}, repeats=1, warm_ups=_warm_ups(device), device=device, clock=_clock(device)
+        )
+        seconds |= fastest({"engine": settle}, repeats=3, device=device, clock=_clock(device))
         flop = flop_of(settle)
-    same = torch.cat(plain).argmax(dim=1) == torch.cat(found).argmax(dim=1)
+    same = torch.cat(plain).argmax(dim=1) == torch.cat(scores).argmax(dim=1)
     return Speed(
         {case: value / images for case, value in seconds.items()},
         f"per image, batches of {batch}, {_origin(seed_network)}",
         {"plain_over_settle": seconds["plain"] / seconds["engine"]},
         {
             "agreement": float(same.double().mean()),
-            "sweeps": float(torch.cat(taken).double().mean()),
+            "sweeps": float(torch.cat(sweeps).double().mean()),
             **_rates("", images, flop, seconds["engine"], device, torch.bfloat16),
         },
         device,
+        _clock(device),
     )
 
 
@@ -123,18 +127,19 @@ def speed_train(
     pixels, labels = _shown(batch, data_dir, device)
     for name, drawn in networks.items():
         network, dtype = _on(device, drawn), recipe_for(name).engine_dtype or torch.float32
-        found, gradient, plain, flop = _steps(name, network, pixels, labels, compiled)
-        seconds |= {f"{way} {name}": value / batch for way, value in found.items()}
+        with one_thread_each():
+            times, gradient, plain, flop = _steps(name, network, pixels, labels, compiled)
+        seconds |= {f"{way} {name}": value / batch for way, value in times.items()}
         suffix = "" if name == "seed-cifar10" else "_small"
-        ratios[f"plain_over_train{suffix}"] = found["plain"] / found["engine"]
+        ratios[f"plain_over_train{suffix}"] = times["plain"] / times["engine"]
         if compiled:
-            ratios[f"engine_over_compiled{suffix}"] = found["engine"] / found["compiled"]
-        others |= _rates(suffix, batch, flop, found["engine"], device, dtype)
+            ratios[f"engine_over_compiled{suffix}"] = times["engine"] / times["compiled"]
+        others |= _rates(suffix, batch, flop, times["engine"], device, dtype)
         others[f"cosine{suffix}"] = _least_cosine(gradient, plain)
         if name == "seed-cifar10":
             others["cosine_live"] = _least_cosine(gradient, _plainly(name, network, pixels, labels, "live"))
     unit = f"per image, batch of {batch}, {_origin(seed_network)}, hw-cifar10-small of the zoo"
-    return Speed(seconds, unit, ratios, others, device)
+    return Speed(seconds, unit, ratios, others, device, _clock(device))
 
 
 def _steps(
@@ -159,9 +164,14 @@ def _steps(
         updates.apply(compiled_gradient(network, pixels, labels, recipe.phases, dtype)[0])
 
     fast = {"engine": engine} | ({"compiled": as_one_program} if compiled else {})
-    seconds = fastest({"plain": plainly}, repeats=1, warm_ups=_warm_ups(device), device=device)
-    seconds |= fastest(fast, repeats=5, device=device)
+    seconds = fastest({"plain": plainly}, repeats=1, warm_ups=_warm_ups(device), device=device, clock=_clock(device))
+    seconds |= fastest(fast, repeats=5, device=device, clock=_clock(device))
     return seconds, gradients["engine"], gradients["plain"], flop_of(engine)
+
+
+def _clock(device: str) -> Clock:
+    """On a CPU all is done by one thread of this process."""
+    return "processor" if device == "cpu" else "wall"
 
 
 def _warm_ups(device: str) -> int:
@@ -186,8 +196,8 @@ def _plainly(name: str, network: EPNetwork, pixels: Tensor, labels: Tensor, maxi
     return ep_gradient(network, pixels, labels, phases, torch.Generator())[0]
 
 
-def _least_cosine(found: Gradient, expected: Gradient) -> float:
-    a, b = ({key: tensor.double() for key, tensor in gradient.items()} for gradient in (found, expected))
+def _least_cosine(gradient: Gradient, expected: Gradient) -> float:
+    a, b = ({key: tensor.double() for key, tensor in one.items()} for one in (gradient, expected))
     return min(cosine(a, b, list(expected)).values())
 
 

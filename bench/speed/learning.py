@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from bench.evaluate import one_thread_each
 from bench.speed.timing import Speed, fastest
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import LearningRule
@@ -37,9 +38,7 @@ def speed_learning(batch: int = 64, updates: int = 8, free_steps: int = 24, nudg
         batch,
     )
     phases = Phases(free_steps // 2, nudged_steps // 2, 0.2, "centered", "odd_even")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread_each():
         with ExitStack() as stack:
             machines: dict[str, LearningMachine] = {
                 "torch": to_digital(network, steps=free_steps),
@@ -54,8 +53,6 @@ def speed_learning(batch: int = 64, updates: int = 8, free_steps: int = 24, nudg
         seconds = {name: value / updates for name, value in seconds.items()}
         one = partial(ep_gradient, network, images[:batch], labels[:batch], phases, torch.Generator())
         seconds |= fastest({"odd_even": one})
-    finally:
-        torch.set_num_threads(threads)
     ratios = {
         "lava_over_torch": seconds["lava"] / seconds["torch"],
         "lava_fixed_over_torch": seconds["lava_fixed"] / seconds["torch"],

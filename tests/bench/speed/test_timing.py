@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
 
 from bench.speed.timing import fastest
@@ -23,3 +24,20 @@ def test_a_call_on_cuda_takes_until_the_device_has_finished(monkeypatch):
     events.clear()
     assert fastest({"a": lambda: events.append("a")}, repeats=3)["a"] < 0.02
     assert events == ["a"] * 4
+
+
+def test_processor_time_does_not_count_what_others_do_meanwhile():
+    def busy() -> None:
+        until = time.process_time() + 0.02
+        while time.process_time() < until:
+            pass
+
+    waiting = {"sleep": lambda: time.sleep(0.05), "work": busy}
+    seconds = fastest(waiting, repeats=2, clock="processor")
+    assert seconds["sleep"] < 0.02 <= seconds["work"]
+    assert fastest(waiting, repeats=2)["sleep"] >= 0.05
+
+
+def test_processor_time_of_a_gpu_is_refused():
+    with pytest.raises(ValueError, match="does not see what cuda:0 does"):
+        fastest({"a": lambda: None}, device="cuda:0", clock="processor")
