@@ -15,6 +15,7 @@ __all__ = [
     "ImageSet",
     "Phases",
     "build_network",
+    "dataset_of",
     "ep_gradient",
     "load_data",
     "load_model",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from models.data import Dataset, ImageSet, load_data
+    from models.data import Dataset, ImageSet, dataset_of, load_data
     from models.ep.gradient import Phases, ep_gradient
     from models.ep.network import Conv, Dense, EPNetwork, build_network
     from models.ep.relaxation import relax
@@ -31,6 +32,7 @@ else:
     HOMES = {
         "Dataset": "data",
         "ImageSet": "data",
+        "dataset_of": "data",
         "load_data": "data",
         "Phases": "ep.gradient",
         "ep_gradient": "ep.gradient",

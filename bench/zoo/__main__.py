@@ -29,9 +29,10 @@ from bench.zoo.cards import Setting, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
 from bench.zoo.row import ZooRow
-from models.data import load_data
+from models.data import Dataset, check_data, data_sha256, load_data
 from models.train.checks import check_device
 from models.zoo import SUFFIX, zoo_names
+from models.zoo.fit import check_fit
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class ZooConfig:
 
     models: tuple[str, ...] = ()
     """Networks of the zoo, or checkpoint FILEs written by `python -m models.train`. Default: the whole zoo."""
+    data: str | None = None
+    """Data set: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures. Default: the one each
+    network was trained on."""
     data_dir: Path | None = None
     """Folder with the authors' files; without it they are downloaded and checked."""
     limit: int | None = None
@@ -58,7 +62,9 @@ class ZooConfig:
     @property
     def identity(self) -> dict[str, object]:
         """What must not change when a run goes on; networks may be added."""
-        return {"command": "bench.zoo", "limit": self.limit, "steps": self.steps, "batch_size": self.batch_size}
+        shown = {} if self.data is None else {"data": self.data, "data_sha256": data_sha256(self.data)}
+        settings = {"limit": self.limit, "steps": self.steps, "batch_size": self.batch_size}
+        return {"command": "bench.zoo", **settings, **shown}
 
 
 def main() -> None:
@@ -99,8 +105,12 @@ def check(config: ZooConfig) -> None:
             raise ConfigError(f"{option} is {value}, must be at least 1")
     try:
         check_device(config.device)
+        if config.data is not None:
+            check_data(config.data, config.data_dir)
+            for name in config.models or zoo_names():
+                check_fit(name, config.data)
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(str(error)) from error
 
 
 def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
@@ -109,7 +119,11 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     todo = [card for model in config.models or zoo_names() for card in cards_of(model)]
     for card in todo:
         steps_of(card.model, setting)
-    datasets = {name: load_data(name, config.data_dir) for name in {trained_on(card.model) for card in todo}}
+    shown = {card.model: config.data or trained_on(card.model) for card in todo}
+    datasets = {name: load_data(name, config.data_dir) for name in set(shown.values())}
+    if config.data is None:
+        for model, name in shown.items():
+            _check_same(model, datasets[name])
     begin(folder, config.identity, config.device)
     file = folder / "rows.jsonl"
     done = {row.key: row for row in map(ZooRow.from_json, read_rows(file))}
@@ -119,7 +133,7 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
         for card in left:
             row = make_row(
                 card,
-                datasets[trained_on(card.model)],
+                datasets[shown[card.model]],
                 setting,
                 lambda what: progress.update(bar, description=what),
             )
@@ -135,6 +149,15 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     draw_training(manifests, folder / "training.png")
     write_zoo_report(folder, networks, manifests, json.loads((folder / "env.json").read_text()))
     return networks
+
+
+def _check_same(model: str, dataset: Dataset) -> None:
+    """Refuse a file that is no longer what the network was trained on: its test images may have been learnt."""
+    digest = manifest_of(model).get("data_sha256")
+    if digest != dataset.sha256:
+        raise ValueError(
+            f"{dataset.name} has the sha256 {dataset.sha256}, {model} was trained on {digest}: give the data as --data"
+        )
 
 
 def _is_current(row: ZooRow) -> bool:

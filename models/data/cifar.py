@@ -70,6 +70,15 @@ def load_cifar(data_dir: Path, layout: FileLayout, validation: int = VALIDATION)
     A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, University of Toronto, 2009,
     https://www.cs.toronto.edu/~kriz/cifar.html.
     """
+    paths = cifar_files(data_dir, layout)
+    parts = [read_batch(path, layout.train_rows, layout) for path in paths[:-1]]
+    training = ImageSet(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]), 255)
+    test = read_batch(paths[-1], layout.test_rows, layout)
+    return hold_out(layout.name, layout.classes, training, test, validation)
+
+
+def cifar_files(data_dir: Path, layout: FileLayout) -> list[Path]:
+    """The files of training, then that of the test; FileNotFoundError names the first that is missing."""
     paths = [data_dir / layout.folder / name for name in (*layout.train, layout.test)]
     for path in paths:  # all of them, before the first is read
         if not path.is_file():
@@ -78,10 +87,7 @@ def load_cifar(data_dir: Path, layout: FileLayout, validation: int = VALIDATION)
                 f"https://www.cs.toronto.edu/~kriz/cifar.html), unpacked in {data_dir}; "
                 "put them there, or leave out --data-dir to download them"
             )
-    parts = [read_batch(path, layout.train_rows, layout) for path in paths[:-1]]
-    training = ImageSet(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]), 255)
-    test = read_batch(paths[-1], layout.test_rows, layout)
-    return hold_out(layout.name, layout.classes, training, test, validation)
+    return paths
 
 
 def read_batch(path: Path, rows: int, layout: FileLayout) -> ImageSet:

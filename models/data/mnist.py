@@ -29,10 +29,15 @@ def load_mnist(
     Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, Proceedings
     of the IEEE 86(11), 1998, https://doi.org/10.1109/5.726791.
     """
-    paths = {name: find(data_dir, name) for name in (*TRAIN, *TEST)}  # all of them, before the first is read
+    paths = mnist_files(data_dir)
     training = read_split(paths[TRAIN[0]], paths[TRAIN[1]], train_count)
     test = read_split(paths[TEST[0]], paths[TEST[1]], test_count)
     return hold_out("mnist", CLASSES, training, test, validation)
+
+
+def mnist_files(data_dir: Path) -> dict[str, Path]:
+    """The files of every name in `TRAIN` and `TEST`; FileNotFoundError names the first that is missing."""
+    return {name: find(data_dir, name) for name in (*TRAIN, *TEST)}
 
 
 def find(data_dir: Path, name: str) -> Path:

@@ -15,19 +15,25 @@ class ImageSet:
     """
 
     pixels: torch.Tensor
-    """(N, C, H, W) uint8, row 0 at the top, colours red, green, blue."""
+    """(N, C, H, W) uint8, row 0 at the top, colours red, green, blue; or float32 in [0, 1] with the scale 1, for images
+    that never were integers."""
     labels: torch.Tensor
     """(N,) int64."""
     scale: int
     """The pixel value of full brightness: 255, or 16 for digits."""
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4 or len(self.pixels) == 0:
+        if self.pixels.dtype not in (torch.uint8, torch.float32) or self.pixels.ndim != 4 or len(self.pixels) == 0:
             found = f"{tuple(self.pixels.shape)} {self.pixels.dtype}"
-            raise ValueError(f"pixels are {found}, expected (N, C, H, W) torch.uint8 with N > 0")
+            raise ValueError(f"pixels are {found}, expected (N, C, H, W) torch.uint8 or torch.float32 with N > 0")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
             found = f"{tuple(self.labels.shape)} {self.labels.dtype}"
             raise ValueError(f"labels are {found}, expected ({len(self.pixels)},) torch.int64, one per image")
+        if self.pixels.dtype == torch.float32:
+            low, high = float(self.pixels.min()), float(self.pixels.max())
+            if self.scale != 1 or not (low >= 0 and high <= 1):  # false for NaN too
+                raise ValueError(f"pixels are floats {low:g}..{high:g} of scale {self.scale}, expected 0..1 of scale 1")
+            return
         if not 1 <= self.scale <= 255:
             raise ValueError(f"scale {self.scale} is not in 1..255")
         if self.scale < 255 and int(self.pixels.max()) > self.scale:
@@ -61,7 +67,7 @@ class ImageSet:
         return ImageSet(self.pixels[:n], self.labels[:n], self.scale)
 
     def to(self, device: torch.device | str) -> ImageSet:
-        """The same images on `device`, still as integers."""
+        """The same images on `device`, kept as they are here."""
         return ImageSet(self.pixels.to(device), self.labels.to(device), self.scale)
 
 
@@ -70,7 +76,7 @@ class Dataset:
     """A named set of images with its splits, which share no image."""
 
     name: str
-    """One of `DATASETS`."""
+    """One of `DATASETS`, or the path of your own."""
     classes: int
     """Labels are 0..classes - 1."""
     train: ImageSet
@@ -81,6 +87,8 @@ class Dataset:
     """What the final figure is measured on, and nothing else."""
     split: str
     """One line on how it was cut, for manifests."""
+    sha256: str | None = None
+    """Of the file, pictures or arrays of your own; None for those of `DATASETS`, whose files are known."""
 
     def __post_init__(self) -> None:
         for split in ("train", "validation", "test"):

@@ -21,7 +21,7 @@ class Recipe:
     """Everything that decides a trained network, besides the images and the seed."""
 
     data: str
-    """Name of the data set."""
+    """Name of the data set, or the path of your own (`models.data.load_data`)."""
     layers: tuple[Conv | Dense, ...]
     """The layers, from the bottom; a softmax readout comes on top."""
     learning_rates: tuple[float, ...]

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from models.data import load_data
+from models.data import check_data, load_data
 from models.ep.gradient import Estimator
 from models.files.checkpoint import save_network
 from models.recipes import Recipe, recipe_for
@@ -45,8 +45,10 @@ class TrainOptions:
 
     recipe: Annotated[str, tyro.conf.Positional] = "digits"
     """Name of a recipe in models/recipes, or a .toml file of your own."""
+    data: str | None = None
+    """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
     data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
+    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
     output: Path | None = None
     """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
     seed: int = 0
@@ -130,6 +132,7 @@ def checked(options: TrainOptions) -> Recipe:
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
     check_resume(options.state, options.resume)
     recipe = apply(options, recipe)
+    check_data(recipe.data, options.data_dir)
     if recipe.start is not None:
         load_model(recipe.start)
     return recipe
@@ -139,7 +142,7 @@ def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
-    others = ("start", "shift", "weight_noise", "weight_limit", "weight_bits")
+    others = ("data", "start", "shift", "weight_noise", "weight_limit", "weight_bits")
     return replace(
         recipe,
         phases=replace(recipe.phases, **given(options, phases)),

@@ -22,7 +22,7 @@ from models.recipes import Recipe
 from models.train.loop import Trained
 from models.train.state import describe_run
 
-RUN = ("data", "split", "images", "seed", "device")
+RUN = ("data", "data_sha256", "split", "images", "seed", "device")
 """What a manifest says of a run beside its hyperparameters."""
 SHARED_BY_TWINS = (
     "layers",

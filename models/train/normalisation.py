@@ -56,15 +56,23 @@ class Normalisation:
 
 
 def normalisation_of(images: ImageSet) -> Normalisation:
-    """Mean and `DEVIATIONS` standard deviations of every colour of these images, counted from their integers."""
-    values = torch.arange(256, dtype=torch.float64) / images.scale
+    """Mean and `DEVIATIONS` standard deviations of every colour of these images."""
     means, sizes = [], []
     for colour in range(images.shape[0]):
-        counts = images.pixels[:, colour].flatten().bincount(minlength=256).cpu().double()
+        values, counts = _histogram(images.pixels[:, colour].flatten(), images.scale)
         mean = (counts * values).sum() / counts.sum()
         means.append(mean)
         sizes.append(DEVIATIONS * ((counts * (values - mean).square()).sum() / counts.sum()).sqrt())
+        if not sizes[-1]:
+            raise ValueError(f"colour {colour} is {float(mean):g} in all images: it cannot be normalised")
     return Normalisation(torch.stack(means).float(), torch.stack(sizes).float())
+
+
+def _histogram(pixels: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """Values, and how often each occurs: of integers one for each there can be, of floats one for each pixel."""
+    if pixels.dtype == torch.uint8:
+        return torch.arange(256, dtype=torch.float64) / scale, pixels.bincount(minlength=256).cpu().double()
+    return pixels.cpu().double(), torch.ones(len(pixels), dtype=torch.float64)
 
 
 def _by_colour(weight: Tensor, mean: Tensor) -> tuple[int, ...]:

@@ -59,8 +59,8 @@ def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rest.items()}
     counts = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
     return {
-        "data": data.name, "split": data.split, "images": counts, "seed": seed, "device": device,
-        **lists, **phases, "layers": layers,
+        "data": data.name, "data_sha256": data.sha256, "split": data.split, "images": counts,
+        "seed": seed, "device": device, **lists, **phases, "layers": layers,
     }  # fmt: skip
 
 

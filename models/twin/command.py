@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from models.data import load_data
+from models.data import check_data, load_data
 from models.files.checkpoint import save_network
 from models.recipes import Recipe, recipe_for
 from models.train.checks import (
@@ -45,8 +45,10 @@ class TwinOptions:
     """Name of a recipe in models/recipes, or a .toml file of your own."""
     batch_norm: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Normalise the sums of every layer over the batch."""
+    data: str | None = None
+    """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
     data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits need none."""
+    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
     output: Path | None = None
     """Checkpoint to write, ending in .safetensors; results/RECIPE-twin.safetensors if not given, with batch
     normalisation results/RECIPE-twin-batch-norm.safetensors."""
@@ -104,7 +106,9 @@ def checked(options: TwinOptions) -> Recipe:
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
     check_resume(options.state, options.resume)
-    return replace(recipe, **given(options, ("epochs", "batch_size", "learning_rates", "weight_decay")))
+    recipe = replace(recipe, **given(options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay")))
+    check_data(recipe.data, options.data_dir)
+    return recipe
 
 
 def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:

@@ -45,8 +45,9 @@ def test_every_network_was_made_by_the_recipe_of_today(name: str) -> None:
     if name == "digits-noise-aware":
         recipe = replace(recipe, weight_noise=(0.02, 0.14, -0.085), weight_limit=2.5)
     images = {split: range(count) for split, count in manifest["images"].items()}
-    data = SimpleNamespace(name=recipe.data, split=manifest["split"], **images)
+    data = SimpleNamespace(name=recipe.data, split=manifest["split"], sha256=None, **images)
     run = describe_run(data, recipe, seed=0, device="cpu")  # type: ignore[arg-type]
+    assert run.pop("data_sha256") is None
     assert {key: run.pop(key) for key in ("data", "split", "images", "seed", "device")}.items() <= manifest.items()
     assert manifest["hyperparameters"] == run
     assert (

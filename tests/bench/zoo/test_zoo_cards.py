@@ -6,11 +6,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from bench.records.rows import read_rows
 from scipy.stats import binomtest
 
+from bench.records.rows_file import read_rows
 from bench.zoo import __main__ as zoo
 from bench.zoo import figures
 from bench.zoo.cards import CALIBRATION_IMAGES
@@ -21,11 +22,11 @@ from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from mapping.machines import to_crossbar, to_digital
 from mapping.quantization import quantize
-from models.data import load_data
+from models.data import data_sha256, load_data
 from models.ep.contraction import spectral_norm
 from models.ep.evaluation import evaluate
 from models.ep.network import Conv, build_network
-from models.files.checkpoint import save_network
+from models.files.checkpoint import load_network, save_network
 from models.train.manifest import manifest_path
 from models.zoo import FOLDER, load_model, zoo_names
 
@@ -207,6 +208,32 @@ def test_what_is_missing_is_named_before_a_folder_is_made(call, capsys, drawn, t
     manifest_path(file).unlink()
     assert str(manifest_path(file)) in refused(call, capsys, *options, code=1)
     assert not (tmp_path / "zoo").exists()
+
+
+def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(call, capsys, drawn, tmp_path, monkeypatch):
+    for name in ("draw_steps", "draw_training"):
+        monkeypatch.setattr(zoo, name, lambda *_: None)
+    file, mine = drawn("net", (Conv(3),), steps=3), tmp_path / "mine.npz"
+    labels = np.arange(50) % 10
+    np.savez(mine, images=np.random.default_rng(0).random((50, 8, 8)), labels=labels)
+    rows = call("--models", file, "--data", mine, "--output", tmp_path / "given")["rows"]
+    test = load_data(mine).test
+    assert [(row["data"], row["images"]) for row in rows] == [(str(mine), 10)] * 2
+    assert rows[0]["accuracy"] == evaluate(load_network(file), test, steps=3).accuracy
+
+    manifest = json.loads(manifest_path(file).read_text())
+    learnt = {**manifest, "data": str(mine), "data_sha256": data_sha256(mine)}
+    manifest_path(file).write_text(json.dumps(learnt))
+    assert call("--models", file, "--output", tmp_path / "learnt")["rows"][0]["accuracy"] == rows[0]["accuracy"]
+    np.savez(mine, images=np.random.default_rng(1).random((50, 8, 8)), labels=labels)
+    options = ["--models", file, "--output", tmp_path / "changed"]
+    assert f"was trained on {learnt['data_sha256']}: give the data as --data" in refused(call, capsys, *options, code=1)
+    again = ["--models", file, "--data", mine, "--output", tmp_path / "given", "--resume"]
+    assert "data_sha256" in refused(call, capsys, *again)
+    assert "did you mean digits" in refused(call, capsys, "--data", "digit")
+    assert "reads images of (1, 8, 8), those of mnist are (1, 28, 28)" in refused(
+        call, capsys, "--data", "mnist", "--models", "digits"
+    )
 
 
 def test_enough_steps_are_those_after_which_accuracy_stays():

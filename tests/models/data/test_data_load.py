@@ -31,7 +31,7 @@ def write_mnist(folder: Path, train: int = 60_000, test: int = 10_000) -> None:
 
 def test_an_unknown_name_is_named_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "download", refuse)
-    with pytest.raises(ValueError, match="'cifar11', choose from digits, mnist, cifar10, cifar100"):
+    with pytest.raises(ValueError, match=r"'cifar11': did you mean cifar10\? choose from digits, mnist, cifar10"):
         load_data("cifar11")
 
 

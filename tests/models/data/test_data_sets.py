@@ -52,8 +52,8 @@ def test_to_keeps_the_integers() -> None:
 
 def test_refuses_what_is_no_image_set() -> None:
     pixels, labels = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"float32, expected \(N, C, H, W\)"):
-        ImageSet(pixels.float(), labels, 255)
+    with pytest.raises(ValueError, match=r"float64, expected \(N, C, H, W\)"):
+        ImageSet(pixels.double(), labels, 255)
     with pytest.raises(ValueError, match=r"\(2, 4, 4\)"):
         ImageSet(pixels[:, 0], labels, 255)
     with pytest.raises(ValueError, match="N > 0"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.ep_examples import bars, tiny_recipe
@@ -18,6 +20,7 @@ from models.train.state import EpochRecord
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every recipe means the bars in memory and a recipe of 3 epochs."""
+    monkeypatch.setattr(command, "check_data", lambda _name, _folder: None)
     monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
     monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(3))
 
@@ -45,6 +48,8 @@ def exit_code(*arguments: str) -> int:
         (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
         (["--weight-decay", "0.1", "0.1"], "weight_decay has 2 values, expected 3"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
+        (["--data", "imagnet"], "unknown data set 'imagnet': choose from digits, mnist, cifar10, cifar100"),
+        (["--data", "gone.npz"], "unknown data set 'gone.npz'"),
         (["--start", "fingers"], "model 'fingers' is neither in the zoo"),
         (["--start", "gone.safetensors"], "gone.safetensors: no such file"),
         (["--resume"], "--resume has nothing to continue: there is no"),
@@ -139,7 +144,40 @@ def test_a_run_that_diverges_ends_with_1(capsys: pytest.CaptureFixture[str], tmp
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_missing_files_end_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_missing_files_end_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = str(tmp_path / "net.safetensors")
-    assert exit_code("mnist", "--data-dir", str(tmp_path), "--output", output) == 1
+    assert exit_code("mnist", "--data-dir", str(tmp_path), "--output", output) == 2
     assert "not found" in capsys.readouterr().err
+
+
+def test_a_file_of_ones_own_is_learnt_and_told_from_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(2))
+    files = [tmp_path / "mine.npz", tmp_path / "other" / "mine.npz"]
+    files[1].parent.mkdir()
+    for seed, file in enumerate(files):
+        labels = np.arange(40) % 3
+        images = np.random.default_rng(seed).random((40, 6, 6)) / 4
+        images[np.arange(40), 1 + labels] = 1
+        np.savez(file, images=images, labels=labels)
+    output = str(tmp_path / "net.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert exit_code("--data", "mine.npz", "--output", output) == 0
+    manifest = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert manifest["data"] == "mine.npz"
+    assert manifest["data_sha256"] == hashlib.sha256(files[0].read_bytes()).hexdigest()
+    assert manifest["images"] == {"train": 28, "validation": 4, "test": 8}
+
+    real = command.save_network
+    monkeypatch.setattr(command, "save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert exit_code("--data", "mine.npz", "--output", output) == 130
+    monkeypatch.setattr(command, "save_network", real)
+    monkeypatch.chdir(files[1].parent)  # a file of the same name and size
+    assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 1
+    assert "the run to resume has data_sha256" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 0
+    np.savez(files[0], images=images * np.nan, labels=labels)
+    assert exit_code("--data", "mine.npz", "--output", output) == 2
+    assert "mine.npz: images must lie in [0, 1]: image 0 holds nan" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from models.twin import command
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every recipe means the bars in memory and a recipe of 3 epochs."""
+    monkeypatch.setattr(command, "check_data", lambda _name, _folder: None)
     monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
     monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(3))
 
@@ -39,6 +40,7 @@ def exit_code(*arguments: str) -> int:
         (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
         (["--weight-decay", "-1", "0", "0"], "weight_decay is (-1.0, 0.0, 0.0)"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
+        (["--data", "imagnet"], "unknown data set 'imagnet': choose from digits, mnist, cifar10, cifar100"),
         (["--beta", "0.1"], "--beta"),
         (["--resume"], "--resume has nothing to continue: there is no"),
     ],
