@@ -38,23 +38,32 @@ class SettlingGraph(Graph):
 
 def build_settling_graph(job: Job) -> SettlingGraph:
     """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
-    circuit = job.circuit
     rows: list[BoardRow] = []
+    source, links, layers, readout, rest = _processes(job, rows)
+    _connect(source, links, layers, readout, rest)
+    kinds = {kind.__name__: kind for kind in (Source, Link, Layer, Readout, Rest)}
+    unknown = sorted(set(job.process_models) - set(kinds))
+    if unknown:
+        raise ValueError(f"process model for unknown process {unknown[0]!r}; processes are {', '.join(kinds)}")
+    own = {kinds[name]: _imported(path) for name, path in job.process_models.items()}
+    processes = (source, *links, *layers, readout, *(() if rest is None else (rest,)))
+    check_shared_memory(processes, wide=("report_out", "scores_out"))
+    config = Loihi2SimCfg(select_tag=_tag(job), exception_proc_model_map=own)
+    return SettlingGraph(processes, tuple(rows), feeds_of(processes), config, source, links, layers, readout, rest)
+
+
+def _processes(
+    job: Job, rows: list[BoardRow]
+) -> tuple[Source, tuple[Link, ...], tuple[Layer, ...], Readout, Rest | None]:
+    """The processes in the order of the chain; each takes a row of the board, which is put into `rows`."""
+    circuit, neuron = job.circuit, job.circuit.neuron
 
     def common(kind: type[AbstractProcess], name: str) -> dict[str, Any]:
-        ports = (*PORTS[kind.__name__],)
-        rows.append(take_row(len(rows), name, ports))
-        return {
-            "name": name,
-            "steps": job.steps,
-            "period": job.steps + 1,
-            "batch": job.batch,
-            "board_row": rows[-1],
-        }
+        rows.append(take_row(len(rows), name, PORTS[kind.__name__]))
+        period = job.steps + 1
+        return {"name": name, "steps": job.steps, "period": period, "batch": job.batch, "board_row": rows[-1]}
 
     tables = traffic_tables(circuit)
-    neuron = circuit.neuron
-    fixed = isinstance(neuron, FixedNeuron)
     source = Source(shape=circuit.input_shape, traffic=tables[0], **common(Source, "source"))
     links = tuple(Link(wire=wire, **common(Link, f"link{index}")) for index, wire in enumerate(circuit.wires, start=1))
     layers = tuple(
@@ -78,8 +87,13 @@ def build_settling_graph(job: Job) -> SettlingGraph:
         bias=circuit.readout_bias,
         **common(Readout, "readout"),
     )
-    rest = None if job.tolerance is None else Rest(**common(Rest, "rest"))
+    return source, links, layers, readout, None if job.tolerance is None else Rest(**common(Rest, "rest"))
 
+
+def _connect(
+    source: Source, links: tuple[Link, ...], layers: tuple[Layer, ...], readout: Readout, rest: Rest | None
+) -> None:
+    """Who sends to whom."""
     source.s_out.connect(links[0].s_below)
     for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
         link.a_up.connect(layer.a_in)
@@ -92,25 +106,12 @@ def build_settling_graph(job: Job) -> SettlingGraph:
             layer.moving_out.connect(rest.moving_in)
             rest.at_rest_out.connect(layer.at_rest_in)
 
-    tag = "floating_pt" if not fixed else "fixed_pt" if job.delta_threshold is None else "fixed_pt_delta"
-    kinds = {kind.__name__: kind for kind in (Source, Link, Layer, Readout, Rest)}
-    unknown = sorted(set(job.process_models) - set(kinds))
-    if unknown:
-        raise ValueError(f"process model for unknown process {unknown[0]!r}; processes are {', '.join(kinds)}")
-    own = {kinds[name]: _imported(path) for name, path in job.process_models.items()}
-    processes = (source, *links, *layers, readout, *(() if rest is None else (rest,)))
-    check_shared_memory(processes, wide=("report_out", "scores_out"))
-    return SettlingGraph(
-        processes,
-        tuple(rows),
-        feeds_of(processes),
-        Loihi2SimCfg(select_tag=tag, exception_proc_model_map=own),
-        source,
-        links,
-        layers,
-        readout,
-        rest,
-    )
+
+def _tag(job: Job) -> str:
+    """Which of the models of a process runs."""
+    if not isinstance(job.circuit.neuron, FixedNeuron):
+        return "floating_pt"
+    return "fixed_pt" if job.delta_threshold is None else "fixed_pt_delta"
 
 
 PORTS = {

@@ -95,8 +95,7 @@ def ep_gradient(
             steps=phases.nudged_steps,
             schedule=nudged_schedule,
             start=free,
-            nudge=Nudge(beta, target),
-            held=held,
+            nudge=Nudge(beta, target, held),
         ).states
 
     low, high = nudges(phases.estimator, phases.beta, generator)

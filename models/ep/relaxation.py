@@ -42,6 +42,8 @@ class Nudge:
 
     beta: float
     target: Tensor
+    held: Sequence[Tensor | None] | None = None
+    """Switches of all links, None for those without: maxima are taken where these point, whatever is largest."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +86,20 @@ def relax(
     start: Start | States = "zero",
     tolerance: float | None = None,
     nudge: Nudge | None = None,
-    held: Sequence[Tensor | None] | None = None,
     trace: bool = False,
 ) -> Relaxed:
     """Settle images (B, C, H, W).
 
     With a tolerance, an image whose states all move by at most that much in one step is at rest: its states are held
-    from then on, whatever else is in the batch, and the run ends when all rest. `held` are switches of all links, None
-    for those without: max-pooling links then take what these point to, whatever is largest. Differentiable in images
-    and weights wherever autograd is on; under `torch.no_grad` the memory does not grow with `steps`.
+    from then on, whatever else is in the batch, and the run ends when all rest. Differentiable in images and weights
+    wherever autograd is on; under `torch.no_grad` the memory does not grow with `steps`.
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}, must be at least 1")
     if nudge is not None and network.readout is None and nudge.beta <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
-    settling = _Settling(network, images, states, nudge, held or (None,) * len(network.links))
+    settling = _Settling(network, images, states, nudge)
     at_rest = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     taken = torch.full((len(images),), steps, device=images.device)
     residual = images.new_full((len(images),), torch.inf)
@@ -137,13 +137,14 @@ class _Settling:
         images: Tensor,
         states: list[Tensor],
         nudge: Nudge | None,
-        held: Sequence[Tensor | None],
     ) -> None:
-        self.network, self.states, self.nudge, self.held = network, states, nudge, held
+        self.network, self.states, self.nudge = network, states, nudge
+        held = None if nudge is None else nudge.held
+        self.held = (None,) * len(network.links) if held is None else held
         self.links = [link.folded() for link in network.links]
         self.skips = [(skip.source - 1, skip.target - 1, skip.link.folded()) for skip in network.skips]
         self.ups: list[tuple[Tensor, Tensor | None] | None] = [None] * len(self.links)
-        self.ups[0] = self.links[0].up(images, held[0])
+        self.ups[0] = self.links[0].up(images, self.held[0])
         self.downs: list[Tensor | None] = [None] * len(self.links)
 
     def update(self, group: Sequence[int]) -> None:
@@ -162,18 +163,18 @@ class _Settling:
             self.states[index] = torch.where(at_rest.view(-1, *[1] * (new.ndim - 1)), old, new)
 
     def _up(self, index: int) -> tuple[Tensor, Tensor | None]:
-        found = self.ups[index]
-        if found is None:
-            found = self.ups[index] = self.links[index].up(self.states[index - 1], self.held[index])
-        return found
+        sums = self.ups[index]
+        if sums is None:
+            sums = self.ups[index] = self.links[index].up(self.states[index - 1], self.held[index])
+        return sums
 
     def _down(self, index: int) -> Tensor:
-        found = self.downs[index]
-        if found is None:
+        sums = self.downs[index]
+        if sums is None:
             above = self.links[index + 1]
             switch = self._up(index + 1)[1] if pools_by_maxima(above) else None
-            found = self.downs[index] = above.down(self.states[index + 1], switch)
-        return found
+            sums = self.downs[index] = above.down(self.states[index + 1], switch)
+        return sums
 
     def _target(self, index: int) -> Tensor:
         drive = self._up(index)[0] + self.links[index].spread_bias()

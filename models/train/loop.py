@@ -88,6 +88,59 @@ def train(
     smallest = len(data.train) % recipe.batch_size or recipe.batch_size
     if smallest < team.size:
         raise ValueError(f"a batch of {smallest} images cannot be shared by {team.size} processes")
+    learning = _begin(data, recipe, seed, device, team)
+    run = describe_run(data, recipe, seed, device)
+    history: tuple[EpochRecord, ...] = ()
+    spent = 0.0
+    if resume:
+        history, spent = put_back(state_path, learning.parameters, learning.updates, run, running={})
+    evaluated = max(len(data.validation), len(data.test))
+    check_memory(learning.network, recipe.batch_size, device, evaluated=evaluated, processes=team.size)
+    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        hits = _run_epoch(learning, training, generator_of(seed, epoch), epoch)
+        learning.updates.end_epoch()
+        shown = evaluate_as_learnt(learning.deployed(), watched, recipe)
+        record = EpochRecord(epoch, hits / len(training), shown.accuracy, shown.cost, shown.residual_quantile(0.95))
+        history = (*history, record)
+        if state_path is not None and team.leads:
+            save_state(state_path, learning.state(history, spent + monotonic() - began), run)
+        if team.leads:
+            report(record)
+    trained = learning.deployed().map_parameters(lambda tensor: tensor.detach().cpu().clone())
+    return Trained(trained, history, spent + monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """A network while it learns, and what changes it."""
+
+    network: EPNetwork
+    """For normalised pixels, if there is a normalisation."""
+    parameters: dict[str, Tensor]
+    """Its tensors, which the updates change in place."""
+    updates: Updates
+    normalisation: Normalisation | None
+    recipe: Recipe
+    team: Team
+
+    def deployed(self) -> EPNetwork:
+        """The network that takes pixels as they are."""
+        return deployed(self.network, self.normalisation)
+
+    def on_hardware(self, generator: torch.Generator) -> EPNetwork:
+        """The network as the hardware holds it that it learns for: in few bits, with errors of devices."""
+        network = self.deployed()
+        network = rounded(network, self.recipe.weight_bits) if self.recipe.weight_bits is not None else network
+        return programmed(network, self.recipe.weight_noise, generator) if self.recipe.weight_noise else network
+
+    def state(self, history: tuple[EpochRecord, ...], wall_s: float) -> TrainingState:
+        """What a run that is stopped goes on from."""
+        return TrainingState(self.parameters, self.updates.moments, self.updates.schedule, history, wall_s)
+
+
+def _begin(data: Dataset, recipe: Recipe, seed: int, device: str, team: Team) -> _Learning:
+    """The first network of a run, on the device."""
     if recipe.compiled:
         check_compiler()
     normalisation = normalisation_of(data.train) if recipe.normalise else None
@@ -95,30 +148,8 @@ def train(
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
     network = network.with_parameters(parameters)
-    updates = Updates(parameters, recipe)
-    run = describe_run(data, recipe, seed, device)
-    history: tuple[EpochRecord, ...] = ()
-    spent = 0.0
-    if resume:
-        history, spent = put_back(state_path, parameters, updates, run, running={})
-    evaluated = max(len(data.validation), len(data.test))
-    check_memory(network, recipe.batch_size, device, evaluated=evaluated, processes=team.size)
-    training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     normalisation = None if normalisation is None else normalisation.to(device)
-    for epoch in range(len(history) + 1, recipe.epochs + 1):
-        generator = generator_of(seed, epoch)
-        hits = _run_epoch(network, parameters, updates, training, recipe, normalisation, generator, epoch, team)
-        updates.end_epoch()
-        found = evaluate_as_learnt(deployed(network, normalisation), watched, recipe)
-        record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, found.residual_quantile(0.95))
-        history = (*history, record)
-        if state_path is not None and team.leads:
-            wall_s = spent + monotonic() - began
-            save_state(state_path, TrainingState(parameters, updates.moments, updates.schedule, history, wall_s), run)
-        if team.leads:
-            report(record)
-    trained = deployed(network, normalisation).map_parameters(lambda tensor: tensor.detach().cpu().clone())
-    return Trained(trained, history, spent + monotonic() - began)
+    return _Learning(network, parameters, Updates(parameters, recipe), normalisation, recipe, team)
 
 
 def put_back(
@@ -185,29 +216,18 @@ def check_alive(alive: Tensor, epoch: int, step: int) -> None:
             )
 
 
-def _run_epoch(
-    network: EPNetwork,
-    parameters: dict[str, Tensor],
-    updates: Updates,
-    images: ImageSet,
-    recipe: Recipe,
-    normalisation: Normalisation | None,
-    generator: torch.Generator,
-    epoch: int,
-    team: Team,
-) -> int:
+def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator, epoch: int) -> int:
     """Every image once, in random order. Returns how many the free states classified right just before they taught."""
+    network, recipe, team = learning.network, learning.recipe, learning.team
     hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
     for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator), start=1):
         batch, labels = team.share(whole), team.share(whole_labels)
-        taught = deployed(network, normalisation)
-        taught = rounded(taught, recipe.weight_bits) if recipe.weight_bits is not None else taught
-        taught = programmed(taught, recipe.weight_noise, generator) if recipe.weight_noise else taught
+        held = learning.on_hardware(generator)
         if recipe.engine_dtype is not None:
             take = compiled_gradient if recipe.compiled else engine_gradient
-            gradient, free = take(taught, batch, labels, recipe.phases, recipe.engine_dtype)
+            gradient, free = take(held, batch, labels, recipe.phases, recipe.engine_dtype)
         else:
-            gradient, free = ep_gradient(taught, batch, labels, recipe.phases, generator)
+            gradient, free = ep_gradient(held, batch, labels, recipe.phases, generator)
         right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()
         # every process adds the mean over its share, weighted by the share
         part = len(labels) / len(whole)
@@ -218,8 +238,8 @@ def _run_epoch(
         check_gradient(gradient, epoch, step)
         check_alive(alive, epoch, step)
         hits += right.long()
-        gradient = gradient if normalisation is None else normalisation.pulled_back(gradient)
-        updates.apply(gradient)
+        normalisation = learning.normalisation
+        learning.updates.apply(gradient if normalisation is None else normalisation.pulled_back(gradient))
         if recipe.weight_limit is not None:
-            limit_weights(parameters, recipe.weight_limit)
+            limit_weights(learning.parameters, recipe.weight_limit)
     return int(hits)

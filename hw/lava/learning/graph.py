@@ -36,9 +36,23 @@ class LearningGraph(Graph):
 
 def build_learning_graph(job: LearningJob) -> LearningGraph:
     """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
+    rows: list[BoardRow] = []
+    source, links, layers, nudging = _processes(job, rows)
+    _connect(source, links, layers, nudging)
+    processes: tuple[AbstractProcess, ...] = (source, *links, *layers, nudging)
+    check_shared_memory(processes, wide=("report_out",))
+    fixed = isinstance(job.circuit.neuron, FixedNeuron)
+    config = Loihi2SimCfg(select_tag="fixed_pt" if fixed else "floating_pt")
+    period = len(timetable(job.phases))
+    return LearningGraph(processes, tuple(rows), feeds_of(processes), config, period, source, links, layers, nudging)
+
+
+def _processes(
+    job: LearningJob, rows: list[BoardRow]
+) -> tuple[Source, tuple[PlasticLink, ...], tuple[PlasticLayer, ...], NudgingReadout]:
+    """The processes in the order of the chain; each takes a row of the board, which is put into `rows`."""
     circuit, phases, neuron = job.circuit, job.phases, job.circuit.neuron
     table = timetable(phases)
-    rows: list[BoardRow] = []
 
     def common(name: str, ports: tuple[str, ...]) -> dict[str, Any]:
         rows.append(take_row(len(rows), name, ports))
@@ -63,11 +77,7 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
         shape=circuit.input_shape, traffic=tables[0], **common("source", ("images_in", "s_out", "report_out"))
     )
     links = tuple(
-        PlasticLink(
-            wire=wire,
-            memory=memories[index][0],
-            **common(f"link{index + 1}", ("assignment_in", "s_below", "s_above", "a_up", "a_down", "weight_out")),
-        )
+        PlasticLink(wire=wire, memory=memories[index][0], **common(f"link{index + 1}", LINK_PORTS))
         for index, wire in enumerate(circuit.wires)
     )
     layers = tuple(
@@ -78,7 +88,7 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
             exponent=exponents[index],
             output=index == top and circuit.readout is None,
             traffic=tables[index + 1],
-            **common(f"layer{index + 1}", ("assignment_in", "a_in", "s_out", "bias_out", "report_out")),
+            **common(f"layer{index + 1}", LAYER_PORTS),
         )
         for index, wire in enumerate(circuit.wires)
     )
@@ -91,9 +101,15 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
         bias_memory=memories[-1][1],
         exponent=exponents[-1],
         logit_scale=circuit.logit_scale,
-        **common("nudging", ("assignment_in", "targets_in", "s_in", "pull_out", "hits_out", "weight_out", "bias_out")),
+        **common("nudging", NUDGING_PORTS),
     )
+    return source, links, layers, nudging
 
+
+def _connect(
+    source: Source, links: tuple[PlasticLink, ...], layers: tuple[PlasticLayer, ...], nudging: NudgingReadout
+) -> None:
+    """Who sends to whom."""
     source.s_out.connect(links[0].s_below)
     for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
         link.a_up.connect(layer.a_in)
@@ -101,19 +117,10 @@ def build_learning_graph(job: LearningJob) -> LearningGraph:
             # the input is clamped: its link passes nothing down
             link.a_down.connect(layers[index - 1].a_in)
         layer.s_out.connect(link.s_above)
-        layer.s_out.connect(links[index + 1].s_below if index < top else nudging.s_in)
+        layer.s_out.connect(links[index + 1].s_below if index + 1 < len(links) else nudging.s_in)
     nudging.pull_out.connect(layers[-1].a_in)
 
-    processes: tuple[AbstractProcess, ...] = (source, *links, *layers, nudging)
-    check_shared_memory(processes, wide=("report_out",))
-    return LearningGraph(
-        processes,
-        tuple(rows),
-        feeds_of(processes),
-        Loihi2SimCfg(select_tag="fixed_pt" if fixed else "floating_pt"),
-        len(table),
-        source,
-        links,
-        layers,
-        nudging,
-    )
+
+LINK_PORTS = ("assignment_in", "s_below", "s_above", "a_up", "a_down", "weight_out")
+LAYER_PORTS = ("assignment_in", "a_in", "s_out", "bias_out", "report_out")
+NUDGING_PORTS = ("assignment_in", "targets_in", "s_in", "pull_out", "hits_out", "weight_out", "bias_out")
