@@ -110,7 +110,7 @@ class Lava:
     def close(self) -> None:
         """End the hosts and everything they started; the next settle or rule starts afresh, from the weights.
 
-        Another thread need not wait to do this: what is running then ends with `LavaError`.
+        Another thread may do this while a graph runs: the call that waits for it then ends with `LavaError`.
         """
         for name in ("_host", "_school"):
             self._end(name)

@@ -135,7 +135,7 @@ def settle(
     trace: list[list[Array]] = [[] for _ in links]
     nonzero: list[list[Array]] = [[] for _ in states]
     changed: list[list[Array]] = [[] for _ in states]
-    scores = []
+    read = []
     for step in range(1, steps + 1):
         for layer, state in enumerate(states):
             nonzero[layer].append(state != 0)
@@ -159,12 +159,12 @@ def settle(
             state if threshold is None else np.where(np.abs(state - last) >= threshold, state, last)
             for state, last in zip(states, seen, strict=True)
         ]
-        scores.append(_scores(program, seen[-1]))
+        read.append(scores(program, seen[-1]))
         for index in range(layers):
             trace[index].append(states[index + 1])
     return Run(
         [np.stack(layer) for layer in trace],
-        np.stack(scores),
+        np.stack(read),
         taken,
         residual,
         [np.stack(layer) for layer in nonzero],
@@ -180,7 +180,8 @@ def _with_window_mean(link: Any, integers: bool) -> NaiveLink:
     return NaiveLink(link, weight)
 
 
-def _scores(program: Any, last: Array) -> Array:
+def scores(program: Any, last: Array) -> Array:
+    """(B, units) states of the last layer to (B, K) class scores."""
     readout = program.readout
     if hasattr(program, "state_bits"):
         one = 2**program.state_bits - 1
@@ -235,3 +236,32 @@ def events(run: Run, tables: Sequence[Array]) -> dict[str, Array]:
         counted["zero_skip"][step, layer] += tables[layer][run.nonzero[layer][step, image]].sum(axis=0)
         counted["delta"][step, layer] += tables[layer][run.changed[layer][step, image]].sum(axis=0)
     return counted
+
+
+def tables(source: Any) -> list[Array]:
+    """`traffic` of a network or program whose layers are placed one after the other."""
+    first, cores = 0, []
+    for shape in (source.links[0].below, *(link.above for link in source.links)):
+        places, first = split_evenly(int(np.prod(shape)), first)
+        cores.append(places)
+    return traffic(source.links, cores)
+
+
+def flat(layer: Array) -> Array:
+    """(T, B, *shape) to (T, B, units)."""
+    return layer.reshape(*layer.shape[:2], -1)
+
+
+def recounted(source: Any, images: Array, trace: Sequence[Array], steps: Array) -> dict[str, Array]:
+    """What a ledger must hold of the states that a machine passed through: `trace` (T, B, *shape) of layers 1..L.
+
+    Where floats differ in the last bit, "changed" does too. The naive run lends its bookkeeping only.
+    """
+    run = settle(source, images, len(trace[0]))
+    run.steps = steps
+    zeros = [np.zeros((1, *layer.shape[1:])) for layer in map(flat, trace)]
+    before = [np.concatenate([zero, flat(layer)[:-1]]) for zero, layer in zip(zeros, trace, strict=True)]
+    earlier = [np.concatenate([zero, layer[:-1]]) for zero, layer in zip(zeros, before, strict=True)]
+    run.nonzero[1:] = [layer != 0 for layer in before]
+    run.changed[1:] = [new != old for new, old in zip(before, earlier, strict=True)]
+    return events(run, tables(source))

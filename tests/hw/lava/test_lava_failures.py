@@ -1,8 +1,4 @@
-"""What the Lava machine says when something breaks, and that nothing is left behind, however it ends.
-
-Processes of a session are found by a mark in their environment, which children inherit. Others may run Lava on this
-computer: a shared memory segment counts as left behind if no process that lives has mapped it.
-"""
+"""What the Lava machine says when something breaks, and that nothing is left behind, however it ends."""
 
 from __future__ import annotations
 
@@ -16,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pytest
+from helpers.sessions import PATIENCE_S, SHARED, Session, watched_session
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FloatNeuron, Wire
@@ -28,8 +24,6 @@ from hw.lava.messages import Job
 from hw.lava.process import LavaError, LavaModelError, LavaStalledError
 
 HERE = Path(__file__).parents[2]
-SHARED = Path("/dev/shm")
-PATIENCE_S = 15.0
 IMAGES: NDArray[np.float64] = np.random.default_rng(1).random((3, 1, 2, 3))
 
 
@@ -60,74 +54,12 @@ def _expected(circuit: Circuit, steps: int) -> NDArray[np.float64]:
     return high @ circuit.readout.weight.T
 
 
-class Session:
-    """The processes and shared memory of everything started while its mark is in the environment."""
-
-    def __init__(self, mark: str) -> None:
-        self.mark = f"EP_TEST_SESSION={mark}".encode()
-        self.before = _segments()
-        self.segments: set[str] = set()
-
-    def processes(self) -> list[int]:
-        """Living processes with the mark, not this one; a zombie has no environment any more."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return sorted(found)
-
-    def remember(self) -> int:
-        """Take down what the session has mapped; the number of its processes."""
-        processes = self.processes()
-        for process in processes:
-            self.segments |= _mapped(process)
-        return len(processes)
-
-    def left_over(self) -> list[str]:
-        """Processes that still live, and segments and semaphores of nobody."""
-        processes = [f"process {process}" for process in self.processes()]
-        everywhere = set()
-        for folder in Path("/proc").glob("[0-9]*"):
-            everywhere |= _mapped(int(folder.name))
-        orphans = _segments() - self.before - everywhere
-        return processes + sorted(orphans | {name for name in self.segments if (SHARED / name).exists()})
-
-    def assert_nothing_left(self) -> None:
-        """Within some seconds, not at once: the processes end on their own."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (left := self.left_over()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not left
-
-
-def _segments() -> set[str]:
-    return {path.name for path in SHARED.iterdir()}
-
-
-def _mapped(process: int) -> set[str]:
-    try:
-        lines = Path(f"/proc/{process}/maps").read_text().splitlines()
-    except OSError:
-        return set()
-    return {Path(line.split()[5]).name for line in lines if f"{SHARED}/" in line and not line.endswith("(deleted)")}
-
-
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    """A marked environment, in which the Lava host also finds `faulty_models`; kills what a failed test left."""
-    mark = uuid4().hex
-    monkeypatch.setenv("EP_TEST_SESSION", mark)
+    """A session in which the Lava host also finds `faulty_models`."""
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    session = Session(mark)
-    yield session
-    session.remember()
-    for process in session.processes():
-        os.kill(process, signal.SIGKILL)
-    for name in session.segments:
-        (SHARED / name).unlink(missing_ok=True)
+    with watched_session() as session:
+        yield session
 
 
 def _faulty(kind: str, **options: float) -> Lava:

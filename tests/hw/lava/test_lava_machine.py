@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.naive import events, settle, split_evenly, traffic
+from helpers.naive import events, flat, recounted, settle, tables
 from helpers.random_nets import mixed_network, networks, program_of, random_images, restless_winners
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -56,18 +56,6 @@ def _image_sets(shape: tuple[int, ...], count: int, seed: int) -> list[NDArray[A
     return sets
 
 
-def _flat(layer: NDArray[Any]) -> NDArray[Any]:
-    return layer.reshape(*layer.shape[:2], -1)
-
-
-def _tables(source: EPNetwork | Program) -> list[NDArray[Any]]:
-    first, cores = 0, []
-    for shape in (source.links[0].below, *(link.above for link in source.links)):
-        rows, first = split_evenly(int(np.prod(shape)), first)
-        cores.append(rows)
-    return traffic(source.links, cores)
-
-
 def _assert_geometry_of(settled: Settled, digital: Settled) -> None:
     assert settled.one == digital.one
     assert settled.ledger.images == digital.ledger.images
@@ -98,22 +86,14 @@ def _check_floats(network: EPNetwork, tolerance: float | None, seed: int, count:
 
 
 def _assert_counted_from_its_own_states(network: EPNetwork, settled: Settled, images: NDArray[Any]) -> None:
-    """Where floats differ in the last bit, "changed" does too: so count again what this machine itself passed through.
-
-    The naive run lends its bookkeeping only.
-    """
     assert settled.trace is not None
-    run = settle(network, images, STEPS)
-    run.steps = settled.steps
-    flat = [np.zeros((1, *layer.shape[1:])) for layer in map(_flat, settled.trace)]
-    before = [np.concatenate([zero, _flat(layer)[:-1]]) for zero, layer in zip(flat, settled.trace, strict=True)]
-    earlier = [np.concatenate([zero, layer[:-1]]) for zero, layer in zip(flat, before, strict=True)]
-    run.nonzero[1:] = [layer != 0 for layer in before]
-    run.changed[1:] = [new != old for new, old in zip(before, earlier, strict=True)]
-    counted = events(run, _tables(network))
-    np.testing.assert_array_equal(settled.ledger.messages.zero_skip, counted["zero_skip"])
-    np.testing.assert_array_equal(settled.ledger.messages.delta, counted["delta"])
-    assert settled.ledger.messages.coding == "zero_skip"
+    assert settled.steps is not None
+    messages = settled.ledger.messages
+    assert messages is not None
+    expected = recounted(network, images, settled.trace, settled.steps)
+    np.testing.assert_array_equal(messages.zero_skip, expected["zero_skip"])
+    np.testing.assert_array_equal(messages.delta, expected["delta"])
+    assert messages.coding == "zero_skip"
 
 
 def _check_integers(
@@ -164,7 +144,6 @@ integers = given(
 
 @FEW
 @floats
-@example(mixed_network(), 0.05, 3, 5, 2)
 @example(restless_winners(), None, 3, 3, 3)
 def test_floats_are_those_of_the_digital_machine_at_every_step(
     network: EPNetwork, tolerance: float | None, seed: int, count: int, batch_size: int
@@ -174,7 +153,6 @@ def test_floats_are_those_of_the_digital_machine_at_every_step(
 
 @FEW
 @integers
-@example(mixed_network(), 8, 0.02, 4, 5, 2)  # an image that rests, then one at its place that does not
 def test_fixed_point_is_exact_in_every_bit(
     network: EPNetwork, state_bits: int, tolerance: float | None, seed: int, count: int, batch_size: int
 ) -> None:
@@ -183,7 +161,6 @@ def test_fixed_point_is_exact_in_every_bit(
 
 @FEW
 @integers
-@example(mixed_network(), 6, 0.05, 3, 5, 2)
 @example(mixed_network(), 5, None, 4, 4, 3)
 def test_delta_coding_is_exact_in_every_bit(
     network: EPNetwork, state_bits: int, tolerance: float | None, seed: int, count: int, batch_size: int
@@ -230,10 +207,10 @@ def test_thresholded_delta_coding_sends_only_larger_changes(threshold: int, tole
         settled = machine.settle(images, trace=True)
     assert settled.trace is not None
     for ours, expected in zip(settled.trace, naive.trace, strict=True):
-        np.testing.assert_array_equal(_flat(ours), expected)
+        np.testing.assert_array_equal(flat(ours), expected)
     np.testing.assert_allclose(settled.logits_by_step, naive.scores, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(settled.steps, naive.steps)
-    for name, counted in events(naive, _tables(program)).items():
+    for name, counted in events(naive, tables(program)).items():
         np.testing.assert_array_equal(settled.ledger.messages.events(name), counted, err_msg=name)  # type: ignore[arg-type]
 
 
@@ -280,14 +257,3 @@ def test_what_lava_cannot_run_is_refused_before_anything_starts() -> None:
     for steps, batch_size in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match=rf"steps is {steps} and batch_size {batch_size}"):
             to_lava(program, steps=steps, batch_size=batch_size)
-
-
-def test_wrong_images_are_refused_before_anything_starts() -> None:
-    with to_lava(mixed_network(), steps=3) as machine:
-        with pytest.raises(ValueError, match=r"images are \(1, 7, 6\), the machine reads \(2, 7, 6\)"):
-            machine.settle(np.zeros((1, 1, 7, 6)))
-        with pytest.raises(ValueError, match=r"image 0 holds nan at \(0, 0, 0\)"):
-            machine.settle(np.full((1, 2, 7, 6), np.nan))
-        with pytest.raises(ValueError, match="empty"):
-            machine.settle(np.zeros((0, 2, 7, 6)))
-        assert machine._host is None
