@@ -161,7 +161,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
     def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:
         """One per point, way to write and die."""
-        from bench.machines.crossbar_dies import die, set_ranges
+        from bench.machines.crossbar_dies import die, remedies_of
         from bench.machines.crossbar_prices import effort
         from bench.machines.crossbar_updates import UPDATES, default_update
 
@@ -176,7 +176,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
                 lambda source: die(
                     source, point, dies, conditions, index, headroom=DIE_HEADROOM, update=UPDATES[update]
                 ),
-                lambda machine: set_ranges(machine, dies, conditions),
+                lambda machine: machine.set_ranges(conditions.calibration, remedies_of(dies)),
                 effort,
             )
 

@@ -15,6 +15,7 @@ from hw.crossbar.devices.die import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.write_verify import WriteVerify
 from hw.crossbar.machine import REWRITING, Crossbar
+from hw.crossbar.remedies import Remedies
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import preset_wires
 from hw.crossbar.updates.update import Update
@@ -182,20 +183,19 @@ def die(
         headroom=headroom,
         update=update,
     )
-    machine.age(point.hours * HOUR_S, device.kelvin)
-    if options.remedies.drift_compensation:
-        machine.compensate_drift()
-    set_ranges(machine, options, conditions)
-    if options.remedies.offset_correction:
+    remedies, reference = remedies_of(options), None
+    if remedies.offset_correction:
         reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size)
-        machine.correct_offsets(reference, conditions.calibration)
-        set_ranges(machine, options, conditions)
+    age_s = point.hours * HOUR_S
+    machine.prepare(conditions.calibration, remedies, age_s=age_s, kelvin=device.kelvin, reference=reference)
     return machine
 
 
-def set_ranges(machine: Crossbar, options: CrossbarOptions, conditions: Conditions) -> None:
-    """Give the converters their ranges, as the options say."""
-    if options.remedies.adc_calibration:
-        machine.calibrate(conditions.calibration)
-    else:
-        machine.worst_ranges()
+def remedies_of(options: CrossbarOptions) -> Remedies:
+    """What every die gets."""
+    asked = options.remedies
+    return Remedies(
+        drift_compensation=asked.drift_compensation,
+        adc_calibration=asked.adc_calibration,
+        offset_correction=asked.offset_correction,
+    )

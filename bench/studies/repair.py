@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.machines.backend import Conditions
-from bench.machines.crossbar_dies import Point, die, set_ranges
+from bench.machines.crossbar_dies import Point, die, remedies_of
 from bench.machines.crossbar_options import CrossbarOptions
 from bench.machines.crossbar_prices import effort
 from bench.records.learning_row import LearningCurve, LearningRow
@@ -65,7 +65,7 @@ class Repair:
 
     def refresh(self, machine: Crossbar) -> None:
         """Set converter ranges before a measurement."""
-        set_ranges(machine, self.options, self.conditions)
+        machine.set_ranges(self.conditions.calibration, remedies_of(self.options))
 
 
 def repair_die(

@@ -97,10 +97,10 @@ def shift_biases(dynamics: Dynamics, ends: Ends, rule: LearningRule) -> None:
 
 
 def agreement(asked: Sequence[Array], before: Sequence[Array], links: Sequence[CrossbarLink]) -> tuple[float, ...]:
-    """Of every link, the cosine of all changes asked for with the change of what its devices hold; 0 of nothing."""
+    """Of every link, the cosine of all changes asked for with the change of what its devices show; 0 of nothing."""
     found = []
     for wanted, old, link in zip(asked, before, links, strict=True):
-        applied = link.matrix.stored() - old
+        applied = link.matrix.shown() - old
         size = float(np.linalg.norm(wanted) * np.linalg.norm(applied))
         found.append(float((wanted * applied).sum() / size) if size else 0.0)
     return tuple(found)

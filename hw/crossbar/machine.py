@@ -25,6 +25,8 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_large, totals, wanted_changes, worn_out
 from hw.crossbar.link import CrossbarLink
+from hw.crossbar.ranges import integer_ranges
+from hw.crossbar.remedies import Remedies, check_drives, missing_drives
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile, metered
@@ -42,8 +44,6 @@ CALIBRATE_EVERY = 32
 """Updates between two looks at what the converters see while weights change; more often at the beginning."""
 LEARNING_PERCENT = 99.9
 """Percentile of what converters see in all phases that their ranges are set to."""
-OFFSET_READS = 16
-"""Reads that an offset is the mean of."""
 REWRITING = Rewriting()
 """How changes are written if nothing else is said: any device can be programmed anew."""
 
@@ -98,7 +98,7 @@ class Crossbar:
             CrossbarLink(
                 wire,
                 circuit.neuron.one,
-                _around(design, index, len(circuit.wires)),
+                design.around(index, len(circuit.wires)),
                 device,
                 largest=tops[index],
                 seed=(die_seed, index),
@@ -141,15 +141,53 @@ class Crossbar:
             link.matrix.age(seconds, kelvin)
 
     @exclusive
-    def compensate_drift(self) -> dict[str, float]:
-        """Global drift compensation: scale every link's results by what its total conductance has lost by now.
+    def prepare(
+        self,
+        images: NDArray[np.floating],
+        remedies: Remedies,
+        *,
+        age_s: float = 3600.0,
+        kelvin: float | None = None,
+        reference: Digital | None = None,
+    ) -> None:
+        """Age the die and apply remedies in the order that they build on each other: gains, ranges of the converters,
+        offsets, and ranges again, since offsets move what the converters see.
 
-        The gains hold until this is called again, also if the die ages further. Digital neurons multiply converted
-        results by them; analog neurons have them in the amplifiers that take their currents.
+        `images` are calibration images, (B, C, H, W) in [0, 1]; `reference` is the same circuit on a digital machine,
+        for `offset_correction` alone. What the chip reads for its remedies is not in any ledger. Raises ValueError, and
+        changes nothing, for what `age` refuses and for remedies that this die cannot have.
+        """
+        check_images(images, self.circuit.input_shape)
+        remedies.check(self.design, reference)
+        self.age(age_s, kelvin)
+        if remedies.drift_compensation:
+            self.compensate_drift(by_column=remedies.column_gains)
+        self.set_ranges(images, remedies)
+        if remedies.offset_correction:
+            assert reference is not None, "checked above"
+            self.correct_offsets(reference, images)
+            self.set_ranges(images, remedies)
+
+    @exclusive
+    def set_ranges(self, images: NDArray[np.floating], remedies: Remedies) -> None:
+        """Give the converters their ranges, as remedies say: again after everything that changes what they see."""
+        if remedies.adc_calibration:
+            self.calibrate(images)
+        else:
+            self.worst_ranges()
+
+    @exclusive
+    def compensate_drift(self, *, by_column: bool = False) -> dict[str, float]:
+        """Drift compensation: scale every link's results by what it has lost of what it computed when last written.
+
+        How that is measured is said in `hw.crossbar.tiles.gain`; the reads are not in any ledger. The gains hold until
+        this is called again, also if the die ages further. Digital neurons multiply converted results by them; analog
+        neurons have them in the amplifiers that take their currents. Returns the gain of every link, the mean of those
+        of its columns where these have their own.
         """
         for link in self.links:
-            link.matrix.gain = link.matrix.drift_gain()
-        return {name: link.matrix.gain for name, link in zip(self.names, self.links, strict=True)}
+            link.matrix.compensate(by_column=by_column)
+        return {name: float(link.matrix.gain.total.mean()) for name, link in zip(self.names, self.links, strict=True)}
 
     @exclusive
     @torch.no_grad()
@@ -157,32 +195,19 @@ class Crossbar:
         """Shift every digital bias by what its channel misses on this die, on average over calibration images.
 
         The states that `reference`, the same circuit on a digital machine, settles to are put on the die for
-        `OFFSET_READS` reads of every link both ways, each with slow noise of its own, since what is left of that noise
-        in the mean stays in the bias:  b_c += mean over reads, images and positions (drive_c of the reference - drive_c
-        read), and likewise for the scores. Errors of single devices stay; what they add up to, where states are rarely
-        0, goes (the idea of the adaptive batch normalisation of Joshi et al., Nat. Commun. 11:2473, 2020). It holds
-        until the die changes: call it again then. Converters need their ranges before.
+        `OFFSET_READS` reads of every link both ways (`hw.crossbar.remedies`), each with slow noise of its own, since
+        what is left of that noise in the mean stays in the bias:  b_c += mean over reads, images and positions (drive_c
+        of the reference - drive_c read), and likewise for the scores. Errors of single devices stay; what they add up
+        to, where states are rarely 0, goes (the idea of the adaptive batch normalisation of Joshi et al., Nat. Commun.
+        11:2473, 2020). It holds until the die changes: call it again then. Converters need their ranges before.
 
         Raises:
             ValueError: with analog neurons, whose drives nothing converts.
         """
-        if self.design.neurons == "analog":
-            raise ValueError("neurons 'analog' convert no drive: their offsets cannot be seen")
+        check_drives(self.design)
         check_images(images, self.circuit.input_shape)
-        codes = torch.as_tensor(self.circuit.encode(images))
-        rest = reference.settle(images).states
-        own, theirs = self.processor.dynamics, reference.dynamics
-        states = [part.to(own.arithmetic.dtype) for part in (codes, *map(torch.as_tensor, rest))]
-        wanted = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
-        missing = [torch.zeros_like(bias, dtype=torch.float64) for bias in (*own.biases, own.readout_bias)]
-        for _ in range(OFFSET_READS):
-            for link in self.links:
-                link.matrix.begin(self.slow)
-            found = [*own.drives(states, own.input_drive(states[0])), own.scores(states[-1])]
-            for total, read, right in zip(missing, found, wanted, strict=True):
-                # the bias of a convolution is one for all positions
-                over = (0, *range(2, read.ndim)) if total.ndim == 3 and total.shape[1:] == (1, 1) else (0,)
-                total += (right.double() - read.double()).mean(dim=over).view(total.shape) / OFFSET_READS
+        own, codes = self.processor.dynamics, torch.as_tensor(self.circuit.encode(images))
+        missing = missing_drives(self.links, own, reference, images, codes, self.slow)
         for index, (bias, shift) in enumerate(zip((*own.biases, own.readout_bias), missing, strict=True)):
             # integers stay integers
             own.load_bias(index, bias + (shift if own.arithmetic.dtype is torch.float32 else shift.round()))
@@ -214,7 +239,7 @@ class Crossbar:
                 self.update.writer(link.matrix, (self.die_seed, 2, index, 1)) for index, link in enumerate(self.links)
             ]
         asked = [np.zeros(link.matrix.shape) for link in self.links]
-        before = [link.matrix.stored() for link in self.links]
+        before = [link.matrix.shown() for link in self.links]
         done: list[Learned] = []
         size = rule.batch_size
         if (stop := self._worn_out()) is not None:  # before the first write of a die that stopped in an earlier pass
@@ -246,7 +271,7 @@ class Crossbar:
     def read_weights(self) -> Weights:
         """What the devices hold now, as digital results show it, and the biases."""
         dynamics = self.processor.dynamics
-        weights = [(link.matrix.gain * link.matrix.stored()).reshape(link.wire.weight.shape) for link in self.links]
+        weights = [link.matrix.shown().reshape(link.wire.weight.shape) for link in self.links]
         biases = [*dynamics.biases, *(() if self.circuit.readout is None else (dynamics.readout_bias,))]
         return Weights(tuple(weights), tuple(bias.numpy() for bias in biases))
 
@@ -278,28 +303,8 @@ class Crossbar:
 
     @exclusive
     def integer_ranges(self) -> None:
-        """Give every converter of a program the step of one integer, so that nothing is rounded.
-
-        Raises ValueError for a circuit of floats, for DACs that round its states, and where a converter has too few
-        bits for the integers it may meet.
-        """
-        if isinstance(self.circuit.neuron, FloatNeuron) or self.design.input_bits is None:
-            raise ValueError("only a program read through DACs has integers that a converter could match")
-        if (2**self.design.input_bits - 1) % self.circuit.neuron.one:
-            raise ValueError(
-                f"input_bits is {self.design.input_bits}: states of {self.circuit.neuron.state_bits} bits would be "
-                "rounded"
-            )
-        step = 1 / (2 ** (self.design.slice_bits or self.design.input_bits) - 1)
-        for name, link in zip(self.names, self.links, strict=True):
-            for tile in link.matrix.tiles:
-                bits = link.matrix.design.adc_bits
-                if bits is None:
-                    continue
-                needed = int(np.ceil(np.log2(max(tile.worst_up, tile.worst_down) / step + 1))) + 1
-                if bits < needed:
-                    raise ValueError(f"adc_bits is {bits}: the integers of {name} need {needed}")
-                tile.set_ranges(*[step * (2 ** (bits - 1) - 1)] * 2)
+        """Give every converter of a program the step of one integer; how, and what is refused: `hw.crossbar.ranges`."""
+        integer_ranges(dict(zip(self.names, self.links, strict=True)), self.circuit.neuron, self.design)
 
     @exclusive
     def programming(self) -> ProgrammingEvents:
@@ -392,14 +397,3 @@ class Crossbar:
             link.matrix.begin(self.slow)
             link.log.clear()
         return run_phases(self.processor.dynamics, images, labels, phases)
-
-
-def _around(design: Design, index: int, chain: int) -> Design:
-    """The design of link `index` of a chain, with the converters that it has."""
-    has_dac, has_adc = design.converters(index, chain)
-    return replace(
-        design,
-        input_bits=design.input_bits if has_dac else None,
-        slice_bits=design.slice_bits if has_dac else None,
-        adc_bits=design.adc_bits if has_adc else None,
-    )

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+BOLTZMANN_EV_PER_K = 8.617333262e-5
+"""k in eV / K, CODATA 2018: exact by the definition of the SI."""
 HOTTEST_K = 1000.0
 """No die is hotter: a temperature beyond is a slip of the unit."""
 
@@ -261,6 +263,13 @@ class Device:
             raise ValueError(f"temperature is {kelvin} K: {self.name} is published at one temperature only")
         if not 0 < kelvin < HOTTEST_K:
             raise ValueError(f"temperature is {kelvin} K, expected 0 to {HOTTEST_K:g} K")
+
+    def thermal(self, kelvin: float | None) -> float:
+        """What a temperature leaves of every conductance, by the law of the device; None is that of the source."""
+        if self.temperature is None or kelvin is None:
+            return 1.0
+        inverse = 1 / kelvin - 1 / self.temperature.reference_k
+        return float(np.exp(-self.temperature.activation_ev / BOLTZMANN_EV_PER_K * inverse))
 
     def noisy(self, factor: float) -> Device:
         """The device with every random spread times `factor`: programming, drift spread, slow and fresh noise.

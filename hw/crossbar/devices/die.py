@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from hw.crossbar.devices.device import Array, Device
 from hw.events.tiles import ProgrammingEvents
 
-BOLTZMANN_EV_PER_K = 8.617333262e-5
-"""k in eV / K, CODATA 2018: exact by the definition of the SI."""
-
 
 @dataclass(frozen=True)
 class Die:
@@ -66,11 +63,7 @@ class Die:
                 aged = device.retention.conductance(self.target_s, self.programmed_s, self.drawn, elapsed_s)
                 now = np.where(self.written_at_s == written_s, aged, now)
         now = np.where(np.isnan(self.stuck_s), np.maximum(now, 0.0), self.stuck_s)
-        if device.temperature is not None and self.kelvin is not None:
-            thermal = device.temperature
-            inverse = 1 / self.kelvin - 1 / thermal.reference_k
-            now = now * np.exp(-thermal.activation_ev / BOLTZMANN_EV_PER_K * inverse)
-        return now
+        return now * device.thermal(self.kelvin)
 
     def settling_s(self, rng: np.random.Generator) -> Array:
         """Conductance during one settle: now, with slow noise drawn from `rng`."""

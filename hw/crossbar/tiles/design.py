@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from hw.crossbar.tiles.converters import ADC_BITS, DAC_BITS, check_bits
@@ -82,6 +82,16 @@ class Design:
         """
         digital = self.neurons == "digital"
         return digital or index == 0, digital or index == chain
+
+    def around(self, index: int, chain: int) -> Design:
+        """The design of link `index` of a chain, with the converters that it has."""
+        has_dac, has_adc = self.converters(index, chain)
+        return replace(
+            self,
+            input_bits=self.input_bits if has_dac else None,
+            slice_bits=self.slice_bits if has_dac else None,
+            adc_bits=self.adc_bits if has_adc else None,
+        )
 
     @property
     def codec(self) -> Encoding:

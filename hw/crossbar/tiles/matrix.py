@@ -21,6 +21,7 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.gain import READ_BACKS, Gain, Reference, read_back, reference_of
 from hw.crossbar.tiles.layout import DenseLayout, Layout
 from hw.crossbar.tiles.tile import Tile, check_weights
 from hw.crossbar.tiles.wires import asymmetry
@@ -49,7 +50,8 @@ class Read:
 class TiledMatrix:
     """W (outputs, inputs), programmed when made.
 
-    `gain` multiplies every digital result; drift compensation sets it.
+    `gain` multiplies every digital result; `compensate` sets it. Gains of columns multiply what comes out of them, and
+    on the way down what is driven onto them, so that both directions stay transposes of each other.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class TiledMatrix:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Args as of `Tile`; `largest` is max |weight| if not given, `layout` that of plain vectors."""
-        self.shape, self.design, self.device, self.gain = weight.shape, design, device, 1.0
+        self.shape, self.design, self.device, self.gain = weight.shape, design, device, Gain()
         self.layout: Layout = layout or DenseLayout()
         largest = largest or float(np.abs(weight).max(initial=0.0)) or 1.0
         check_weights(weight, largest)
@@ -87,6 +89,12 @@ class TiledMatrix:
                         dtype=dtype,
                     )
                     self.placed.append(Placed(tile, inputs, outputs, significance))
+        self._aimed = np.zeros(self.shape)
+        for placed in self.placed:
+            self._aimed[placed.outputs, placed.inputs] += placed.significance * _targets(placed.tile, placed.tile.die)
+        # tiles have the numbers below, and fresh noise of their own
+        self._calibration = np.random.default_rng((*noise_seed, len(self.placed)))
+        self._reference: Reference | None = None
 
     @property
     def tiles(self) -> list[Tile]:
@@ -95,6 +103,7 @@ class TiledMatrix:
 
     def up(self, x: Tensor) -> tuple[Tensor, Read]:
         """W x for x (B, ...) in [-1, 1], in the layout of this matrix, giving (B, outputs, ...)."""
+        gain = self.gain.total
         total = _Total(self, self.shape[0], x)
         for significance, driven in _input_slices(x, self.design):
             squared = driven * driven
@@ -103,10 +112,14 @@ class TiledMatrix:
                 sums = tile.up.read(partial(self.layout.up, inputs=placed.inputs), driven, squared, tile.generator)
                 total.add(placed.outputs, significance * placed.significance, *tile.adc_up.convert(sums))
                 total.heat += self.layout.heat(squared, tile.up.conductance_s, placed.inputs)
-        return total.done()
+        return total.done(gain)
 
     def down(self, x: Tensor) -> tuple[Tensor, Read]:
         """W^T x for x (B, outputs, ...) in [-1, 1], giving (B, inputs, ...)."""
+        gain = self.gain.total
+        if len(gain) > 1:  # a driver reaches up to 1
+            gain, share = gain.max(keepdims=True), gain / gain.max()
+            x = x * torch.as_tensor(share, dtype=x.dtype).view(1, -1, *[1] * (x.ndim - 2))
         total = _Total(self, self.shape[1], x)
         for significance, driven in _input_slices(x, self.design):
             for placed in self.placed:
@@ -116,7 +129,7 @@ class TiledMatrix:
                 total.add(placed.inputs, significance * placed.significance, *tile.adc_down.convert(sums))
                 seen = squared.flatten(2).sum(dim=2) if squared.ndim > 2 else squared
                 total.heat += seen @ tile.down.conductance_s
-        return total.done()
+        return total.done(gain)
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw the slow noise of the settle that begins."""
@@ -127,18 +140,51 @@ class TiledMatrix:
         """Read the die `seconds` after programming from now on. `gain` stays as it is."""
         for tile in self.tiles:
             tile.aged(seconds, kelvin)  # before any of them changes
+        self.reference()  # what has just been written will never again be as new
         for tile in self.tiles:
             tile.age(seconds, kelvin)
 
-    def drift_gain(self) -> float:
-        """Global drift compensation of all tiles together: total conductance once over total conductance now.
+    def write(self, placed: Placed, die: Die) -> None:
+        """Read these devices in the place of those of a tile from now on: some of them were written, under `gain`."""
+        before, after = (_targets(placed.tile, each) for each in (placed.tile.die, die))
+        placed.tile.write(die)
+        part = (placed.outputs, placed.inputs)
+        drift = np.broadcast_to(self.gain.drift[:, None], self.shape)[part]
+        self._aimed[part] = np.where(after != before, drift * after, self._aimed[part])
 
-        Measured by driving every row and adding the currents of all columns (Joshi et al. 2020), averaged over as many
-        reads as it takes to make their noise small.
+    def compensate(self, *, by_column: bool = False) -> None:
+        """Set `gain` so that the link computes what it did when it was last written; see `hw.crossbar.tiles.gain`.
+
+        What nobody had compensated by then was written over, and stays: compensate before you write.
         """
-        once = sum(tile.programmed_total_s for tile in self.tiles)
-        now = sum(float(tile.die.conductance_s().sum()) for tile in self.tiles)
-        return once / now if now else 1.0  # nothing conducts, nothing can be scaled
+        then = self.reference()
+        if self._when == then.when:  # nothing to measure but noise
+            self.gain = then.gain
+            return
+        now = np.mean([self._read_back() for _ in range(READ_BACKS)], axis=0)
+        self.gain = then.compensated(now, self.device.thermal(self.tiles[0].die.kelvin), by_column=by_column)
+
+    def reference(self) -> Reference:
+        """What was read back of the link after it was last written: now, if it has been written since."""
+        writes = sum(int(tile.die.writes.sum()) for tile in self.tiles)
+        if self._reference is None or self._reference.writes != writes:
+            thermal = self.device.thermal(self.tiles[0].die.kelvin)
+            self._reference = reference_of(self._read_back, self.gain, thermal, self._when, writes)
+        return self._reference
+
+    @property
+    def _when(self) -> tuple[float, float | None]:
+        """Age and temperature, alike for all tiles."""
+        die = self.tiles[0].die
+        return die.seconds, die.kelvin
+
+    def _read_back(self) -> Array:
+        """(outputs, inputs) weights as one read-back shows them, without a gain."""
+        weight = np.zeros(self.shape)
+        for placed in self.placed:
+            found = read_back(placed.tile, self._calibration)
+            weight[placed.outputs, placed.inputs] += placed.significance * found
+        return weight
 
     def effective(self) -> tuple[Array, Array]:
         """What up and down compute during this settle without noise and rounding, both as (outputs, inputs).
@@ -159,13 +205,12 @@ class TiledMatrix:
         return weight
 
     def aimed(self) -> Array:
-        """(outputs, inputs) weights that the devices were last programmed to hold."""
-        weight = np.zeros(self.shape)
-        for placed in self.placed:
-            tile, target_s = placed.tile, placed.tile.die.target_s
-            signed = self.design.codec.up(target_s, np.zeros_like(target_s), tile.scale)
-            weight[placed.outputs, placed.inputs] += placed.significance * signed.weight.T
-        return weight
+        """(outputs, inputs) weights that results were to show when the devices were last written."""
+        return self._aimed.copy()
+
+    def shown(self) -> Array:
+        """(outputs, inputs) weights that the devices hold now, as digital results show them."""
+        return self.gain.total[:, None] * self.stored()
 
     def mismatch(self) -> float:
         """||W_down^T - W_up|| / ||W_up|| (Frobenius)."""
@@ -200,13 +245,19 @@ class _Total:
         if clipped is not None:
             self.clipped += clipped
 
-    def done(self) -> tuple[Tensor, Read]:
-        """The product, and what it did."""
+    def done(self, gain: Array) -> tuple[Tensor, Read]:
+        """The product times (1,) or (outputs,) gains, and what it did."""
         matrix = self.matrix
         assert self.sums is not None, "a matrix has at least one tile"
-        if matrix.gain != 1.0:
-            self.sums *= matrix.gain
+        if (gain != 1.0).any():
+            self.sums *= torch.as_tensor(gain, dtype=self.sums.dtype).view(1, -1, *[1] * (self.sums.ndim - 2))
         return self.sums, Read(self.heat * (matrix.device.read_v**2 * matrix.device.read_s), self.clipped)
+
+
+def _targets(tile: Tile, die: Die) -> Array:
+    """(outputs, inputs) of a tile that its devices were aimed at, in units of weight."""
+    signed = tile.design.codec.up(die.target_s, np.zeros_like(die.target_s), tile.scale)
+    return np.asarray(signed.weight.T)
 
 
 def _cuts(length: int, most: int) -> list[slice]:

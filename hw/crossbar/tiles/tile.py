@@ -118,7 +118,6 @@ class Tile:
         rng = np.random.default_rng(seed)
         targets = design.codec.targets(np.asarray(weight, np.float64).T, largest, device)
         self.die = programming(targets, device, rng)
-        self.programmed_total_s = float(self.die.conductance_s().sum())
         gains = {"dac": design.dac_gain_sigma, "adc": design.adc_gain_sigma}
         self.gains = {
             (part, side): 1 + sigma * rng.standard_normal(count)
@@ -172,6 +171,10 @@ class Tile:
         a few percent, by a percent.
         """
         self._sides = self._both(self.die.settling_s(rng))
+
+    def up_once(self, rng: np.random.Generator) -> Direction:
+        """What driving the rows computes with slow noise of its own, beside the settle that goes on."""
+        return self._direction(self.die.settling_s(rng), self._folds()[0], "up")
 
     @property
     def up(self) -> Direction:
@@ -229,7 +232,12 @@ class Tile:
         return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
 
     def _both(self, g_s: Array) -> tuple[Direction, Direction]:
-        """Both directions of these conductances, behind the wires, which are solved once for every age of the die."""
+        """Both directions of these conductances behind the wires."""
+        up, down = self._folds()
+        return self._direction(g_s, up, "up"), self._direction(g_s, down, "down")
+
+    def _folds(self) -> tuple[_WireFold, _WireFold]:
+        """What the wires do up and down, solved once for every age of the die."""
         if self._wired is None:
             now, wires = self.die.conductance_s(), self.wires
             up_s = effective_up(now, wires)
@@ -241,7 +249,7 @@ class Tile:
                 _WireFold.of(now, up_s, sensitivity_up(now, wires, lift_up)),
                 _WireFold.of(now, down_s, sensitivity_down(now, wires, lift_down)),
             )
-        return self._direction(g_s, self._wired[0], "up"), self._direction(g_s, self._wired[1], "down")
+        return self._wired
 
     def _direction(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Direction:
         """One direction of these conductances behind wires."""

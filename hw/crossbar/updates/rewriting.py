@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import reprogram
 from hw.crossbar.tiles.design import Design
-from hw.crossbar.tiles.matrix import TiledMatrix
-from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.tiles.matrix import Placed, TiledMatrix
 from hw.crossbar.updates.update import Outer, check_whole_weights, total
 from hw.events.tiles import ProgrammingEvents
 
@@ -71,19 +70,21 @@ class RewritingWriter:
         events = [ProgrammingEvents(0, None, 0.0, None)]
         if moved.any():
             self.aimed = np.where(moved, self.wanted, self.aimed)
+            # results are scaled up by what old devices have lost to drift, and new ones have lost nothing
+            held = np.clip(self.aimed / matrix.gain.drift[:, None], -most, most)
             for placed in matrix.placed:
                 part = (placed.outputs, placed.inputs)
                 if moved[part].any():
-                    events.append(self._program(placed.tile, self.aimed[part].T, moved[part].T))
+                    events.append(self._program(placed, held[part].T, moved[part].T))
         return reduce(add, events)
 
-    def _program(self, tile: Tile, aimed: Array, moved: NDArray[np.bool_]) -> ProgrammingEvents:
+    def _program(self, placed: Placed, aimed: Array, moved: NDArray[np.bool_]) -> ProgrammingEvents:
         """Program the devices of these weights (inputs, outputs) whose target is not what it was."""
-        device, codec = self.matrix.device, self.matrix.design.codec
-        # digital results are scaled up by what the old devices have lost to drift, and the new ones have lost nothing
-        targets_s = codec.targets(aimed / max(self.matrix.gain, 1.0), self.matrix.largest, device)
+        matrix, tile = self.matrix, placed.tile
+        device, codec = matrix.device, matrix.design.codec
+        targets_s = codec.targets(aimed, matrix.largest, device)
         changed = np.abs(targets_s - tile.die.target_s) > SAME * (device.g_max_s - device.g_min_s)
         where = changed & (codec.pulses(moved.astype(np.int64)) != 0)
-        tile.write(reprogram(tile.die, np.where(where, targets_s, tile.die.target_s), where, self.rng))
+        matrix.write(placed, reprogram(tile.die, np.where(where, targets_s, tile.die.target_s), where, self.rng))
         # how many pulses one programming takes is not published
         return ProgrammingEvents(int(where.sum()), None, 0.0, None)

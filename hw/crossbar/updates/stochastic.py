@@ -10,7 +10,7 @@ fire in one slot takes one pulse, up or down by the product of the signs:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.pulsing import response_of
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
-from hw.crossbar.updates.update import Outer, check_whole_weights, send_pulses, weight_per_pulse
+from hw.crossbar.updates.update import Outer, check_whole_weights, held_per_pulse, send_pulses
 from hw.events.tiles import ProgrammingEvents
 
 
@@ -60,8 +60,10 @@ class StochasticWriter:
         """Send the coincidences of all outer products."""
         up = np.zeros(self.matrix.shape, np.int64)
         down = np.zeros_like(up)
+        pulse, drift = held_per_pulse(self.matrix), self.matrix.gain.drift.astype(np.float32)
         for outer in wanted:
-            rises, falls = coincidences(outer, weight_per_pulse(self.matrix), self.update.longest, self.rng)
+            asked = replace(outer, above=outer.above / drift)  # of devices
+            rises, falls = coincidences(asked, pulse, self.update.longest, self.rng)
             up += rises
             down += falls
         return send_pulses(self.matrix, up, down, self.rng)

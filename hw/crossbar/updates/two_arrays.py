@@ -29,7 +29,7 @@ from hw.crossbar.devices.pulsing import response_of
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.stochastic import coincidences
-from hw.crossbar.updates.update import Outer, check_whole_weights, send_pulses, weight_per_pulse
+from hw.crossbar.updates.update import Outer, check_whole_weights, held_per_pulse, send_pulses, weight_per_pulse
 from hw.events.tiles import ProgrammingEvents
 
 CHOP = -1
@@ -109,7 +109,7 @@ class TwoArraysWriter:
         slower = strength / self.first
         for outer in wanted:
             faster = Outer(outer.below * self.chopper, outer.above, outer.factor / slower * update.fast_gain)
-            rises, falls = coincidences(faster, weight_per_pulse(self.fast), update.longest, self.rng)
+            rises, falls = coincidences(faster, held_per_pulse(self.fast), update.longest, self.rng)
             up, down = up + rises, down + falls
         events.append(send_pulses(self.fast, up, down, self.rng))
         for _ in range(-(-self.matrix.shape[1] // update.cycle)):

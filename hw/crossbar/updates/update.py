@@ -74,11 +74,19 @@ def check_whole_weights(design: Design) -> None:
         )
 
 
-def weight_per_pulse(matrix: TiledMatrix) -> float:
-    """Nominal change of a weight, as digital results show it, by one pulse count."""
+def held_per_pulse(matrix: TiledMatrix) -> float:
+    """Nominal change of a weight, as its devices hold it, by one pulse count."""
     codec = matrix.design.codec
-    step = mean_step_s(matrix.device) * codec.scale(matrix.largest, matrix.device)
-    return codec.devices_per_weight * step * matrix.gain
+    return codec.devices_per_weight * mean_step_s(matrix.device) * codec.scale(matrix.largest, matrix.device)
+
+
+def weight_per_pulse(matrix: TiledMatrix) -> Array:
+    """(outputs, 1) or (1, 1) nominal change of a weight, as digital results show it, by one pulse count.
+
+    Results are scaled up by what drift took, and a pulse moves a device as far as ever. What temperature takes of the
+    change, its own gain gives back.
+    """
+    return np.asarray(held_per_pulse(matrix) * matrix.gain.drift[:, None])
 
 
 def send_pulses(
@@ -94,6 +102,6 @@ def send_pulses(
         negative = np.maximum(-rising, 0) + np.maximum(falling, 0)
         die, taken = pulsed(placed.tile.die, positive, negative, rng)
         if taken.devices:
-            placed.tile.write(die)
+            matrix.write(placed, die)
         events.append(taken)
     return reduce(add, events)

@@ -54,4 +54,4 @@ def read_once(matrix: TiledMatrix, rng: np.random.Generator) -> Array:
         noisy_s = g_s + matrix.device.read_sigma_s(g_s) * rng.standard_normal(g_s.shape)
         signed = matrix.design.codec.up(noisy_s, np.zeros_like(g_s), placed.tile.scale)
         seen[placed.outputs, placed.inputs] += placed.significance * signed.weight.T
-    return matrix.gain * seen
+    return matrix.gain.total[:, None] * seen

@@ -22,6 +22,7 @@ from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import ExpStep, LinearStep
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.gain import Gain
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.mixed import MixedPrecision, MixedWriter
 from hw.crossbar.updates.rewriting import Rewriting, RewritingWriter
@@ -110,8 +111,10 @@ def test_a_pair_at_the_end_of_its_range_moves_by_half() -> None:
 
 def test_drift_compensation_makes_a_pulse_worth_more() -> None:
     matrix = _matrix(_device())
-    matrix.gain = 1.25
+    matrix.gain = Gain(np.array([1.25]), 3.0)  # temperature takes of a pulse what its gain gives back
     assert weight_per_pulse(matrix) == pytest.approx(1.25 * 2 / STEPS)
+    matrix.gain = Gain(np.array([1.0, 1.25, 2.0, 1.0, 1.5]))
+    np.testing.assert_allclose(weight_per_pulse(matrix)[:, 0], matrix.gain.drift * 2 / STEPS)
 
 
 def test_coincidences_are_the_outer_product_on_average() -> None:
