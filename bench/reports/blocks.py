@@ -1,0 +1,161 @@
+"""`python -m bench.reports.blocks`: write what the READMEs quote of the committed results, from these results.
+
+A block stands between <!-- NAME --> and <!-- end of NAME -->. With --check nothing is written, and exit code 1 says that
+a README quotes something else than the results hold.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.records.learning_row import LearningRow
+from bench.records.row import Row
+from bench.records.rows_file import read_rows
+from bench.reports.format import markdown, percent
+from bench.reports.learning import tables
+from bench.reports.run_report import columns
+from bench.reports.sweep_table import device_lines
+from bench.zoo.row import ZooRow
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "bench" / "results"
+PAGES = ("README.md", "models/README.md", "hw/crossbar/README.md", "bench/README.md")
+
+
+def rows_of(name: str) -> list[Row]:
+    """The committed rows of a run."""
+    return [Row.from_json(row) for row in read_rows(RESULTS / name / "rows.jsonl")]
+
+
+def learning_rows_of(name: str) -> list[LearningRow]:
+    """The committed rows of a study."""
+    return [LearningRow.from_json(row) for row in read_rows(RESULTS / name / "rows.jsonl")]
+
+
+def zoo_rows() -> list[ZooRow]:
+    """The committed rows of the zoo."""
+    return [ZooRow.from_json(row) for row in read_rows(RESULTS / "zoo" / "rows.jsonl")]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _summary(name: str) -> list[str]:
+    named = columns(rows_of(name))
+    return markdown(["per image", *named[0][1]], [[line, *cells] for line, cells in named[1:]])
+
+
+def _devices() -> list[str]:
+    heading, *lines = device_lines(rows_of("digits-crossbar"))
+    return markdown(heading, lines)
+
+
+def _learning(name: str) -> list[str]:
+    blocks = [markdown(heading, lines) for _, heading, lines in tables(learning_rows_of(name))]
+    return [line for block in blocks for line in (*block, "")][:-1]
+
+
+def _zoo() -> list[str]:
+    """Accuracy on all test images, and on 1,000 or 500 of them on five dies after an hour."""
+    dies = {"mnist": "mnist", "hw-cifar10-small": "hw-cifar10-small-crossbar"}
+    by_name: dict[str, dict[str, Row]] = {}
+    for row in zoo_rows():
+        by_name.setdefault(row.row.model, {})[row.row.precision] = row.row
+    lines = []
+    for model, rows in by_name.items():
+        manifest = _json(ROOT / "models" / "zoo" / f"{model}.json")
+        on_dies = "-"
+        if model in dies:
+            reference, *_, die = rows_of(dies[model])
+            on_dies = f"{percent(die.accuracy, die.accuracy_ci95)}, float {100 * (reference.accuracy or 0):.1f}"
+        lines.append(
+            [
+                model,
+                f"{rows['float'].images:,} of {rows['float'].data}",
+                percent(rows["float"].accuracy, rows["float"].accuracy_ci95),
+                percent(rows["delta"].accuracy, rows["delta"].accuracy_ci95) if "delta" in rows else "-",
+                on_dies,
+                f"{manifest['wall_s'] / 60:.0f} min, {manifest['threads']} threads",
+            ]
+        )
+    heading = ["network", "test images", "float %", "int8 on Lava %", "five PCM dies after 1 h %", "training"]
+    return markdown(heading, lines)
+
+
+def _twins() -> list[str]:
+    lines = []
+    for name in ("hw-cifar10-small-twin", "hw-cifar10-small-twin-batch-norm"):
+        twin = _json(RESULTS / "twins" / f"{name}.json")
+        lines.append([name, f"{100 * twin['test']['accuracy']:.1f}", f"{twin['wall_s'] / 60:.0f} min"])
+    return markdown(["feed-forward twin, by backpropagation", "test images right %", "training"], lines)
+
+
+def _speeds() -> list[str]:
+    settle, train = (_json(RESULTS / "speed" / f"{name}.json") for name in ("settle", "train"))
+    lines = [
+        ["settling seed-cifar10", "plain_over_settle", settle, f"{100 * settle['others']['agreement']:.1f} % the same"],
+        ["training seed-cifar10", "plain_over_train", train, f"cosine {train['others']['cosine']:.3f}"],
+        ["training hw-cifar10-small", "plain_over_train_small", train, f"cosine {train['others']['cosine_small']:.3f}"],
+    ]
+    cells = [[what, f"{found['ratios'][ratio]:.0f} times", same] for what, ratio, found, same in lines]
+    return markdown(["the engine, against 250 + 30 + 30 float32 steps", "as fast", "answers, gradient"], cells)
+
+
+BLOCKS: dict[str, Callable[[], list[str]]] = {
+    "digits": lambda: _summary("digits"),
+    "devices": _devices,
+    "repair": lambda: _learning("digits-repair"),
+    "scratch on Lava": lambda: _learning("digits-scratch-lava"),
+    "scratch on dies": lambda: _learning("digits-scratch"),
+    "beta": lambda: _learning("digits-beta"),
+    "zoo": _zoo,
+    "twins": _twins,
+    "speeds": _speeds,
+}
+"""What may be quoted, by name."""
+
+
+def filled(text: str, page: str) -> str:
+    """A page with every block as the results have it; ValueError names a block that is unknown or has no end."""
+    for line in text.splitlines():
+        if line.startswith("<!-- ") and line.endswith(" -->") and not line.startswith("<!-- end of "):
+            name = line.removeprefix("<!-- ").removesuffix(" -->")
+            if name not in BLOCKS:
+                raise ValueError(f"{page}: block {name!r} is unknown, blocks are {', '.join(BLOCKS)}")
+            start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+            before, _, rest = text.partition(start)
+            _, found, after = rest.partition(end)
+            if not found:
+                raise ValueError(f"{page}: block {name!r} has no {end}")
+            text = before + start + "\n" + "\n".join(BLOCKS[name]()) + "\n\n" + end + after
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write, or with --check compare; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments not in ([], ["--check"]):
+        print(f"error: {' '.join(arguments)} is no option, choices are --check", file=sys.stderr)
+        return 2
+    stale = []
+    for page in PAGES:
+        file = ROOT / page
+        text = file.read_text(encoding="utf-8")
+        fresh = filled(text, page)
+        if fresh != text and arguments:
+            stale.append(page)
+        elif fresh != text:
+            file.write_text(fresh, encoding="utf-8")
+    for page in stale:
+        print(f"{page} quotes something else than the results hold: python -m bench.reports.blocks", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
