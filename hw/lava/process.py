@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,19 +38,21 @@ _ERRORS = {"stalled": LavaStalledError, "model": LavaModelError, "died": LavaMod
 class HostProcess:
     """The parent's end of a module that runs Lava. Everything it forks is in one session, which `close` ends.
 
-    `python -m MODULE FD` talks over the connection FD: it is sent a job, then requests, and tells ("progress", done,
-    total) while it works and (anything else, answer), or ("failed", kind, message) when it is through.
+    `python -m MODULE FD FOLDER` talks over the connection FD: it is sent a job, then requests, and tells ("progress",
+    done, total) while it works and (anything else, answer), or ("failed", kind, message) when it is through. FOLDER is
+    for its temporary files: whichever of the two ends last removes it.
     """
 
     def __init__(self, module: str, job: Any) -> None:
         ours, theirs = socket.socketpair()
+        folder = tempfile.mkdtemp(prefix="lava-")
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
         environment = dict(os.environ)
         # every process of the graph is one thread: the graph itself is what runs in parallel
         environment.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, str(theirs.fileno())],
+            [sys.executable, "-m", module, str(theirs.fileno()), folder],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
@@ -59,7 +62,7 @@ class HostProcess:
         )
         theirs.close()
         self.connection = Connection(ours.detach())
-        self._finalizer = weakref.finalize(self, _end, self.process, self.connection, self.log)
+        self._finalizer = weakref.finalize(self, _end, self.process, self.connection, self.log, folder)
         try:
             self._send(job)
             self.started = self._receive(None)
@@ -100,7 +103,7 @@ class HostProcess:
         return self.log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
 
 
-def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes], folder: str) -> None:
     """Close the connection, give the host a moment to end its graph, then end whatever of its session is left."""
     connection.close()
     with suppress(subprocess.TimeoutExpired):
@@ -115,6 +118,7 @@ def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
     log.close()
+    shutil.rmtree(folder, ignore_errors=True)  # the host has removed it, unless it was killed
 
 
 def _await_group(host: subprocess.Popen[bytes], patience_s: float) -> None:

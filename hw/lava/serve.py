@@ -1,4 +1,4 @@
-"""The interpreter that hosts one Lava graph: `python -m hw.lava.serve FD`, started by `hw.lava.process`.
+"""The interpreter that hosts one Lava graph: `python -m hw.lava.serve FD FOLDER`, started by `hw.lava.process`.
 
 It receives a job, builds and starts its graph once, then settles or learns whatever it is sent, all batches of a call
 in one run of Lava. It ends when the other end of its connection closes, and leaves no process behind.
@@ -6,9 +6,6 @@ in one run of Lava. It ends when the other end of its connection closes, and lea
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +16,7 @@ from typing import Any
 import hw.lava.compat  # noqa: F401 - before Lava
 
 from hw.lava.host import Host, RunError
+from hw.lava.hosted import hosting
 from hw.lava.learning.graph import build_learning_graph
 from hw.lava.learning.messages import LearningJob
 from hw.lava.learning.passes import learn
@@ -28,37 +26,32 @@ from hw.lava.settling import build_settling_graph, settle
 
 def main() -> None:
     """Serve one machine until it hangs up."""
-    connection = Connection(int(sys.argv[1]))
-    # what Lava forks must not hold our end open: if we are killed, the machine has to see that we are gone
-    os.register_at_fork(after_in_child=connection.close)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the machine, which then closes the connection
-    host: Host | None = None
-    try:
-        job = connection.recv()
-        assert isinstance(job, (Job, LearningJob))
-        serve: Callable[[Any], Any]
-        if isinstance(job, Job):
-            settling = build_settling_graph(job)
-            host = Host(settling, connection, job.stall_s)
-            serve = partial(settle, host, settling, job)
-        else:
-            learning = build_learning_graph(job)
-            host = Host(learning, connection, job.stall_s)
-            serve = partial(learn, host, learning, job)
-        connection.send(("ready",))
-        while True:
-            connection.send(("done", serve(connection.recv())))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    except RunError as error:
-        _tell(connection, error.kind, str(error))
-    except Exception as error:
-        _tell(connection, "host", f"{error}\n{traceback.format_exc()}" if host else str(error))
-    finally:
-        if host is not None:
-            host.kill()
-        # Lava's threads and atexit hooks would wait for the processes that are gone
-        os._exit(0)
+    with hosting() as connection:
+        host: Host | None = None
+        try:
+            job = connection.recv()
+            assert isinstance(job, (Job, LearningJob))
+            serve: Callable[[Any], Any]
+            if isinstance(job, Job):
+                settling = build_settling_graph(job)
+                host = Host(settling, connection, job.stall_s)
+                serve = partial(settle, host, settling, job)
+            else:
+                learning = build_learning_graph(job)
+                host = Host(learning, connection, job.stall_s)
+                serve = partial(learn, host, learning, job)
+            connection.send(("ready",))
+            while True:
+                connection.send(("done", serve(connection.recv())))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except RunError as error:
+            _tell(connection, error.kind, str(error))
+        except Exception as error:
+            _tell(connection, "host", f"{error}\n{traceback.format_exc()}" if host else str(error))
+        finally:
+            if host is not None:
+                host.kill()
 
 
 def _tell(connection: Connection, kind: str, message: str) -> None:

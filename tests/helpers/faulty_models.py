@@ -27,7 +27,7 @@ class _Faulty(PyLayerFloat):
 
     def run_spk(self) -> None:
         name, _, step = os.environ.get("FAULTY", "").partition(":")
-        self.due = self.place.name == name and self.time_step >= int(step)
+        self.due = self.board_row.name == name and self.time_step >= int(step)
         super().run_spk()
 
 
@@ -39,7 +39,7 @@ class Raising(_Faulty):
 
     def neuron(self, drive: NDArray[Any]) -> NDArray[Any]:
         if self.due:
-            raise ValueError(f"the neuron of {self.place.name} broke")
+            raise ValueError(f"the neuron of {self.board_row.name} broke")
         return super().neuron(drive)
 
 
@@ -96,6 +96,6 @@ class Slow(_Faulty):
     """Takes its time, so that something can happen to it; leaves its process id in the folder SLOW."""
 
     def neuron(self, drive: NDArray[Any]) -> NDArray[Any]:
-        Path(os.environ["SLOW"], self.place.name).write_text(str(os.getpid()))
+        Path(os.environ["SLOW"], self.board_row.name).write_text(str(os.getpid()))
         time.sleep(0.1)
         return super().neuron(drive)

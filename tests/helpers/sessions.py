@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +18,16 @@ from uuid import uuid4
 import pytest
 
 SHARED = Path("/dev/shm")
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
+"""On a busy computer; what goes well takes a second."""
 MARK = "EP_TEST_SESSION"
 
 
 class Session:
-    """The processes and shared memory of everything started while its mark is in the environment."""
+    """The processes, shared memory and temporary files of everything started while its mark is in the environment."""
 
-    def __init__(self, mark: str) -> None:
-        self.mark = f"{MARK}={mark}".encode()
+    def __init__(self, mark: str, folder: Path) -> None:
+        self.mark, self.folder = f"{MARK}={mark}".encode(), folder
         self.before = _segments()
         self.segments: set[str] = set()
 
@@ -48,13 +50,14 @@ class Session:
         return len(processes)
 
     def left_over(self) -> list[str]:
-        """Processes that still live, and segments and semaphores of nobody."""
-        processes = [f"process {process}" for process in self.processes()]
+        """Processes that still live, temporary files, and segments and semaphores of nobody."""
+        left = [f"process {process}" for process in self.processes()]
+        left += [str(path) for path in self.folder.iterdir()]
         everywhere = set()
         for folder in Path("/proc").glob("[0-9]*"):
             everywhere |= _mapped(int(folder.name))
         orphans = _segments() - self.before - everywhere
-        return processes + sorted(orphans | {name for name in self.segments if (SHARED / name).exists()})
+        return left + sorted(orphans | {name for name in self.segments if (SHARED / name).exists()})
 
     def assert_nothing_left(self) -> None:
         """Within some seconds, not at once: the processes end on their own."""
@@ -79,13 +82,17 @@ def _mapped(process: int) -> set[str]:
 @contextmanager
 def watched_session() -> Iterator[Session]:
     """Everything started in here is seen; what a failed test left is killed."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         mark = uuid4().hex
         patch.setenv(MARK, mark)
-        session = Session(mark)
-        yield session
-        session.remember()
-        for process in session.processes():
-            os.kill(process, signal.SIGKILL)
-        for name in session.segments:
-            (SHARED / name).unlink(missing_ok=True)
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        session = Session(mark, Path(folder))
+        try:
+            yield session
+        finally:
+            session.remember()
+            for process in session.processes():
+                os.kill(process, signal.SIGKILL)
+            for name in session.segments:
+                (SHARED / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The interpreter that runs Lava's learning engine once: `python -m hw.lava.three_factor.run FD`, started by `link.py`.
+"""The interpreter that runs Lava's learning engine once: `python -m hw.lava.three_factor.run FD FOLDER`, by `link.py`.
 
     units below --graded spike--> LearningDense <--third factor-- units above
 
@@ -7,9 +7,6 @@ It receives a `UpdateJob`, sends the weights after it, and leaves no process beh
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
 import traceback
 from contextlib import suppress
@@ -30,6 +27,7 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.source import RingBuffer
 from numpy.typing import NDArray
 
+from hw.lava.hosted import hosting
 from hw.lava.three_factor.link import UpdateJob
 
 POLL_S = 0.005
@@ -109,20 +107,14 @@ def _check(actors: list[Any]) -> None:
 
 def main() -> None:
     """Run one job."""
-    connection = Connection(int(sys.argv[1]))
-    # what Lava forks must not hold our end open: if we are killed, the other end has to see that we are gone
-    os.register_at_fork(after_in_child=connection.close)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other end, which then hangs up
-    try:
-        connection.send(("learnt", learn(connection.recv(), connection)))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    except Exception as error:
-        with suppress(OSError):
-            connection.send(("failed", "model", f"{error}\n{traceback.format_exc()}"))
-    finally:
-        # Lava's threads and atexit hooks would wait for the processes that are gone
-        os._exit(0)
+    with hosting() as connection:
+        try:
+            connection.send(("learnt", learn(connection.recv(), connection)))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception as error:
+            with suppress(OSError):
+                connection.send(("failed", "model", f"{error}\n{traceback.format_exc()}"))
 
 
 if __name__ == "__main__":
