@@ -1,4 +1,4 @@
-"""The digits network of the zoo on Lava, in all three precisions, on 64 test images."""
+"""The digits network of the zoo on Lava, in all three precisions, on 32 test images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.ep.network import EPNetwork
 from models.zoo import load_model
 
 STEPS = 20
-COUNT = 64
+COUNT = 32
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def images() -> NDArray[np.float32]:
 
 
 def _on(source: EPNetwork | Program, images: NDArray[np.float32], delta_threshold: int | None) -> Settled:
-    with to_lava(source, steps=STEPS, batch_size=32, delta_threshold=delta_threshold) as machine:
+    with to_lava(source, steps=STEPS, batch_size=16, delta_threshold=delta_threshold) as machine:
         return machine.settle(images, trace=True)
 
 

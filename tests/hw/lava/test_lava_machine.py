@@ -29,7 +29,7 @@ from models.ep.network import EPNetwork
 STEPS = 10
 # no shrinking: every attempt would start Lava processes
 FEW = settings(
-    max_examples=4,
+    max_examples=2,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
