@@ -1,0 +1,120 @@
+"""What is promised of the committed results holds in them."""
+
+from __future__ import annotations
+
+import json
+from statistics import fmean
+
+import pytest
+
+from bench.records.manifests import fingerprint
+from bench.reports.blocks import RESULTS, ROOT, learning_rows_of, rows_of, zoo_rows
+from bench.reports.learning import cosines
+from bench.studies.repair import EP, summary
+from hw.crossbar.devices.presets import PRESETS
+from models.zoo import load_model, zoo_names
+
+DEFAULT_POINT = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
+
+
+def test_digits_on_lava_are_as_good_as_in_float_and_deltas_exact():
+    torch_float, lava_float, fixed, delta = rows_of("digits")
+    assert torch_float.accuracy >= 0.98
+    assert lava_float.accuracy == torch_float.accuracy
+    assert abs(fixed.accuracy - torch_float.accuracy) <= 0.005
+    assert (fixed.accuracy, fixed.robust) == (delta.accuracy, delta.robust)
+    assert delta.steps == 40
+    assert delta.synops["dense"] >= 20 * delta.synops["delta"]
+
+
+def test_digits_were_settled_by_the_network_that_is_shipped():
+    row = rows_of("digits")[0]
+    manifest = json.loads((ROOT / "models" / "zoo" / "digits.json").read_text())
+    assert row.images == manifest["test"]["count"]
+    assert round(row.accuracy * row.images) == manifest["test"]["correct"]
+    assert (
+        sum(int(tensor.numel()) for tensor in load_model("digits").named_parameters().values())
+        == (manifest["parameters"])
+    )
+
+
+def test_the_default_die_is_within_a_point_of_float_after_an_hour():
+    reference, *rows = rows_of("digits-crossbar")
+    assert list(dict.fromkeys(row.at("device") for row in rows)) == list(PRESETS)
+    (row,) = (row for row in rows if row.point == DEFAULT_POINT)
+    assert len(row.crossbar["accuracy_by_die"]) == 5
+    assert row.accuracy >= reference.accuracy - 0.01
+    assert len(rows_of("digits-crossbar-noise")) == 1 + 5 * 3
+
+
+@pytest.mark.parametrize("name", ["hw-cifar10-small-crossbar", "mnist"])
+def test_dies_keep_a_network_within_three_points_of_float_after_an_hour(name):
+    reference, *_, row = rows_of(name)
+    assert row.point == DEFAULT_POINT
+    assert len(row.crossbar["accuracy_by_die"]) == 5
+    assert row.accuracy >= reference.accuracy - 0.03
+
+
+def test_a_damaged_die_wins_back_what_it_has_lost():
+    rows = learning_rows_of("digits-repair")
+    assert sorted(row.die for row in rows) == [1, 2, 3, 4, 5]
+    assert all(len(row.arms[EP]["accuracy"]) <= 1 + 5 for row in rows)
+    assert fmean(summary(rows)[EP]["won_back"]) >= 0.8
+
+
+def test_networks_learn_from_scratch_on_lava_and_on_dies():
+    clocked = {
+        (row.backend, row.precision): row.curve["accuracy"][-1] for row in learning_rows_of("digits-scratch-lava")
+    }
+    assert clocked["lava", "float"] >= 0.97
+    assert clocked["lava", "fixed"] >= 0.95
+    assert clocked["lava", "fixed"] == clocked["torch", "fixed"]
+    dies: dict[tuple[str, str], list[float]] = {}
+    for row in learning_rows_of("digits-scratch"):
+        dies.setdefault((row.at("device"), row.update), []).append(row.curve["accuracy"][-1])
+    assert fmean(dies["li-ecram-2018", "pulses"]) >= 0.95
+    assert fmean(dies["reram-hfo2-gong-2022", "mixed"]) >= 0.93
+    assert len(dies["reram-hfo2-gong-2022", "pulses"]) == 3
+
+
+def test_small_nudges_drown_and_there_are_remedies():
+    rows = learning_rows_of("digits-beta")
+    seen = {
+        (remedy, beta): fmean(cosines(rows, remedy, beta))
+        for remedy in ("centered", "centered, 8 averaged", "4 nudges")
+        for beta in (0.01, 0.05, 0.2, 0.5, 1.0)
+    }
+    assert seen["centered", 0.01] < 0.2
+    assert seen["centered", 0.5] > 0.6
+    assert seen["centered, 8 averaged", 0.05] > 2 * seen["centered", 0.05]
+    assert seen["4 nudges", 1.0] > 1.5 * seen["centered", 1.0]
+
+
+def test_the_engine_is_fast_and_computes_the_same():
+    settle, train = (json.loads((RESULTS / "speed" / f"{name}.json").read_text()) for name in ("settle", "train"))
+    assert settle["ratios"]["plain_over_settle"] >= 40
+    assert settle["others"]["agreement"] >= 0.995
+    assert train["ratios"]["plain_over_train"] >= 25
+    assert train["others"]["cosine"] >= 0.99
+
+
+def test_twins_learnt_by_the_recipe_of_the_network_of_the_zoo():
+    theirs = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())["hyperparameters"]
+    for name in ("twin", "twin-batch-norm"):
+        own = json.loads((RESULTS / "twins" / f"hw-cifar10-small-{name}.json").read_text())["hyperparameters"]
+        assert own.pop("batch_norm") == (name != "twin")
+        assert own == {key: theirs[key] for key in own}
+
+
+def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
+    rows = {(row.row.model, row.row.precision): row for row in zoo_rows()}
+    for name in zoo_names():
+        reference, delta = rows[name, "float"], rows[name, "delta"]
+        assert abs(reference.row.accuracy - delta.row.accuracy) <= 0.01
+        assert reference.sha256 == delta.sha256 == fingerprint(name), "of the weights that are shipped"
+        assert (ROOT / "models" / "zoo" / f"{name}.safetensors").stat().st_size < 20e6
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in RESULTS.glob("*/env.json")))
+def test_results_were_made_by_a_commit(folder):
+    assert "dirty" not in json.loads((RESULTS / folder / "env.json").read_text())["commit"]
