@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Shape = tuple[int, ...]
 
@@ -34,6 +34,14 @@ class Wire:
     """Left shift of what this wire sends up, onto the binary point of the accumulators above (integers only)."""
     down_shift: int = 0
     """The same for what it sends down."""
+
+    def __repr__(self) -> str:
+        geometry = ""
+        if self.kind == "conv":
+            rows, columns = self.weight.shape[2:]
+            pooled = f", {self.pooling} of {self.pool_size} x {self.pool_size}" if self.pool_size > 1 else ""
+            geometry = f" {rows} x {columns}, stride {self.stride}, padding {self.padding}{pooled}"
+        return f"{self.kind}{geometry}: {self.below} to {self.above}"
 
     @property
     def macs(self) -> int:
@@ -94,6 +102,11 @@ class Circuit:
     cores: tuple[int, ...]
     """Of layers 0..L, neuromorphic cores used."""
 
+    def __repr__(self) -> str:
+        lines = [f"Circuit of {self.input_shape} images, {self.classes} classes, {self.neuron!r}"]
+        lines += [f"  link{index}: {wire!r}" for index, wire in enumerate(self.wires, start=1)]
+        return "\n".join([*lines, *([] if self.readout is None else [f"  readout: {self.readout!r}"])])
+
     @property
     def input_shape(self) -> Shape:
         """(C, H, W) of one image."""
@@ -109,9 +122,9 @@ class Circuit:
         """Number of classes."""
         return (self.wires[-1] if self.readout is None else self.readout).above[0]
 
-    def encode(self, images: NDArray[np.floating]) -> NDArray[np.generic]:
+    def encode(self, images: ArrayLike) -> NDArray[np.generic]:
         """Images (B, C, H, W) in [0, 1] as the codes of layer 0: float32, or integers 0..one."""
-        check_images(images, self.input_shape)
+        images = checked_images(images, self.input_shape)
         if isinstance(self.neuron, FloatNeuron):
             return images.astype(np.float32)
         return np.rint(images * self.neuron.one).astype(np.int32)
@@ -147,13 +160,29 @@ def with_weights(circuit: Circuit, weights: Weights) -> Circuit:
     return replace(circuit, wires=tuple(wires), biases=tuple(biases), readout=readout, readout_bias=readout_bias)
 
 
-def check_images(images: NDArray[np.floating], shape: Shape) -> None:
-    """Refuse a batch that no machine can read: wrong shape, empty, NaN, outside [0, 1]."""
-    if images.shape[1:] != shape:
-        raise ValueError(f"images are {images.shape[1:]}, the machine reads {shape}")
-    if not len(images):
+def checked_images(images: ArrayLike, shape: Shape) -> NDArray[np.floating]:
+    """Images (B, C, H, W), or one (C, H, W), as an array (B, C, H, W) that a machine can read.
+
+    An array, a torch tensor on the CPU, or whatever else numpy can read; float16 and integers become float32.
+
+    Raises:
+        ValueError: wrong shape, empty, NaN or outside [0, 1], such as pixels from 0 to 255.
+    """
+    try:
+        array = np.asarray(images)
+    except (TypeError, RuntimeError, ValueError) as error:  # a tensor on a GPU, or one that keeps its gradient
+        raise ValueError(f"images are a {type(images).__name__} that numpy cannot read: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"images are {array.dtype}, expected numbers in [0, 1]")
+    array = array[None] if array.ndim == len(shape) else array
+    if array.shape[1:] != shape:
+        raise ValueError(f"images are {array.shape[1:]}, the machine reads {shape}")
+    if not len(array):
         raise ValueError("no images: the batch is empty")
-    wrong = np.argwhere(~((images >= 0.0) & (images <= 1.0)))  # NaN is wrong too
+    if array.dtype.kind in "iu" and array.max() > 1:
+        raise ValueError(f"images are {array.dtype} up to {array.max()}, expected [0, 1]: divide by full brightness")
+    wrong = np.argwhere(~((array >= 0) & (array <= 1)))  # NaN is wrong too
     if len(wrong):
         place = tuple(int(i) for i in wrong[0])
-        raise ValueError(f"images must lie in [0, 1]: image {place[0]} holds {images[place]} at {place[1:]}")
+        raise ValueError(f"images must lie in [0, 1]: image {place[0]} holds {array[place]} at {place[1:]}")
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)

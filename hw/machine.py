@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hw.circuit import Weights
 from hw.learning.rule import Learned, LearningRule
@@ -67,8 +67,8 @@ class Machine(Protocol):
     caller at a time: threads may share it, and wait for each other.
     """
 
-    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
-        """Run the free phase on images (B, *input shape) in [0, 1]."""
+    def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
+        """Run the free phase on images (B, *input shape) in [0, 1], or on one: arrays or torch tensors."""
         ...
 
     def __enter__(self) -> Machine: ...
@@ -81,7 +81,7 @@ class Machine(Protocol):
 class LearningMachine(Machine, Protocol):
     """A machine that learns where its weights are: digital, Lava and crossbar."""
 
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
         """One pass over images (N, *input shape) with labels (N,), one update per batch of the rule.
 
         Raises ValueError for a rule this machine cannot learn, before anything is changed, and

@@ -86,7 +86,10 @@ def to_crossbar(
     headroom: float = 1.0,
     update: Update = REWRITING,
 ) -> Crossbar:
-    """Analog tiles, programmed: a network with its weights as conductances, a program with its integers."""
+    """Analog tiles, programmed: a network with its weights as conductances, a program with its integers.
+
+    Its converters have no ranges yet: `prepare(training_images, Remedies())` must come before it settles.
+    """
     return Crossbar(
         circuit_of(source),
         design,

@@ -55,6 +55,9 @@ class ProgramLink:
     pooling: PoolKind = "none"
     pool_size: int = 1
 
+    def __repr__(self) -> str:
+        return f"{self.operator(self.weight)!r}, exponent {self.exponent}"
+
     @property
     def window(self) -> int:
         """Units under one pooling window, k**2."""
@@ -113,6 +116,13 @@ class Program:
                     f"the accumulator of {name}, unit {unit}, could reach {int(bound.max())}, more than the "
                     f"{ACCUMULATOR_MAX} of {ACCUMULATOR_BITS} bits: use fewer state bits or smaller exponents"
                 )
+
+    def __repr__(self) -> str:
+        named = self.named_links()
+        top, count = list(named.values())[-1].above[0], sum(link.weight.size for link in named.values())
+        head = f"Program of {self.links[0].below} images, {top} classes, {count:,} int8 weights"
+        lines = [f"{head}, states of {self.state_bits} bits"]
+        return "\n".join([*lines, *(f"  {name}: {link!r}" for name, link in named.items())])
 
     @property
     def one(self) -> int:

@@ -7,11 +7,12 @@ y, z = tile @ x, tile.T @ y
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["PRESETS", "Design", "Device", "Tile", "Wires", "preset", "preset_wires"]
+__all__ = ["PRESETS", "Design", "Device", "Remedies", "Tile", "Wires", "preset", "preset_wires"]
 
 if TYPE_CHECKING:
     from hw.crossbar.devices.device import Device
     from hw.crossbar.devices.presets import PRESETS, preset
+    from hw.crossbar.remedies import Remedies
     from hw.crossbar.tiles.design import Design
     from hw.crossbar.tiles.tile import Tile
     from hw.crossbar.tiles.wires import Wires, preset_wires
@@ -20,6 +21,7 @@ else:
         "Device": "devices.device",
         "PRESETS": "devices.presets",
         "preset": "devices.presets",
+        "Remedies": "remedies",
         "Design": "tiles.design",
         "Tile": "tiles.tile",
         "Wires": "tiles.wires",

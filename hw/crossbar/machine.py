@@ -17,9 +17,9 @@ from types import TracebackType
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from hw.circuit import Circuit, FloatNeuron, Weights, check_images
+from hw.circuit import Circuit, FloatNeuron, Weights, checked_images
 from hw.crossbar.counting import learning_events, settle_events
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.die import Die, program
@@ -27,7 +27,7 @@ from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_larg
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.ranges import integer_ranges
 from hw.crossbar.remedies import Remedies, check_drives, missing_drives
-from hw.crossbar.tiles.converters import drive
+from hw.crossbar.tiles.converters import MissingAdc, drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile, metered
 from hw.crossbar.updates.rewriting import Rewriting
@@ -116,6 +116,14 @@ class Crossbar:
         self._written = self.programming()
         self.processor = Digital(circuit, chain, readout, steps=steps, batch_size=batch_size, tolerance=tolerance)
 
+    def __repr__(self) -> str:
+        design, tiles = self.design, self._tiles()
+        ranges = ", no ranges yet" if any(isinstance(tile.adc_up, MissingAdc) for tile in tiles) else ""
+        chip = f"{len(tiles)} tiles of {design.rows} x {design.columns} {self.device.name}, seed {self.die_seed}"
+        adc = "ideal converters" if design.adc_bits is None else f"{design.adc_bits} bit converters{ranges}"
+        when = f"{tiles[0].die.seconds:g} s after programming"
+        return f"Crossbar, {chip}, {adc}, {when}, {self.processor.steps} steps, {self.circuit!r}"
+
     @property
     def names(self) -> tuple[str, ...]:
         """link1, link2, ..., readout."""
@@ -123,9 +131,9 @@ class Crossbar:
         return tuple(chain) if self.circuit.readout is None else (*chain, "readout")
 
     @exclusive
-    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
+    def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
-        check_images(images, self.circuit.input_shape)
+        images = checked_images(images, self.circuit.input_shape)
         return concatenate([self._settle_batch(part, trace) for part in split(images, self.batch_size)])
 
     @exclusive
@@ -143,7 +151,7 @@ class Crossbar:
     @exclusive
     def prepare(
         self,
-        images: NDArray[np.floating],
+        images: ArrayLike,
         remedies: Remedies,
         *,
         age_s: float = 3600.0,
@@ -157,7 +165,7 @@ class Crossbar:
         for `offset_correction` alone. What the chip reads for its remedies is not in any ledger. Raises ValueError, and
         changes nothing, for what `age` refuses and for remedies that this die cannot have.
         """
-        check_images(images, self.circuit.input_shape)
+        images = checked_images(images, self.circuit.input_shape)
         remedies.check(self.design, reference)
         self.age(age_s, kelvin)
         if remedies.drift_compensation:
@@ -169,7 +177,7 @@ class Crossbar:
             self.set_ranges(images, remedies)
 
     @exclusive
-    def set_ranges(self, images: NDArray[np.floating], remedies: Remedies) -> None:
+    def set_ranges(self, images: ArrayLike, remedies: Remedies) -> None:
         """Give the converters their ranges, as remedies say: again after everything that changes what they see."""
         if remedies.adc_calibration:
             self.calibrate(images)
@@ -191,7 +199,7 @@ class Crossbar:
 
     @exclusive
     @torch.no_grad()
-    def correct_offsets(self, reference: Digital, images: NDArray[np.floating]) -> None:
+    def correct_offsets(self, reference: Digital, images: ArrayLike) -> None:
         """Shift every digital bias by what its channel misses on this die, on average over calibration images.
 
         The states that `reference`, the same circuit on a digital machine, settles to are put on the die for
@@ -205,7 +213,7 @@ class Crossbar:
             ValueError: with analog neurons, whose drives nothing converts.
         """
         check_drives(self.design)
-        check_images(images, self.circuit.input_shape)
+        images = checked_images(images, self.circuit.input_shape)
         own, codes = self.processor.dynamics, torch.as_tensor(self.circuit.encode(images))
         missing = missing_drives(self.links, own, reference, images, codes, self.slow)
         for index, (bias, shift) in enumerate(zip((*own.biases, own.readout_bias), missing, strict=True)):
@@ -213,7 +221,7 @@ class Crossbar:
             own.load_bias(index, bias + (shift if own.arithmetic.dtype is torch.float32 else shift.round()))
 
     @exclusive
-    def calibrate(self, images: NDArray[np.floating], percent: float = 99.9) -> None:
+    def calibrate(self, images: ArrayLike, percent: float = 99.9) -> None:
         """Set every converter's range to a percentile of what it sees while calibration images settle.
 
         All conversions of the settle count, those of the first step, when states are zero, like the others: of these
@@ -223,14 +231,14 @@ class Crossbar:
 
     @exclusive
     @torch.no_grad()
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,): every batch changes the devices as `update` does.
 
         Weights live on the devices alone; biases are digital. Converter ranges follow what the phases cause, seen on
         the batch about to be learnt from. Raises `LearningStoppedError`, with what was learnt so far on the die and in
         the error, where an update would leave the range of the devices at once or a device is worn out.
         """
-        check_images(images, self.circuit.input_shape)
+        images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
         check_lesson(rule, self.circuit.neuron, self.design)
         self.update.check(self.device, self.design)
@@ -252,10 +260,9 @@ class Crossbar:
 
     @exclusive
     @torch.no_grad()
-    def wanted(
-        self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule
-    ) -> tuple[Array, ...]:
+    def wanted(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> tuple[Array, ...]:
         """(outputs, inputs) change that one update from these images asks of every link; nothing is written."""
+        images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
         check_lesson(rule, self.circuit.neuron, self.design)
         ends = self._phases(images, labels, rule.phases)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hw.circuit import Circuit, FixedNeuron, Weights, check_images, weights_of
+from hw.circuit import Circuit, FixedNeuron, Weights, checked_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
 from hw.exclusive import exclusive
@@ -53,9 +53,12 @@ class Digital:
         self.dynamics = Dynamics(circuit, operators, readout, self.device)
         self._memories: list[tuple[Memory, Memory]] | None = None
 
+    def __repr__(self) -> str:
+        return f"Digital on {self.device}, {self.steps} steps, {self.circuit!r}"
+
     @exclusive
     @EXACT
-    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
+    def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]."""
         codes = self.circuit.encode(images)
         batches = [self._settle_batch(part, trace) for part in split(codes, self.batch_size)]
@@ -64,13 +67,13 @@ class Digital:
     @exclusive
     @EXACT
     @torch.no_grad()
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule.
 
         Raises `LearningStoppedError`, with what was learnt so far on the machine and in the error, where an update
         would leave the range of integers at once.
         """
-        check_images(images, self.circuit.input_shape)
+        images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
         check_descent(self.circuit, rule.descent)
         if self._memories is None:

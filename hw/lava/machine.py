@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, check_images, weights_of, with_weights
+from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, checked_images, weights_of, with_weights
 from hw.events.messages import COLUMNS, MessageEvents
 from hw.exclusive import exclusive
 from hw.lava.learning.messages import LearningJob, PassReport
@@ -65,8 +65,13 @@ class Lava:
         self._host: tuple[tuple[int, bool], HostProcess] | None = None
         self._school: tuple[tuple[UpdatePhases, int], HostProcess] | None = None
 
+    def __repr__(self) -> str:
+        threshold = self.delta_threshold
+        sent = "whole states" if threshold is None else f"changes from {threshold} up"
+        return f"Lava, {self.steps} steps, sends {sent}, {self.circuit!r}"
+
     @exclusive
-    def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
+    def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
         """Run the free phase on images (B, C, H, W) in [0, 1]; batches are made equal and the last one padded."""
         codes = self.circuit.encode(images)
         if isinstance(self.circuit.neuron, FixedNeuron):
@@ -79,13 +84,13 @@ class Lava:
         return concatenate([self._settled(answer, count) for answer, count in zip(answers, counts, strict=True)])
 
     @exclusive
-    def learn(self, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Learned:
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule, in one Lava run.
 
         States are sent whole, and all steps are run. What integers keep below a step of a weight stays while the phases
         and the batch size of the rules do: others build another graph, from the weights alone.
         """
-        check_images(images, self.circuit.input_shape)
+        images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
         check_descent(self.circuit, rule.descent)
         if self.delta_threshold is not None:

@@ -39,6 +39,9 @@ class ImageSet:
         if self.scale < 255 and int(self.pixels.max()) > self.scale:
             raise ValueError(f"pixel value {int(self.pixels.max())} exceeds the scale {self.scale}")
 
+    def __repr__(self) -> str:
+        return f"{len(self)} images of {self.shape}, {self.pixels.dtype} up to {self.scale}"
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -98,6 +101,10 @@ class Dataset:
                 raise ValueError(f"{self.name} {split} labels span {low}..{high}, expected 0..{self.classes - 1}")
             if images.shape != self.train.shape:
                 raise ValueError(f"{self.name} {split} images are {images.shape}, those of train {self.train.shape}")
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(getattr(self, split))} {split}" for split in ("train", "validation", "test"))
+        return f"{self.name}: {parts} images of {self.train.shape}, {self.classes} classes"
 
 
 def _brightness(pixels: torch.Tensor, scale: int) -> torch.Tensor:

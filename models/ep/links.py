@@ -58,6 +58,12 @@ class ConvLink:
                 f"nothing is left above: {self.below} through {tuple(self.weight.shape)} gives {self.above}"
             )
 
+    def __repr__(self) -> str:
+        rows, columns = self.weight.shape[2:]
+        pooled = f", {self.pooling} of {self.pool_size} x {self.pool_size}" if self.pool_size > 1 else ""
+        geometry = f"{rows} x {columns}, stride {self.stride}, padding {self.padding}{pooled}"
+        return f"conv {geometry}: {self.below} to {self.above}"
+
     @property
     def summed(self) -> Shape:
         """(C_above, H', W') of the convolution's sums, before pooling."""
@@ -137,6 +143,9 @@ class DenseLink:
             raise ValueError(f"dense weight {tuple(self.weight.shape)} does not fit a layer below of {self.below}")
         if self.bias.shape != self.weight.shape[:1]:
             raise ValueError(f"dense bias {tuple(self.bias.shape)}, expected {tuple(self.weight.shape[:1])}")
+
+    def __repr__(self) -> str:
+        return f"dense: {self.below} to {self.above}"
 
     @property
     def above(self) -> Shape:

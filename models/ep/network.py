@@ -56,6 +56,13 @@ class EPNetwork:
         for number, skip in enumerate(self.skips, start=1):
             _check_skip(f"skip{number}", skip, self.layers)
 
+    def __repr__(self) -> str:
+        count = sum(tensor.numel() for tensor in self.named_parameters().values())
+        lines = [f"EPNetwork of {self.input_shape} images, {self.classes} classes, {count:,} parameters"]
+        lines += [f"  {name}: {link!r}" for name, link in self._named_links()]
+        lines += [f"  skip{number}: {skip.link!r}" for number, skip in enumerate(self.skips, start=1)]
+        return "\n".join(lines)
+
     @property
     def input_shape(self) -> Shape:
         """(C, H, W) of one image."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from helpers.naive import NaiveLink, scores
-from hw.circuit import check_images
+from hw.circuit import checked_images
 from hw.events.analog import AnalogEvents
 from hw.ledger import Ledger
 from hw.machine import Settled
@@ -56,7 +56,7 @@ class RelaxingCircuit:
 
     def settle(self, images: NDArray[np.floating], *, trace: bool = False) -> Settled:
         """Let every image settle until the last of `TIMES_S`."""
-        check_images(images, self.network.input_shape)
+        images = checked_images(images, self.network.input_shape)
         runs = [self._run(image.ravel().astype(np.float64)) for image in images]
         states = np.stack([run[:, :-1] for run in runs], axis=1)
         layers = [

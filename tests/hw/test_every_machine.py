@@ -233,7 +233,7 @@ def test_images_that_no_machine_reads_are_named_before_anything_starts(name: str
     example = MACHINES[name]
     images = example.images
     shapes = r"images are \([\d, ]+\), the machine reads \([\d, ]+\)"
-    wrong = [(images.swapaxes(2, 3), shapes), (images[0], shapes), (images[:0], "no images: the batch is empty")]
+    wrong = [(images.swapaxes(2, 3), shapes), (images[0, 0], shapes), (images[:0], "no images: the batch is empty")]
     for value in (float("nan"), float("inf"), -0.5, 1.5):
         changed = images.copy()
         changed[2, 0, 1, 2] = value

@@ -94,7 +94,9 @@ class MissingAdc:
 
     def convert(self, sums: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002 - none can be converted
         """Refuses."""
-        raise ValueError("the ADC has no range: calibrate the machine, or give a full scale")
+        raise ValueError(
+            "the ADC has no range: calibrate the machine before, by prepare(images, Remedies()) or calibrate(images)"
+        )
 
 
 def stride_of(count: int) -> int:
