@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,8 +84,8 @@ def flags(options: Any) -> dict[str, str]:
 
 
 def given_flags(arguments: Sequence[str]) -> list[str]:
-    """The flags of a command line, as they stand there."""
-    return [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    """The flags of a command line; --tile_size and --tile-size=64 are --tile-size."""
+    return [argument.partition("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
 
 
 def flat(options: Any) -> dict[str, Any]:
@@ -113,11 +112,3 @@ def failed(error: Exception) -> SystemExit:
     """Exit code 1, with one line on stderr: what came out while working."""
     print(f"error: {error}", file=sys.stderr)
     return SystemExit(1)
-
-
-def program_version() -> str:
-    """The version of the package, or of its source tree where it is not installed."""
-    try:
-        return version("ep-hardware")
-    except PackageNotFoundError:
-        return "of a source tree that is not installed"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.command_line import ConfigError, Group, failed, flat, parse, program_version, refuse
+from bench.command_line import ConfigError, Group, failed, flat, given_flags, parse, refuse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
@@ -32,8 +32,9 @@ from bench.options import (
     machines_of,
     model_sha256,
 )
+from bench.records.version import project_version
 from bench.studies.defaults import STUCK
-from bench.studies.options import LearnOptions, check_dies, check_learning
+from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning
 
 if TYPE_CHECKING:
     from bench.records.learning_row import LearningRow
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     config = read(arguments)
     if config.run.version:
-        print(program_version())
+        print(project_version())
         return
     try:
         check(config, arguments)
@@ -78,10 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from bench.records.folders import open_folder
 
         folder = open_folder(config.run.output, config.run.resume, config.identity, config.learning.study)
+        rows = run(config, folder)
     except ConfigError as error:
         raise refuse(error) from None
-    try:
-        rows = run(config, folder)
     except (ValueError, OSError, RuntimeError) as error:
         raise failed(error) from None
     from bench.reports.learning import print_tables
@@ -101,7 +101,7 @@ def read(arguments: Sequence[str]) -> LearnConfig:
     }
     command = parse(groups, arguments, "python -m bench.learn", HELP)
     options: RunOptions = command.run
-    if "--backend" not in arguments and command.learning.study != "scratch":
+    if "--backend" not in given_flags(arguments) and command.learning.study != "scratch":
         options = replace(options, backend=("crossbar",))
     machines = machines_of(command)
     dies = machines["crossbar"]
@@ -119,6 +119,8 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     check_foreign(arguments, config.run.backend, config.machines)
     try:
         check_learning(config.learning, config.run.backend)
+        if config.learning.study == "scratch":
+            check_learners(config.run.precision, [config.machines[name] for name in config.run.backend])
         if "crossbar" in config.run.backend:
             dies = config.machines["crossbar"]
             assert isinstance(dies, CrossbarBackend)
@@ -132,7 +134,7 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
 def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     """Make every row that the folder does not hold yet, then the report."""
     from bench.records.folders import begin
-    from bench.records.manifests import trained_on
+    from bench.records.manifests import check_same, trained_on
     from bench.reports.learning import write_learning_report
     from bench.reports.learning_figures import draw_learning
     from bench.studies.run import StudyRun, check_study, conditions_of, learn, material_of
@@ -143,8 +145,10 @@ def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     if options.quick:
         machines = {name: machine.quick() for name, machine in machines.items()}
     dataset = load_data(options.data or trained_on(options.model), options.data_dir)
+    if options.data is None:
+        check_same(options.model, dataset)
     conditions = conditions_of(options, config.settling, dataset)
-    check_study(options, config.learning, machines, conditions)
+    check_study(options, config.learning, machines, conditions, dataset)
     begin(folder, config.identity, options.device)
     study = StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
     rows = learn(study)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, flags, flat, given_flags, option
 from bench.machines.backend import Backend, Settling
 from bench.machines.registry import BACKENDS
+
+if TYPE_CHECKING:
+    from models.data import Dataset
+    from models.ep.network import EPNetwork
 
 QUICK_LIMIT = 32
 MOVING = ("output", "resume", "list", "json", "version", "data_dir")
@@ -109,15 +113,18 @@ def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> N
 
 
 def _check_network_and_data(options: RunOptions) -> None:
-    from models.data.load import DATASETS
+    from models.data import check_data
     from models.zoo import zoo_names
 
     if options.model not in zoo_names() and not Path(options.model).is_file():
         raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(zoo_names())}")
-    if options.data is not None:
-        choose("--data", options.data, tuple(DATASETS))
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ConfigError(f"--data-dir {str(options.data_dir)!r} is not a folder")
+    if options.data is not None:
+        try:
+            check_data(options.data, options.data_dir)
+        except ValueError as error:
+            raise ConfigError(f"--data: {error}") from error
 
 
 def check_foreign(arguments: Sequence[str], chosen: Sequence[str], machines: Mapping[str, Backend]) -> None:
@@ -131,13 +138,33 @@ def check_foreign(arguments: Sequence[str], chosen: Sequence[str], machines: Map
                 raise ConfigError(f"{flag} is an option of {name}, which is not among --backend {' '.join(chosen)}")
 
 
+def check_limit(options: RunOptions, dataset: Dataset) -> None:
+    """Refuse more test images than there are."""
+    if options.limit is not None and options.limit > len(dataset.test):
+        raise ConfigError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
+
+
+def check_fit(model: str, network: EPNetwork, dataset: Dataset) -> None:
+    """Refuse images that the network does not read, and classes that it does not tell apart."""
+    from models.zoo.fit import check_form
+
+    try:
+        check_form(model, network, dataset.name, (dataset.test.shape, dataset.classes))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> dict[str, Any]:
     """What must not change when a run goes on, by option."""
+    from models.data import data_sha256
+
     values = {**flat(options), **flat(settling)}
     for name in options.backend:
         values |= flat(machines[name])
     files = {file: digest for name in options.backend for file, digest in machines[name].files().items()}
     kept = {name: value for name, value in values.items() if name not in MOVING}
+    if options.data is not None and (digest := data_sha256(options.data)) is not None:
+        kept["data_sha256"] = digest
     return {**kept, **({"device_sha256": files} if files else {})}
 
 

@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.command_line import ConfigError, Group, choose, failed, option, parse, program_version, refuse
+from bench.command_line import ConfigError, Group, choose, failed, option, parse, refuse
 from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Settling, Workload
 from bench.machines.registry import row_keys
 from bench.options import (
     RunOptions,
+    check_fit,
     check_foreign,
+    check_limit,
     check_run,
     fixed_part,
     machine_groups,
     machines_of,
     model_sha256,
 )
+from bench.records.version import project_version
 from bench.robustness.names import ATTACKS, DISTURBANCES
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     config = read(arguments)
     if config.run.version:
-        print(program_version())
+        print(project_version())
         return
     try:
         check(config, arguments)
@@ -89,10 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from bench.records.folders import open_folder
 
         folder = open_folder(config.run.output, config.run.resume, config.identity, Path(config.run.model).stem)
+        rows = run(config, folder)
     except ConfigError as error:
         raise refuse(error) from None
-    try:
-        rows = run(config, folder)
     except (ValueError, OSError, RuntimeError) as error:
         raise failed(error) from None
     from bench.reports.screen import print_run
@@ -133,7 +135,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
     from bench.evaluate import Origin
     from bench.records.folders import begin
-    from bench.records.manifests import trained_on
+    from bench.records.manifests import check_same, trained_on
     from bench.records.row import Row
     from bench.records.rows_file import append_row, read_rows
     from bench.reports.run_report import write_all
@@ -144,7 +146,10 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     network = load_model(model)
     origin = Origin(model, config.run.data or trained_on(model), config.run.seed)
     dataset = load_data(origin.data, config.run.data_dir)
-    check_fit(network, dataset, config.run)
+    if config.run.data is None:
+        check_same(model, dataset)
+    check_limit(config.run, dataset)
+    check_fit(config.run.model, network, dataset)
     for machine in config.chosen.values():
         if (warning := machine.warning(network)) is not None:
             print(f"note: {warning}", file=sys.stderr)
@@ -160,18 +165,6 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     rows = [done[key.key] for key in keys]
     write_all(folder, rows)
     return rows
-
-
-def check_fit(network: EPNetwork, dataset: Dataset, options: RunOptions) -> None:
-    """Refuse images that the network does not read, and more images than there are."""
-    shape, classes = tuple(dataset.test.shape), dataset.classes
-    if shape != tuple(network.input_shape) or classes != network.classes:
-        raise ValueError(
-            f"--model {options.model} reads images {tuple(network.input_shape)} of {network.classes} classes, --data "
-            f"{dataset.name} has {shape} of {classes}"
-        )
-    if options.limit is not None and options.limit > len(dataset.test):
-        raise ValueError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
 
 
 def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers: bool) -> Workload:

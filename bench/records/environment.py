@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import datetime, timezone
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-PROJECT = "ep-hardware"
-ROOT = Path(__file__).parents[2]
-"""The source tree, or where the packages were installed."""
+from bench.records.version import ROOT
+
 PACKAGES = ("torch", "numpy", "lava-nc", "adversarial-robustness-toolbox", "scikit-learn", "safetensors")
 
 
@@ -32,16 +29,6 @@ def environment(device: str) -> dict[str, object]:
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
         "versions": {name: version(name) for name in PACKAGES},
     }
-
-
-def project_version() -> str:
-    """Version of this project: of the source tree, or else of the package that was installed."""
-    try:
-        source = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return version(PROJECT)
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    return str(toml.loads(source)["project"]["version"])
 
 
 def _commit() -> str | None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from models.data import Dataset
 from models.train.manifest import manifest_path
 from models.zoo import FOLDER, SUFFIX, zoo_names
 
@@ -33,6 +34,15 @@ def manifest_of(model: str) -> dict[str, Any]:
 def trained_on(model: str) -> str:
     """The data set that a network was trained on."""
     return str(manifest_of(model)["data"])
+
+
+def check_same(model: str, dataset: Dataset) -> None:
+    """Refuse a file that is no longer what the network was trained on: its test images may have been learnt."""
+    digest = manifest_of(model).get("data_sha256")
+    if digest != dataset.sha256:
+        raise ValueError(
+            f"{dataset.name} has the sha256 {dataset.sha256}, {model} was trained on {digest}: give the data as --data"
+        )
 
 
 def trained_with_noise(model: str) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import tyro
 
-from bench.command_line import choose, option
+from bench.command_line import ConfigError, choose, option
 from bench.studies.defaults import QUICK_BETAS, SWEPT_BETAS, StudyDefaults
 
 if TYPE_CHECKING:
+    from bench.machines.backend import Backend
     from bench.machines.crossbar import CrossbarBackend
     from hw.learning.phases import UpdatePhases
     from mapping.training import LearningSchedule
@@ -90,6 +91,8 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"the study {options.study} runs on --backend crossbar alone, not on {', '.join(backends)}")
     for name in options.update:
         choose("--update", name, tuple(UPDATES))
+    if options.update and "crossbar" not in backends:
+        raise ValueError(f"--update {list(options.update)}: only crossbar has a choice, not {', '.join(backends)}")
     if options.study == "beta" and options.update:
         raise ValueError(f"--update {list(options.update)}: the study beta writes nothing")
     if options.study != "beta" and len(options.beta) > 1:
@@ -103,11 +106,23 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"--learning-rates {list(options.learning_rates)} must be finite numbers from 0")
     squared = options.study == "scratch" and "crossbar" in backends
     for beta in options.beta or (0.5,):
-        if squared and min(update_phases(options, beta).betas) <= -1:
+        phases = update_phases(options, beta)  # refuses steps, repeats and nudges that are none
+        if squared and min(phases.betas) <= -1:
             raise ValueError(
                 f"--beta {beta:g}: the network that learns on dies has a squared-error output, which has no minimum at "
                 "beta <= -1; use a beta below 1, or --estimator one_sided"
             )
+
+
+def check_learners(precisions: Sequence[str], machines: Sequence[Backend]) -> None:
+    """Refuse what no machine learns from scratch in; ValueError lists what each one learns in."""
+    offered = "; ".join(f"{machine.name}: {', '.join(machine.learns) or 'none'}" for machine in machines)
+    learnt = {name for machine in machines for name in machine.learns}
+    if not learnt:
+        raise ValueError(f"none of --backend learns from scratch (precisions that learn: {offered})")
+    for name in precisions:
+        if name not in learnt:
+            raise ValueError(f"--precision {name} does not learn from scratch, precisions that do: {offered}")
 
 
 def check_dies(options: LearnOptions, dies: CrossbarBackend) -> None:
@@ -123,11 +138,14 @@ def check_dies(options: LearnOptions, dies: CrossbarBackend) -> None:
 
 
 def check_rates(options: LearnOptions, links: Mapping[str, int]) -> None:
-    """Refuse rates that do not fit; `links` counts the links, readout included, of what learns, by its name."""
+    """Refuse rates that do not fit; `links` counts the links, readout included, of what learns, by its name.
+
+    Raises `ConfigError`.
+    """
     given = options.learning_rates
     for name, count in links.items():
         if given is not None and len(given) != count:
-            raise ValueError(
+            raise ConfigError(
                 f"--learning-rates {list(given)} are {len(given)} values, {name} has {count}: one per link and readout"
             )
 

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.command_line import ConfigError
 from bench.evaluate import one_thread_each
 from bench.machines.backend import Backend, Conditions, Learner, LearningKey
 from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
 from bench.machines.crossbar_updates import UPDATES
-from bench.options import QUICK_LIMIT, RunOptions
+from bench.options import QUICK_LIMIT, RunOptions, check_fit, check_limit
 from bench.records.learning_row import LearningRow
 from bench.records.rows_file import append_row, read_rows
 from bench.reports.progress import Progress
@@ -97,10 +98,10 @@ def material_of(run: RunOptions, dataset: Dataset) -> Material:
 
 
 def recipe_of(data: str | None) -> Recipe:
-    """The recipe whose network learns from scratch: that of the data set."""
+    """The recipe whose network learns from scratch: that of the data set. Raises `ConfigError` if it has none."""
     name = data or "digits"
     if name not in recipe_names():
-        raise ValueError(
+        raise ConfigError(
             f"--data {name}: no recipe of that name says what learns, recipes: {', '.join(recipe_names())}"
         )
     return recipe_for(name)
@@ -226,24 +227,30 @@ def _name(file: Path) -> str:
     return f"{LEARNT}/{file.name}"
 
 
-def check_study(run: RunOptions, learning: LearnOptions, machines: dict[str, Backend], conditions: Conditions) -> None:
-    """Refuse learning rates and nudges that do not fit what learns; ValueError counts its links, or names the nudge."""
+def check_study(
+    run: RunOptions,
+    learning: LearnOptions,
+    machines: dict[str, Backend],
+    conditions: Conditions,
+    dataset: Dataset,
+) -> None:
+    """Refuse images, learning rates and nudges that do not fit what learns. Raises `ConfigError`."""
+    check_limit(run, dataset)
     if learning.study == "scratch":
         recipe = recipe_of(run.data)
         words = {"die": "the network of dies", "recipe": "the recipe's network"}
         learners = learners_of(run, learning, machines, conditions)
-        if not learners:
-            offered = "; ".join(f"{name}: {', '.join(machine.learns) or 'none'}" for name, machine in machines.items())
-            raise ValueError(
-                f"nothing learns with --precision {' '.join(run.precision)}, precisions that learn are {offered}"
-            )
         check_rates(learning, {words[learner.network]: links_of(learner, recipe) for learner in learners})
         return
     network = load_model(run.model)
+    check_fit(run.model, network, dataset)
     check_rates(learning, {f"model {run.model}": len(network.links) + (network.readout is not None)})
     phases = [schedule_of(learning, REPAIR, run.quick).phases]
     if learning.study == "beta":
         betas = betas_of(learning, run.quick)
         phases = [phases_of(remedy, beta, learning) for remedy in REMEDIES for beta in betas]
-    for of_update in phases:
-        of_update.check(circuit_of(network))
+    try:
+        for of_update in phases:
+            of_update.check(circuit_of(network))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +22,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.command_line import ConfigError
+from bench.command_line import ConfigError, failed, refuse
 from bench.records.folders import begin, open_folder
-from bench.records.manifests import checkpoint_of, fingerprint, manifest_of, trained_on
+from bench.records.manifests import check_same, checkpoint_of, fingerprint, manifest_of, trained_on
 from bench.records.rows_file import append_row, read_rows
 from bench.zoo.cards import Setting, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
 from bench.zoo.row import ZooRow
-from models.data import Dataset, check_data, data_sha256, load_data
+from models.data import check_data, data_sha256, load_data
 from models.train.checks import check_device
 from models.zoo import SUFFIX, zoo_names
 from models.zoo.fit import check_fit
@@ -67,20 +68,17 @@ class ZooConfig:
         return {"command": "bench.zoo", **settings, **shown}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
-    config = tyro.cli(ZooConfig, description=__doc__)
+    config = tyro.cli(ZooConfig, args=arguments, prog="python -m bench.zoo", description=__doc__)
     try:
         check(config)
         folder = open_folder(config.output, config.resume, config.identity, "zoo")
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    try:
         networks = run(config, folder)
+    except ConfigError as error:
+        raise refuse(error) from None
     except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise failed(error) from None
     table = Table("", *(Path(model).stem for model in networks), title="networks of the zoo", title_justify="left")
     for cells in list(zip(HEADING, *table_lines(networks), strict=True))[1:]:
         table.add_row(*cells)
@@ -123,7 +121,7 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     datasets = {name: load_data(name, config.data_dir) for name in set(shown.values())}
     if config.data is None:
         for model, name in shown.items():
-            _check_same(model, datasets[name])
+            check_same(model, datasets[name])
     begin(folder, config.identity, config.device)
     file = folder / "rows.jsonl"
     done = {row.key: row for row in map(ZooRow.from_json, read_rows(file))}
@@ -149,15 +147,6 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     draw_training(manifests, folder / "training.png")
     write_zoo_report(folder, networks, manifests, json.loads((folder / "env.json").read_text()))
     return networks
-
-
-def _check_same(model: str, dataset: Dataset) -> None:
-    """Refuse a file that is no longer what the network was trained on: its test images may have been learnt."""
-    digest = manifest_of(model).get("data_sha256")
-    if digest != dataset.sha256:
-        raise ValueError(
-            f"{dataset.name} has the sha256 {dataset.sha256}, {model} was trained on {digest}: give the data as --data"
-        )
 
 
 def _is_current(row: ZooRow) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.data import form_of
+from models.ep.network import EPNetwork
 from models.zoo import load_model
 
 
@@ -19,7 +20,12 @@ def check_fit(model: str, data: str | Path) -> None:
         ValueError: the images have another shape, or there is another number of classes; the message names both.
         CheckpointError: the file of the network is missing, damaged or foreign.
     """
-    network, (shape, classes) = load_model(model), form_of(data)
+    check_form(model, load_model(model), str(data), form_of(data))
+
+
+def check_form(model: str, network: EPNetwork, data: str, form: tuple[tuple[int, ...], int]) -> None:
+    """The same of a network and a data set that are loaded, by their names; `form` is (shape of an image, classes)."""
+    shape, classes = form
     if network.input_shape != shape:
         raise ValueError(f"model {model!r} reads images of {network.input_shape}, those of {data} are {shape}")
     if network.classes != classes:

@@ -10,13 +10,18 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from bench.records.rows import read_rows
-from bench.reports.report import columns, device_lines, markdown
 
+from bench.records.learning_row import LearningRow
 from bench.records.manifests import fingerprint
+from bench.records.row import Row
+from bench.records.rows_file import read_rows
+from bench.reports.format import markdown
 from bench.reports.learning import cosines, tables
+from bench.reports.run_report import columns
+from bench.reports.sweep_table import device_lines
 from bench.run import main
 from bench.studies.repair import EP, summary
+from bench.zoo.row import ZooRow
 from hw.crossbar.devices.presets import PRESETS
 from models.zoo import load_model, zoo_names
 
@@ -25,8 +30,16 @@ RESULTS = ROOT / "bench" / "results" / "digits"
 DEFAULT_POINT = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
 
 
+def run_rows(name: str) -> list[Row]:
+    return [Row.from_json(row) for row in read_rows(RESULTS.with_name(name) / "rows.jsonl")]
+
+
+def learning_rows(name: str) -> list[LearningRow]:
+    return [LearningRow.from_json(row) for row in read_rows(RESULTS.with_name(name) / "rows.jsonl")]
+
+
 def test_table_in_the_readme_is_that_of_the_results_file():
-    named = columns(read_rows(RESULTS / "rows.jsonl"))
+    named = columns(run_rows("digits"))
     readme = (ROOT / "README.md").read_text()
     assert "| per image | " + " | ".join(named[0][1]) + " |" in readme
     for name, cells in named[1:]:
@@ -34,7 +47,7 @@ def test_table_in_the_readme_is_that_of_the_results_file():
 
 
 def test_devices_in_the_readme_are_those_of_the_results_file():
-    heading, *lines = device_lines(read_rows(RESULTS.with_name("digits-crossbar") / "rows.jsonl"))
+    heading, *lines = device_lines(run_rows("digits-crossbar"))
     readme = (ROOT / "README.md").read_text()
     assert [line[0] for line in lines] == list(PRESETS)
     for line in markdown(heading, lines):
@@ -42,43 +55,43 @@ def test_devices_in_the_readme_are_those_of_the_results_file():
 
 
 def test_the_default_die_is_within_a_point_of_float_after_an_hour():
-    reference, *rows = read_rows(RESULTS.with_name("digits-crossbar") / "rows.jsonl")
-    (row,) = (row for row in rows if row["point"] == DEFAULT_POINT)
-    assert len(row["accuracy_by_die"]) == 5
-    assert row["accuracy"] >= reference["accuracy"] - 0.01
-    sweep = read_rows(RESULTS.with_name("digits-crossbar-noise") / "rows.jsonl")
+    reference, *rows = run_rows("digits-crossbar")
+    (row,) = (row for row in rows if row.point == DEFAULT_POINT)
+    assert len(row.crossbar["accuracy_by_die"]) == 5
+    assert row.accuracy >= reference.accuracy - 0.01
+    sweep = run_rows("digits-crossbar-noise")
     assert len(sweep) == 1 + 5 * 3
 
 
 @pytest.mark.parametrize("name", ["digits-repair", "digits-scratch-lava", "digits-scratch", "digits-beta"])
 def test_tables_of_learning_in_the_readme_are_those_of_the_results_files(name):
     folder, readme = RESULTS.with_name(name), (ROOT / "README.md").read_text()
-    for _, heading, lines in tables(read_rows(folder / "rows.jsonl")):
+    for _, heading, lines in tables(learning_rows(name)):
         assert "\n".join(markdown(heading, lines)) in readme
     assert f"--output bench/results/{name}" in " ".join(readme.split())
     assert "dirty" not in json.loads((folder / "env.json").read_text())["commit"]
 
 
 def test_what_is_promised_of_learning_holds_in_the_results():
-    repaired = read_rows(RESULTS.with_name("digits-repair") / "rows.jsonl")
-    assert [row["die"] for row in sorted(repaired, key=lambda row: row["die"])] == [1, 2, 3, 4, 5]
-    assert all(len(row["arms"][EP]["accuracy"]) <= 1 + 5 for row in repaired)
+    repaired = learning_rows("digits-repair")
+    assert [row.die for row in sorted(repaired, key=lambda row: row.die)] == [1, 2, 3, 4, 5]
+    assert all(len(row.arms[EP]["accuracy"]) <= 1 + 5 for row in repaired)
     assert fmean(summary(repaired)[EP]["won_back"]) >= 0.8
 
-    clocked = read_rows(RESULTS.with_name("digits-scratch-lava") / "rows.jsonl")
-    last = {(row["backend"], row["precision"]): row["curve"]["accuracy"][-1] for row in clocked}
+    clocked = learning_rows("digits-scratch-lava")
+    last = {(row.backend, row.precision): row.curve["accuracy"][-1] for row in clocked}
     assert last["lava", "float"] >= 0.97
     assert last["lava", "fixed"] >= 0.95
     assert last["lava", "fixed"] == last["torch", "fixed"]
 
     dies: dict[tuple[str, str], list[float]] = {}
-    for row in read_rows(RESULTS.with_name("digits-scratch") / "rows.jsonl"):
-        dies.setdefault((row["point"]["device"], row["update"]), []).append(row["curve"]["accuracy"][-1])
+    for row in learning_rows("digits-scratch"):
+        dies.setdefault((row.at("device"), row.update), []).append(row.curve["accuracy"][-1])
     assert fmean(dies["li-ecram-2018", "pulses"]) >= 0.95
     assert fmean(dies["reram-hfo2-gong-2022", "mixed"]) >= 0.93
     assert len(dies["reram-hfo2-gong-2022", "pulses"]) == 3
 
-    swept = read_rows(RESULTS.with_name("digits-beta") / "rows.jsonl")
+    swept = learning_rows("digits-beta")
     seen = {
         (remedy, beta): fmean(cosines(swept, remedy, beta))
         for remedy in ("centered", "centered, 8 averaged", "4 nudges")
@@ -100,8 +113,8 @@ def test_python_in_the_readme_runs(block, capsys):
 def test_options_in_the_readme_are_those_of_the_command_line(monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text()
     known: dict[str, set[str]] = {}
-    for name in ("bench.run", "bench.zoo", "models.train", "models.twin"):
-        module = import_module(name if name == "bench.run" else f"{name}.__main__")
+    for name in ("bench.run", "bench.learn", "bench.zoo", "models.train", "models.twin"):
+        module = import_module(name if name in ("bench.run", "bench.learn") else f"{name}.__main__")
         monkeypatch.setattr(sys, "argv", [name, "--help"])
         with pytest.raises(SystemExit):
             module.main()
@@ -115,48 +128,48 @@ def test_options_in_the_readme_are_those_of_the_command_line(monkeypatch, capsys
 
 
 def test_results_belong_to_the_network_that_is_shipped():
-    rows = read_rows(RESULTS / "rows.jsonl")
+    rows = run_rows("digits")
     manifest = json.loads((ROOT / "models" / "zoo" / "digits.json").read_text())
-    assert rows[0]["images"] == manifest["test"]["count"]
-    assert round(rows[0]["accuracy"] * rows[0]["images"]) == manifest["test"]["correct"]
+    assert rows[0].images == manifest["test"]["count"]
+    assert round(rows[0].accuracy * rows[0].images) == manifest["test"]["correct"]
     units = sum(int(tensor.numel()) for tensor in load_model("digits").named_parameters().values())
     assert units == manifest["parameters"]
 
 
 def test_figures_that_are_promised_hold_in_the_results():
-    torch_float, lava_float, fixed, delta = read_rows(RESULTS / "rows.jsonl")
-    assert torch_float["accuracy"] >= 0.98
-    assert lava_float["accuracy"] == torch_float["accuracy"]
-    assert abs(fixed["accuracy"] - torch_float["accuracy"]) <= 0.005
-    assert fixed["accuracy"] == delta["accuracy"]
-    assert fixed["robust"] == delta["robust"]
-    assert delta["steps"] == 40
-    assert delta["synops"]["dense"] >= 20 * delta["synops"]["delta"]
+    torch_float, lava_float, fixed, delta = run_rows("digits")
+    assert torch_float.accuracy >= 0.98
+    assert lava_float.accuracy == torch_float.accuracy
+    assert abs(fixed.accuracy - torch_float.accuracy) <= 0.005
+    assert fixed.accuracy == delta.accuracy
+    assert fixed.robust == delta.robust
+    assert delta.steps == 40
+    assert delta.synops["dense"] >= 20 * delta.synops["delta"]
 
 
 def test_dies_keep_a_network_of_cifar_within_three_points_of_float_after_an_hour():
-    reference, row = read_rows(RESULTS.with_name("hw-cifar10-small-crossbar") / "rows.jsonl")
-    assert row["point"] == DEFAULT_POINT
-    assert len(row["accuracy_by_die"]) == 5
-    assert row["accuracy"] >= reference["accuracy"] - 0.03
+    reference, row = run_rows("hw-cifar10-small-crossbar")
+    assert row.point == DEFAULT_POINT
+    assert len(row.crossbar["accuracy_by_die"]) == 5
+    assert row.accuracy >= reference.accuracy - 0.03
     readme = " ".join((ROOT / "README.md").read_text().split())
-    found, ideal = (f"{100 * one['accuracy']:.1f} %" for one in (row, reference))
-    assert f"to {found} of {row['images']} test images, {ideal} in float" in readme
+    found, ideal = (f"{100 * one.accuracy:.1f} %" for one in (row, reference))
+    assert f"to {found} of {row.images} test images, {ideal} in float" in readme
 
 
 def test_machines_answer_for_mnist_what_the_readme_says():
-    rows = read_rows(RESULTS.with_name("mnist") / "rows.jsonl")
-    found = {(row["backend"], row["precision"]): f"{100 * row['accuracy']:.1f} %" for row in rows}
+    rows = run_rows("mnist")
+    found = {(row.backend, row.precision): f"{100 * row.accuracy:.1f} %" for row in rows}
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert found["torch", "float"] == found["lava", "float"]
     assert found["lava", "fixed"] == found["lava", "delta"]
     assert (
-        f"Of {rows[0]['images']:,} of them it gets {found['torch', 'float']} right in float, "
+        f"Of {rows[0].images:,} of them it gets {found['torch', 'float']} right in float, "
         f"{found['lava', 'delta']} in integers on Lava, and on five PCM dies after an hour "
         f"{found['crossbar', 'analog']}"
     ) in readme
-    assert len(rows[-1]["accuracy_by_die"]) == 5
-    assert rows[-1]["accuracy"] >= rows[0]["accuracy"] - 0.03
+    assert len(rows[-1].crossbar["accuracy_by_die"]) == 5
+    assert rows[-1].accuracy >= rows[0].accuracy - 0.03
 
 
 def test_speeds_in_the_readme_are_those_that_were_measured():
@@ -200,10 +213,10 @@ def test_twins_in_the_readme_are_of_the_network_of_the_zoo():
 
 
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_zoo():
-    rows = read_rows(RESULTS.with_name("zoo") / "rows.jsonl")
-    found = {(row["model"], row["precision"]): row for row in rows}
+    rows = [ZooRow.from_json(row) for row in read_rows(RESULTS.with_name("zoo") / "rows.jsonl")]
+    found = {(card.row.model, card.row.precision): card for card in rows}
     for name in zoo_names():
         reference, delta = found[name, "float"], found[name, "delta"]
-        assert abs(reference["accuracy"] - delta["accuracy"]) <= 0.01
-        assert reference["sha256"] == delta["sha256"] == fingerprint(name), "of the weights that are shipped"
+        assert abs(reference.row.accuracy - delta.row.accuracy) <= 0.01
+        assert reference.sha256 == delta.sha256 == fingerprint(name), "of the weights that are shipped"
         assert (ROOT / "models" / "zoo" / f"{name}.safetensors").stat().st_size < 20e6

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.run_calls import call, refused
+from helpers.run_calls import call, refused, stopped
 
 from bench import evaluate as bench_evaluate
 from bench import run as bench_run
-from bench.machines.registry import BACKENDS, jobs
-from bench.robustness.disturbances import DISTURBANCES
+from bench.machines.registry import BACKENDS, row_keys
+from bench.options import machines_of
+from bench.robustness.names import DISTURBANCES
 from mapping.machines import to_digital
 from models.data import load_data
 from models.zoo import load_model
@@ -21,9 +21,9 @@ from models.zoo import load_model
 SHORT = ["--limit", "12", "--steps", "6"]
 
 
-def test_lava_alone_brings_the_reference_and_every_precision(monkeypatch, capsys, tmp_path):
+def test_lava_alone_brings_the_reference_and_every_precision(tmp_path):
     folder = tmp_path / "run"
-    document = call(monkeypatch, capsys, "--backend", "lava", *SHORT, "--output", str(folder))
+    document = call(bench_run, "--backend", "lava", *SHORT, "--output", str(folder))
     assert document["folder"] == str(folder)
     rows = document["rows"]
     assert [(row["backend"], row["precision"]) for row in rows] == [
@@ -59,17 +59,17 @@ def test_lava_alone_brings_the_reference_and_every_precision(monkeypatch, capsys
     assert "![" in (folder / "report.md").read_text()
 
 
-def test_killed_run_resumes_and_repeats_no_finished_row(monkeypatch, capsys, tmp_path):
+def test_killed_run_resumes_and_repeats_no_finished_row(monkeypatch, tmp_path):
     folder = tmp_path / "run"
     options = ["--backend", "torch", "--precision", "float", "fixed", *SHORT, "--output", str(folder)]
-    whole = call(monkeypatch, capsys, *options)["rows"]
+    whole = call(bench_run, *options)["rows"]
     file = folder / "rows.jsonl"
     first, second = file.read_text().splitlines(keepends=True)
     file.write_text(first + second[: len(second) // 2])  # killed while it wrote the second row
     made = []
-    evaluate = bench_run.evaluate
-    monkeypatch.setattr(bench_run, "evaluate", lambda *given: made.append(given[0].key) or evaluate(*given))
-    again = call(monkeypatch, capsys, *options, "--resume")["rows"]
+    evaluate = bench_evaluate.evaluate
+    monkeypatch.setattr(bench_evaluate, "evaluate", lambda *given: made.append(given[1].key) or evaluate(*given))
+    again = call(bench_run, *options, "--resume")["rows"]
     assert made == ["torch fixed"]
     timed = ("wall_s_per_image", "latency_s", "energy_measured_j")
     assert [{k: v for k, v in row.items() if k not in timed} for row in again] == [
@@ -77,18 +77,18 @@ def test_killed_run_resumes_and_repeats_no_finished_row(monkeypatch, capsys, tmp
     ]
     assert len(file.read_text().splitlines()) == 2
     made.clear()
-    call(monkeypatch, capsys, *options, "--resume")
+    call(bench_run, *options, "--resume")
     assert made == []
 
 
-def test_resume_refuses_other_options_and_folders_without_a_run(monkeypatch, capsys, tmp_path):
+def test_resume_refuses_other_options_and_folders_without_a_run(tmp_path):
     folder = tmp_path / "run"
-    call(monkeypatch, capsys, "--backend", "torch", *SHORT, "--output", str(folder))
-    said = refused(monkeypatch, capsys, "--backend", "torch", "--limit", "12", "--output", str(folder), "--resume")
+    call(bench_run, "--backend", "torch", *SHORT, "--output", str(folder))
+    said = refused(bench_run, "--backend", "torch", "--limit", "12", "--output", str(folder), "--resume")
     assert "steps = 6, not 40" in said
-    said = refused(monkeypatch, capsys, "--backend", "torch", *SHORT, "--output", str(folder))
+    said = refused(bench_run, "--backend", "torch", *SHORT, "--output", str(folder))
     assert "already holds a run" in said
-    said = refused(monkeypatch, capsys, "--backend", "torch", "--output", str(tmp_path / "none"), "--resume")
+    said = refused(bench_run, "--backend", "torch", "--output", str(tmp_path / "none"), "--resume")
     assert "holds no run" in said
 
 
@@ -110,38 +110,38 @@ def test_resume_refuses_other_options_and_folders_without_a_run(monkeypatch, cap
         (["--tolerance", "-0.1"], ["--tolerance is -0.1"]),
         (["--tolerance", "nan"], ["--tolerance is nan"]),
         (["--state-bits", "9"], ["--state-bits is 9", "4, 5, 6, 7, 8"]),
-        (["--delta-threshold", "256"], ["--delta-threshold is 256", "255"]),
+        (["--backend", "lava", "--delta-threshold", "0"], ["--delta-threshold is 0", "at least 1"]),
+        (["--backend", "lava", "--delta-threshold", "256"], ["--delta-threshold is 256", "255"]),
         (["--device", "tpu"], ["--device is 'tpu'", "cpu"]),
         (["--frobnicate", "1"], ["frobnicate"]),
+        (["--epochs", "3"], ["--epochs"]),
+        (["--learn", "repair"], ["--learn"]),
     ],
 )
-def test_bad_options_exit_2_and_name_value_and_choices(monkeypatch, capsys, options, words):
-    said = refused(monkeypatch, capsys, *options)
+def test_bad_options_exit_2_and_name_value_and_choices(options, words):
+    said = refused(bench_run, *options)
     for word in words:
         assert word in said
 
 
-def test_damaged_checkpoint_is_refused_before_a_folder_is_made(monkeypatch, capsys, tmp_path):
+def test_damaged_checkpoint_is_refused_before_a_folder_is_made(tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes((Path(bench_run.__file__).parents[1] / "models/zoo/digits.safetensors").read_bytes()[:1000])
     folder = tmp_path / "run"
-    monkeypatch.setattr(sys, "argv", ["bench.run", "--model", str(broken), "--data", "digits", "--output", str(folder)])
-    with pytest.raises(SystemExit) as stopped:
-        bench_run.main()
-    assert stopped.value.code == 1
-    assert "broken.safetensors" in capsys.readouterr().err
+    said = stopped(bench_run, "--model", broken, "--data", "digits", "--output", folder, code=1)
+    assert "broken.safetensors" in said
     assert not folder.exists()
 
 
-def test_list_names_what_there_is(monkeypatch, capsys):
-    document = call(monkeypatch, capsys, "--list")
+def test_list_names_what_there_is():
+    document = call(bench_run, "--list")
     assert document["backends"] == {name: list(entry.precisions) for name, entry in BACKENDS.items()}
     assert "digits" in document["models"]
 
 
-def test_tolerance_and_thresholds_reach_the_machines(monkeypatch, capsys, tmp_path):
+def test_tolerance_and_thresholds_reach_the_machines(tmp_path):
     settings = ["--limit", "12", "--steps", "40", "--tolerance", "0.05", "--output", str(tmp_path / "run")]
-    (row, fixed) = call(monkeypatch, capsys, "--backend", "torch", "--precision", "float", "fixed", *settings)["rows"]
+    (row, fixed) = call(bench_run, "--backend", "torch", "--precision", "float", "fixed", *settings)["rows"]
     assert row["steps"] < 40
     assert fixed["steps"] < 40
     assert row["residual"]["max"] <= 0.05
@@ -159,11 +159,10 @@ def test_settling_in_portions_changes_nothing_but_the_memory_it_takes(monkeypatc
     assert (found.ledger.images, found.states) == (23, ())
 
 
-def test_disturbances_are_those_asked_for_and_none_without_a_name(monkeypatch, capsys, tmp_path):
+def test_disturbances_are_those_asked_for_and_none_without_a_name(tmp_path):
     options = ["--backend", "torch", *SHORT]
     (few,) = call(
-        monkeypatch,
-        capsys,
+        bench_run,
         *options,
         "--disturbances",
         "gaussian-0.2",
@@ -171,7 +170,7 @@ def test_disturbances_are_those_asked_for_and_none_without_a_name(monkeypatch, c
         "--output",
         str(tmp_path / "few"),
     )["rows"]
-    (every,) = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "every"))["rows"]
+    (every,) = call(bench_run, *options, "--output", str(tmp_path / "every"))["rows"]
     assert few["robust"] == {name: every["robust"][name] for name in ("gaussian-0.2", "pgd-linf-0.1")}
     assert not (tmp_path / "few" / "pgd-linf-0.03.safetensors").exists()
     folder = tmp_path / "none"
@@ -188,7 +187,7 @@ def test_disturbances_are_those_asked_for_and_none_without_a_name(monkeypatch, c
         "--output",
         str(folder),
     ]
-    reference, *rows = call(monkeypatch, capsys, *dies)["rows"]
+    reference, *rows = call(bench_run, *dies)["rows"]
     assert reference["robust"] == rows[0]["robust"] == {}
     # the table has the reference and the first point, the sweep both
     report = (folder / "report.md").read_text()
@@ -196,16 +195,18 @@ def test_disturbances_are_those_asked_for_and_none_without_a_name(monkeypatch, c
     assert (folder / "sweep-hours.png").exists()
 
 
-def test_where_data_lie_is_not_written_down_and_may_change(monkeypatch, capsys, tmp_path):
+def test_where_data_lie_is_not_written_down_and_may_change(tmp_path):
     folder = tmp_path / "run"
     options = ["--backend", "torch", *SHORT, "--output", str(folder)]
-    call(monkeypatch, capsys, *options, "--data-dir", str(tmp_path))
-    call(monkeypatch, capsys, *options, "--resume")
+    call(bench_run, *options, "--data-dir", str(tmp_path))
+    call(bench_run, *options, "--resume")
     for name in ("config.json", "env.json", "rows.jsonl", "report.md", "summary.csv"):
         assert str(tmp_path) not in (folder / name).read_text()
 
 
-def test_jobs_start_with_the_reference_and_repeat_nothing():
-    assert [job.key for job in jobs(("torch",), (), ())] == ["torch float"]
-    both = jobs(("lava", "torch"), ("fixed",), ())
-    assert [job.key for job in both] == ["torch float", "lava fixed", "torch fixed"]
+def test_rows_start_with_the_reference_and_repeat_nothing():
+    machines = machines_of(None)
+    assert [row.key for row in row_keys(("torch",), (), machines)] == ["torch float"]
+    assert [row.key for row in row_keys(("torch",), ("float", "fixed"), machines)] == ["torch float", "torch fixed"]
+    both = row_keys(("lava", "torch"), ("fixed",), machines)
+    assert [row.key for row in both] == ["torch float", "lava fixed", "torch fixed"]

@@ -1,28 +1,34 @@
-"""`python -m bench.run` called in this interpreter."""
+"""`python -m bench.run` and `python -m bench.learn` called in this interpreter."""
 
 from __future__ import annotations
 
+import io
 import json
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from types import ModuleType
 
 import pytest
 
-from bench import run as bench_run
+
+def call(command: ModuleType, *options: object) -> dict:
+    """`python -m COMMAND OPTIONS`; the JSON document of its last line."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        command.main([*map(str, options)])
+    return json.loads(out.getvalue().strip().splitlines()[-1])
 
 
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
-    """`python -m bench.run OPTIONS` in this interpreter; the JSON document of its last line."""
-    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
-    bench_run.main()
-    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+def stopped(command: ModuleType, *options: object, code: int = 2) -> str:
+    """What a call that ends with this exit code says, on one line."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as ended:
+        command.main([*map(str, options)])
+    assert ended.value.code == code, said.getvalue()
+    return " ".join(said.getvalue().split())
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """What a call that must be refused with exit code 2 says."""
-    monkeypatch.setattr(sys, "argv", ["bench.run", *options])
-    monkeypatch.setattr(bench_run, "run", lambda *_: pytest.fail("a refused run was started"))
-    with pytest.raises(SystemExit) as stopped:
-        bench_run.main()
-    assert stopped.value.code == 2
-    captured = capsys.readouterr()
-    return captured.err + captured.out
+def refused(command: ModuleType, *options: object) -> str:
+    """What a call says that must be refused with exit code 2 before models, data or machines are touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "run", lambda *_: pytest.fail("a refused run was started"))
+        return stopped(command, *options)

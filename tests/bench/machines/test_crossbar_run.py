@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from helpers.run_calls import call, refused
 
+from bench import evaluate as bench_evaluate
 from bench import run as bench_run
-from bench.config import RunConfig, check, model_of
-from bench.evaluate import share_correct
-from bench.machines.crossbar import (
-    CrossbarOptions,
-    CrossbarWork,
-    Point,
-    check_options,
-    device_of,
-    die,
-    points,
-    reference_point,
-)
-from bench.reports.report import si
-from bench.robustness.disturbances import DISTURBANCES, accuracy_interval
+from bench.machines.backend import Conditions, Settling, point_key
+from bench.machines.crossbar import CrossbarBackend
+from bench.machines.crossbar_dies import Point, check_options, device_of, die, points, reference_point
+from bench.machines.crossbar_options import CrossbarOptions, DeviceOptions, RemedyOptions, TileOptions
+from bench.records.statistics import accuracy_interval, share_correct
+from bench.reports.format import si
+from bench.robustness.names import DISTURBANCES
+from bench.run import MainOptions, RunConfig, check, model_of
 from hw.crossbar.devices.presets import PRESETS
 from mapping.machines import to_digital
 from models.data import load_data
@@ -35,10 +30,10 @@ SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"
 TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")
 
 
-def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(monkeypatch, capsys, tmp_path):
+def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(tmp_path):
     folder = tmp_path / "run"
     sweep = ["--noise-scale", "0", "1", "--hours", "0", "24", "--adc-bits", "8", "None"]
-    rows = call(monkeypatch, capsys, *SHORT, *sweep, "--output", str(folder))["rows"]
+    rows = call(bench_run, *SHORT, *sweep, "--output", str(folder))["rows"]
     reference, *dies = rows
     assert (reference["backend"], reference["precision"], reference["point"]) == ("torch", "float", None)
     found = [(row["point"]["adc_bits"], row["point"]["hours"], row["point"]["noise_scale"]) for row in dies]
@@ -67,36 +62,36 @@ def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(monkeypatch, capsy
     assert "![Accuracy over dies](sweep-hours.png)" in report
 
 
-def test_a_killed_sweep_goes_on_with_the_points_it_lacks(monkeypatch, capsys, tmp_path):
+def test_a_killed_sweep_goes_on_with_the_points_it_lacks(monkeypatch, tmp_path):
     folder = tmp_path / "run"
     options = [*SHORT, "--noise-scale", "0", "2", "--output", str(folder)]
-    whole = call(monkeypatch, capsys, *options)["rows"]
+    whole = call(bench_run, *options)["rows"]
     file = folder / "rows.jsonl"
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[:-1]) + lines[-1][:40])  # killed while it wrote the last point
     made = []
-    evaluate = bench_run.evaluate
-    monkeypatch.setattr(bench_run, "evaluate", lambda *given: made.append(given[0].point) or evaluate(*given))
-    again = call(monkeypatch, capsys, *options, "--resume")["rows"]
+    evaluate = bench_evaluate.evaluate
+    monkeypatch.setattr(bench_evaluate, "evaluate", lambda *given: made.append(given[1].point) or evaluate(*given))
+    again = call(bench_run, *options, "--resume")["rows"]
     assert [point.noise_scale for point in made] == [2.0]
     untimed = [[{k: v for k, v in row.items() if k not in TIMED} for row in rows] for rows in (whole, again)]
     assert untimed[0] == untimed[1], "a die is its seed: the point made anew is the one that was lost"
-    said = refused(monkeypatch, capsys, *SHORT, "--noise-scale", "0", "4", "--output", str(folder), "--resume")
+    said = refused(bench_run, *SHORT, "--noise-scale", "0", "4", "--output", str(folder), "--resume")
     assert "noise_scale = [0.0, 2.0], not [0.0, 4.0]" in said
 
 
-def test_of_all_presets_those_without_published_retention_get_an_empty_row(monkeypatch, capsys, tmp_path):
+def test_of_all_presets_those_without_published_retention_get_an_empty_row(tmp_path):
     options = ["--backend", "crossbar", "--limit", "2", "--steps", "2", "--dies", "1", "--device-preset", "all"]
-    rows = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1:]
+    rows = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1:]
     assert [row["point"]["device"] for row in rows] == list(PRESETS)
     for row in rows:
         assert (row["accuracy"] is None) == (PRESETS[row["point"]["device"]].retention is None)
     assert "| pcm-joshi-2020 | 1 | 1 | 8 | 256 | - |" in (tmp_path / "run" / "report.md").read_text()
 
 
-def test_written_pulse_by_pulse_a_row_tells_the_pulses(monkeypatch, capsys, tmp_path):
+def test_written_pulse_by_pulse_a_row_tells_the_pulses(tmp_path):
     options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
-    row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
+    row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     devices = 0
     for told in row["dies"]:
         written = told["programming"]
@@ -116,7 +111,7 @@ def test_written_pulse_by_pulse_a_row_tells_the_pulses(monkeypatch, capsys, tmp_
     assert line["written_per_die.energy_j"] == ""
 
 
-def test_pulses_of_a_known_voltage_and_length_have_joules(monkeypatch, capsys, tmp_path):
+def test_pulses_of_a_known_voltage_and_length_have_joules(tmp_path):
     """2 V for 1 us into 2 to 20 uS: 8 to 80 pJ a pulse."""
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -124,7 +119,7 @@ def test_pulses_of_a_known_voltage_and_length_have_joules(monkeypatch, capsys, t
         "zero_s = 10e-6\nstep_s = 5e-7\nvoltage_v = 2.0\nwidth_s = 1e-6\n"
     )
     options = [*SHORT, "--device-preset", str(file), "--hours", "0", "--programming", "write-verify"]
-    row = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"][1]
+    row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     written = row["tiles"]["written"]
     assert 8e-12 < written["energy_j"] / written["pulses"] < 80e-12
     assert written["energy_j"] == pytest.approx(sum(die["programming"]["energy_j"] for die in row["dies"]))
@@ -134,41 +129,41 @@ def test_pulses_of_a_known_voltage_and_length_have_joules(monkeypatch, capsys, t
 def test_stuck_devices_of_a_file_stay_unless_the_command_says_otherwise(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('base = "ideal"\nname = "mine"\nstuck_on = 0.02\nstuck_off = 0.03\n')
-    options = CrossbarOptions(device_preset=(str(file),))
+    options = CrossbarOptions(DeviceOptions((str(file),)))
     (point,) = points(options)
     for given, expected in (({}, (0.02, 0.03)), ({"stuck_on": 0.0}, (0.0, 0.03)), ({"stuck_off": 0.1}, (0.02, 0.1))):
-        device = device_of(point, replace(options, **given))
+        device = device_of(point, replace(options, device=replace(options.device, **given)))
         assert (device.stuck_on, device.stuck_off) == expected
 
 
-def test_a_die_is_read_at_a_temperature_that_its_device_and_its_wires_have(monkeypatch, capsys, tmp_path):
+def test_a_die_is_read_at_a_temperature_that_its_device_and_its_wires_have(tmp_path):
     file = tmp_path / "warm.toml"
     file.write_text('base = "ideal"\nname = "warm"\ntemperature = {activation_ev = 0.05, reference_k = 300}\n')
     options = [*SHORT, "--device-preset", str(file), "--wires", "none"]
     heat = []
     for kelvin in ("300", "350"):
         folder = str(tmp_path / kelvin)
-        row = call(monkeypatch, capsys, *options, "--kelvin", kelvin, "--no-drift-compensation", "--output", folder)
+        row = call(bench_run, *options, "--kelvin", kelvin, "--no-drift-compensation", "--output", folder)
         heat.append(row["rows"][1]["tiles"]["array_j"][0][0])
     # link 1 sees the same image: exp(0.05 eV / k (1 / 300 K - 1 / 350 K)), k = 8.617e-5 eV / K
     assert heat[1] / heat[0] == pytest.approx(np.exp(0.05 / 8.617333e-5 * (1 / 300 - 1 / 350)), rel=1e-4)
     for kelvin, words in (("600", "200.0 to 500.0 K"), ("1200", "0 to 1000 K"), ("nan", "0 to 1000 K")):
-        said = refused(monkeypatch, capsys, *options, "--kelvin", kelvin).replace("\n", " ")
+        said = refused(bench_run, *options, "--kelvin", kelvin).replace("\n", " ")
         assert f"--kelvin {float(kelvin)}: temperature is" in said
         assert words in said
 
 
-def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, capsys, tmp_path):
+def test_a_device_of_the_users_own_is_run_and_known_by_its_content(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('base = "pcm-nandakumar-2019"\nname = "mine"\nsource = "my lab, 2026"\nread_v = 0.1\n')
     folder = tmp_path / "run"
-    rows = call(monkeypatch, capsys, *SHORT, "--device-preset", str(file), "--output", str(folder))["rows"]
+    rows = call(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder))["rows"]
     assert rows[1]["point"]["device"] == str(file)
-    published = call(monkeypatch, capsys, *SHORT, "--output", str(tmp_path / "other"))["rows"]
+    published = call(bench_run, *SHORT, "--output", str(tmp_path / "other"))["rows"]
     heat = [np.sum(found[1]["tiles"]["array_j"]) for found in (rows, published)]
     assert heat[0] == pytest.approx(heat[1] / 4, rel=0.02), "half the voltage, a quarter of V**2 G t"
     file.write_text(file.read_text().replace("0.1", "0.2"))
-    said = refused(monkeypatch, capsys, *SHORT, "--device-preset", str(file), "--output", str(folder), "--resume")
+    said = refused(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder), "--resume")
     assert "device_sha256" in said
 
 
@@ -188,7 +183,7 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, 
         (["--dies", "0"], ["--dies is 0"]),
         (["--draws", "0"], ["--draws is 0"]),
         (["--stuck-off", "1.5"], ["stuck_off is 1.5"]),
-        (["--encoding", "ternary"], ["'ternary'", "pair, balanced, offset"]),
+        (["--encoding", "ternary"], ["'ternary'", "'pair', 'balanced', 'offset'"]),
         (["--wires", "gold"], ["'gold'", "none", "aihwkit"]),
         (["--programming", "write-verify"], ["pcm-nandakumar-2019", "pulse by pulse", "li-ecram-2018"]),
         (["--device-preset", "all", "--kelvin", "350"], ["--device-preset all", "--kelvin"]),
@@ -197,13 +192,19 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(monkeypatch, 
         (["--slice-bits", "9"], ["slice_bits is 9"]),
     ],
 )
-def test_what_no_die_can_be_made_of_is_refused_before_anything_runs(monkeypatch, capsys, options, words):
-    said = refused(monkeypatch, capsys, "--backend", "crossbar", *options).replace("\n", " ")
+def test_what_no_die_can_be_made_of_is_refused_before_anything_runs(options, words):
+    said = refused(bench_run, "--backend", "crossbar", *options).replace("\n", " ")
     for word in words:
         assert word in said, said
 
 
-def test_a_network_trained_with_noise_is_its_own_remedy_and_needs_no_twin(monkeypatch, capsys, tmp_path):
+def aware(backend, model):
+    """A run with --noise-aware True."""
+    machines = {**RunConfig().machines, "crossbar": CrossbarBackend(remedies=RemedyOptions(noise_aware=True))}
+    return RunConfig(MainOptions(backend, model=model), machines=machines)
+
+
+def test_a_network_trained_with_noise_is_its_own_remedy_and_needs_no_twin(tmp_path):
     options = ["--backend", "crossbar", "--noise-aware", "True"]
     for name, noise, ran in (("own", [0.02, 0.1], "own"), ("plain", [], None)):
         file = tmp_path / f"{name}.safetensors"
@@ -212,18 +213,16 @@ def test_a_network_trained_with_noise_is_its_own_remedy_and_needs_no_twin(monkey
         manifest["hyperparameters"]["weight_noise"] = noise
         manifest_path(file).write_text(json.dumps(manifest))
         if ran is None:
-            said = refused(monkeypatch, capsys, *options, "--model", str(file))
+            said = refused(bench_run, *options, "--model", str(file))
             assert "plain.safetensors was trained without noise" in said
             assert "plain.safetensors-noise-aware" in said
         else:
-            config = RunConfig(("crossbar",), str(file), crossbar=CrossbarOptions(noise_aware=True))
-            check(config)
-            assert model_of(config) == str(file)
-    trained = RunConfig(("crossbar",), "digits-noise-aware", crossbar=CrossbarOptions(noise_aware=True))
-    check(trained)
-    assert model_of(trained) == "digits-noise-aware"
-    assert model_of(replace(trained, model="digits")) == "digits-noise-aware"
-    assert model_of(replace(trained, model="digits", backend=("lava",))) == "digits"
+            check(aware(("crossbar",), str(file)))
+            assert model_of(aware(("crossbar",), str(file))) == str(file)
+    check(aware(("crossbar",), "digits-noise-aware"))
+    assert model_of(aware(("crossbar",), "digits-noise-aware")) == "digits-noise-aware"
+    assert model_of(aware(("crossbar",), "digits")) == "digits-noise-aware"
+    assert model_of(aware(("lava",), "digits")) == "digits"
 
 
 def test_intervals_over_dies_are_students_and_of_one_die_wilsons():
@@ -236,13 +235,15 @@ def test_intervals_over_dies_are_students_and_of_one_die_wilsons():
 
 
 def test_the_grid_has_every_value_with_every_other():
-    options = CrossbarOptions(noise_scale=(0.5, 1.0), hours=(0.0, 1.0, 2.0), tile_size=(64, 128))
+    device = DeviceOptions(noise_scale=(0.5, 1.0), hours=(0.0, 1.0, 2.0))
+    options = CrossbarOptions(device, TileOptions(tile_size=(64, 128)))
     grid = points(options)
     assert len(set(grid)) == 12
     assert reference_point(options) == Point("pcm-nandakumar-2019", 1.0, 0.0, 8, 64)
-    assert reference_point(replace(options, noise_scale=(0.5, 2.0))).noise_scale == 0.5
-    assert len({point.key for point in grid}) == 12
-    assert Point(**json.loads(grid[3].key)) == grid[3]
+    assert reference_point(replace(options, device=replace(device, noise_scale=(0.5, 2.0)))).noise_scale == 0.5
+    assert len({point_key(point) for point in grid}) == 12
+    assert Point(**json.loads(point_key(grid[3]))) == grid[3]
+    assert point_key(asdict(grid[3])) == point_key(grid[3]), "a row of a file has the key of its point"
     check_options(options)
 
 
@@ -254,10 +255,11 @@ def test_a_die_with_its_offsets_corrected_is_closer_to_the_network(device, most)
     reference = to_digital(network, steps=20).settle(shown).states
     apart = {}
     for asked in (False, True):
-        options = CrossbarOptions(offset_correction=asked, device_preset=(device,), hours=(0.0,))
+        options = CrossbarOptions(
+            DeviceOptions((device,), hours=(0.0,)), remedies=RemedyOptions(offset_correction=asked)
+        )
         (point,) = points(options)
-        work = CrossbarWork(options, 0, shown[:64])
-        machine = die(network, point, work, index=1, steps=20, batch_size=128, tolerance=None)
+        machine = die(network, point, options, Conditions(Settling(20, 128), shown[:64], 0, "cpu"), index=1)
         states = machine.settle(shown).states
         apart[asked] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
     assert apart[True] < most * apart[False]

@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy.stats import binomtest, kstest
 
+from bench.records.statistics import accuracy_interval
 from bench.robustness import disturbances as robustness
 from bench.robustness.disturbances import (
     ATTACK_BYTES,
     PGD_STEPS,
     PGD_TRAVEL,
     FreePhase,
-    accuracy_interval,
     attack_batch,
     equal_sweeps,
     gaussian,

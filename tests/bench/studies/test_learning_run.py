@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.run_calls import call, refused
+from helpers.run_calls import call, refused, stopped
 
+from bench import learn as bench_learn
 from bench import run as bench_run
-from bench.studies import beta, scratch
+from bench.machines.crossbar_prices import effort
+from bench.records.learning_row import LearningRow
+from bench.studies import beta
 from bench.studies import run as learning_run
 from bench.studies.curve import learning_curve
-from bench.studies.options import SCRATCH_DIES, LearnOptions, schedule_of
+from bench.studies.defaults import SCRATCH
+from bench.studies.options import LearnOptions, schedule_of
 from bench.studies.repair import ARMS, mean_curve, summary, won_back
+from bench.studies.scratch import NETWORKS
+from bench.studies.training import Labelled, Material, Training
 from hw.circuit import weights_of
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
@@ -33,9 +39,10 @@ from mapping.training import LearningSchedule, train_on_machine
 from models.data import load_data
 from models.ep.network import Dense, EPNetwork, build_network
 from models.files.checkpoint import load_network, save_network
+from models.recipes import recipe_for
 
 SHORT = ["--limit", "8", "--steps", "4", "--free-steps", "4", "--nudged-steps", "2", "--quick"]
-REPAIR = ["--backend", "crossbar", "--learn", "repair", *SHORT]
+REPAIR = ["repair", *SHORT]
 LEARNT, REWRITTEN, LEFT = ARMS[0], ARMS[1], ARMS[2]
 
 
@@ -63,10 +70,10 @@ def _check_curve(curve: dict[str, Any], epochs: int) -> None:
 
 
 def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    whole = call(monkeypatch, capsys, *REPAIR, "--dies", "2", "--output", str(folder))
+    whole = call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder))
     assert whole["folder"] == str(folder)
     rows = sorted(whole["rows"], key=lambda row: row["die"])
     assert [row["die"] for row in rows] == [1, 2]
@@ -105,26 +112,24 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
     made: list[int] = []
     repair = learning_run.repair_die
     monkeypatch.setattr(learning_run, "repair_die", lambda *given: made.append(given[2] + 1) or repair(*given))
-    again = call(monkeypatch, capsys, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"]
+    again = call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"]
     assert made == [kept[1]["die"]]
     # a die is its seed: the one made anew is the one that was lost
     assert sorted(again, key=lambda row: row["die"]) == rows
     assert sorted(_rows(file), key=lambda row: row["die"]) == rows
     # nothing is left to do
     made.clear()
-    assert call(monkeypatch, capsys, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"] == again
+    assert call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"] == again
     assert not made
     other = ["--dies", "2", "--epochs", "2", "--output", str(folder), "--resume"]
-    said = refused(monkeypatch, capsys, *REPAIR, *other)
+    said = refused(bench_learn, *REPAIR, *other)
     assert "epochs = None, not 2" in said
 
 
-def test_machines_that_learn_from_scratch_have_a_curve_each(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    options = ["--backend", "torch", "crossbar", "--learn", "scratch", "--device-preset", "li-ecram-2018"]
+def test_machines_that_learn_from_scratch_have_a_curve_each(tmp_path: Path) -> None:
+    options = ["scratch", "--backend", "torch", "crossbar", "--device-preset", "li-ecram-2018"]
     options += ["--update", "pulses", "mixed", "--dies", "2", *SHORT]
-    rows = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"]
+    rows = call(bench_learn, *options, "--output", str(tmp_path / "run"))["rows"]
     found = [(row["backend"], row["precision"], row["update"], row["die"]) for row in rows]
     dies = [("crossbar", "analog", update, die) for update in ("pulses", "mixed") for die in (1, 2)]
     assert sorted(map(str, found)) == sorted(
@@ -144,13 +149,11 @@ def test_machines_that_learn_from_scratch_have_a_curve_each(
     assert (tmp_path / "run" / "learning.png").exists()
 
 
-def test_a_beta_sweep_has_a_cosine_for_every_beta_and_remedy(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    options = ["--backend", "crossbar", "--learn", "beta", "--beta", "0.2", "0.5", "--noise-scale", "0", "--hours", "0"]
+def test_a_beta_sweep_has_a_cosine_for_every_beta_and_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    options = ["beta", "--beta", "0.2", "0.5", "--noise-scale", "0", "--hours", "0"]
     options += ["--adc-bits", "None", *SHORT, "--free-steps", "2", "--nudged-steps", "1"]
     monkeypatch.setattr(beta, "BATCH", 8)
-    rows = call(monkeypatch, capsys, *options, "--output", str(tmp_path / "run"))["rows"]
+    rows = call(bench_learn, *options, "--output", str(tmp_path / "run"))["rows"]
     for row in rows:
         assert [entry["beta"] for entry in row["cosines"]] == [0.2, 0.5] * (len(row["cosines"]) // 2)
         assert len({(entry["remedy"], entry["beta"]) for entry in row["cosines"]}) == len(row["cosines"])
@@ -160,63 +163,73 @@ def test_a_beta_sweep_has_a_cosine_for_every_beta_and_remedy(
 
 
 BAD: list[tuple[list[str], list[str]]] = [
-    (["--backend", "crossbar", "--learn", "mend"], ["--learn", "'mend'", "'repair'", "'scratch'", "'beta'"]),
+    (["mend"], ["study", "'mend'", "'repair'", "'scratch'", "'beta'"]),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--update", "pulse"],
+        ["repair", "--update", "pulse"],
         ["--update 'pulse' is unknown", "rewrite, pulses, mixed, two-arrays"],
     ),
-    (["--backend", "torch", "--learn", "repair"], ["--learn repair", "--backend crossbar alone", "torch"]),
-    (["--backend", "crossbar", "torch", "--learn", "beta"], ["--learn beta", "--backend crossbar alone", "torch"]),
-    (["--backend", "crossbar", "--learn", "repair", "--beta", "0"], ["beta is 0.0: the nudge must be positive"]),
-    (["--backend", "crossbar", "--learn", "beta", "--beta", "0.1", "-1"], ["beta is -1.0: the nudge must be positive"]),
+    (["repair", "--backend", "torch"], ["the study repair", "--backend crossbar alone", "torch"]),
+    (["beta", "--backend", "crossbar", "torch"], ["the study beta", "--backend crossbar alone", "torch"]),
+    (["repair", "--beta", "0"], ["beta is 0.0: the nudge must be positive"]),
+    (["beta", "--beta", "0.1", "-1"], ["beta is -1.0: the nudge must be positive"]),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--beta", "0.1", "0.2"],
-        ["--beta [0.1, 0.2]: only --learn beta sweeps it"],
+        ["repair", "--beta", "0.1", "0.2"],
+        ["--beta [0.1, 0.2]: only the study beta sweeps it"],
     ),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--update", "rewrite", "mixed"],
+        ["repair", "--update", "rewrite", "mixed"],
         ["--update ['rewrite', 'mixed']: a repair writes in one way"],
     ),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--estimator", "random"],
+        ["repair", "--estimator", "random"],
         ["--estimator", "'random'", "'one_sided', 'centered'", "'n_point'"],
     ),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--estimator", "n_point", "--nudges", "3"],
+        ["repair", "--estimator", "n_point", "--nudges", "3"],
         ["points is 3, must be an even number from 2"],
     ),
-    (["--backend", "crossbar", "--learn", "repair", "--phase-repeats", "0"], ["repeats is 0, must be at least 1"]),
-    (["--backend", "crossbar", "--learn", "repair", "--free-steps", "0"], ["free_steps 0", "must be at least 1"]),
-    (["--backend", "crossbar", "--epochs", "3"], ["--epochs 3 says nothing without --learn", "repair, scratch, beta"]),
-    (["--backend", "torch", "--beta", "0"], ["--beta (0.0,) says nothing without --learn"]),
+    (["repair", "--phase-repeats", "0"], ["repeats is 0, must be at least 1"]),
+    (["repair", "--free-steps", "0"], ["free_steps 0", "must be at least 1"]),
     (
-        ["--backend", "torch", "crossbar", "--learn", "scratch", "--beta", "1"],
+        ["scratch", "--backend", "torch", "lava", "--update", "mixed"],
+        ["--update ['mixed']: only crossbar has a choice, not torch, lava"],
+    ),
+    (
+        ["scratch", "--backend", "lava", "--precision", "delta"],
+        ["--precision delta does not learn from scratch", "lava: float, fixed"],
+    ),
+    (
+        ["scratch", "--backend", "torch", "lava", "--precision", "float", "delta"],
+        ["--precision delta does not learn from scratch", "torch: float, fixed; lava: float, fixed"],
+    ),
+    (
+        ["scratch", "--backend", "torch", "crossbar", "--beta", "1"],
         ["--beta 1: the network that learns on dies has a squared-error output", "use a beta below 1", "one_sided"],
     ),
     (
-        ["--backend", "torch", "crossbar", "--learn", "scratch", "--update", "mixed"],
+        ["scratch", "--backend", "torch", "crossbar", "--update", "mixed"],
         ["pcm-nandakumar-2019 cannot be written pulse by pulse", "li-ecram-2018"],
     ),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--update", "two-arrays"],
+        ["repair", "--update", "two-arrays"],
         ["pcm-nandakumar-2019 cannot be written pulse by pulse", "reram-hfo2-gong-2022"],
     ),
-    (["--backend", "crossbar", "--learn", "beta", "--update", "mixed"], ["--update ['mixed']", "writes nothing"]),
+    (["beta", "--update", "mixed"], ["--update ['mixed']", "writes nothing"]),
     *(
         (
-            ["--backend", "crossbar", "--learn", study, "--neurons", "analog"],
-            [f"--learn {study} with --neurons analog: they cannot be nudged, it takes digital"],
+            [study, "--backend", "crossbar", "--neurons", "analog"],
+            [f"the study {study} with --neurons analog: they cannot be nudged, it takes digital"],
         )
         for study in ("repair", "scratch", "beta")
     ),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--weight-bits", "4"],
+        ["repair", "--weight-bits", "4"],
         ["weight_bits is 4: weights cut into slices cannot learn in place; use None"],
     ),
-    (["--backend", "crossbar", "--learn", "repair", "--epochs", "0"], ["--epochs is 0, must be at least 1"]),
-    (["--backend", "crossbar", "--learn", "repair", "--learning-batch", "0"], ["--learning-batch is 0"]),
+    (["repair", "--epochs", "0"], ["--epochs is 0, must be at least 1"]),
+    (["repair", "--learning-batch", "0"], ["--learning-batch is 0"]),
     (
-        ["--backend", "crossbar", "--learn", "repair", "--learning-rates", "0.1", "-0.1", "0.1"],
+        ["repair", "--learning-rates", "0.1", "-0.1", "0.1"],
         ["--learning-rates [0.1, -0.1, 0.1] must be finite numbers from 0"],
     ),
 ]
@@ -224,14 +237,11 @@ BAD: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("options", "says"), BAD, ids=lambda value: " ".join(value[-2:]) if value else "")
 def test_bad_options_are_refused_with_the_choices(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     options: list[str],
     says: list[str],
 ) -> None:
-    monkeypatch.setattr(bench_run, "run_learning", lambda *_: pytest.fail("a refused run was started"))
-    said = " ".join(refused(monkeypatch, capsys, *options, "--output", str(tmp_path / "run")).split())
+    said = refused(bench_learn, *options, "--output", str(tmp_path / "run"))
     for words in says:
         assert words in said
     assert not (tmp_path / "run").exists()
@@ -242,53 +252,41 @@ def test_bad_options_are_refused_with_the_choices(
     [
         (REPAIR, "--learning-rates [0.1] are 1 values, model digits has 3: one per link and readout"),
         (
-            ["--backend", "crossbar", "torch", "--learn", "scratch", "--device-preset", "li-ecram-2018", *SHORT],
+            ["scratch", "--backend", "crossbar", "torch", "--device-preset", "li-ecram-2018", *SHORT],
             "--learning-rates [0.1] are 1 values, the network of dies has 2: one per link and readout",
         ),
         (
-            ["--backend", "torch", "--learn", "scratch", *SHORT],
+            ["scratch", "--backend", "torch", *SHORT],
             "--learning-rates [0.1] are 1 values, the recipe's network has 3: one per link and readout",
         ),
     ],
 )
 def test_rates_that_do_not_fit_are_refused_before_anything_is_written(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     options: list[str],
     says: str,
 ) -> None:
-    given = ["bench.run", *options, "--learning-rates", "0.1", "--output", str(tmp_path / "run")]
-    monkeypatch.setattr(sys, "argv", given)
-    with pytest.raises(SystemExit) as stopped:
-        bench_run.main()
-    assert stopped.value.code == 1
-    assert says in capsys.readouterr().err
+    said = stopped(bench_learn, *options, "--learning-rates", "0.1", "--output", tmp_path / "run")
+    assert says in said
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "beta"),
-    [(["--learn", "repair", "--beta", "1"], -1), (["--learn", "beta"], -1), (["--learn", "beta", "--beta", "2"], -2)],
+    [(["repair", "--beta", "1"], -1), (["beta"], -1), (["beta", "--beta", "2"], -2)],
     ids=["repair", "swept", "given"],
 )
 def test_a_readout_that_cannot_be_nudged_so_far_is_refused_before_anything_is_written(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     options: list[str],
     beta: int,
 ) -> None:
     squared = tmp_path / "squared.safetensors"
-    save_network(scratch.fresh((1, 8, 8), 0), squared)
-    given = ["bench.run", "--backend", "crossbar", "--model", str(squared), "--data", "digits", *options]
-    monkeypatch.setattr(sys, "argv", [*given, "--output", str(tmp_path / "run")])
-    with pytest.raises(SystemExit) as stopped:
-        bench_run.main()
-    assert stopped.value.code == 1
-    said = capsys.readouterr().err
+    save_network(_fresh(0), squared)
+    given = [*options, "--model", squared, "--data", "digits"]
+    said = stopped(bench_learn, *given, "--output", tmp_path / "run")
     assert f"a nudge of beta {beta} cannot be applied: the squared-error output has no minimum at beta <= -1" in said
-    assert "use a smaller beta, or estimator one_sided" in said
+    assert "use a smaller beta, or one_sided" in said
     assert not (tmp_path / "run").exists()
 
 
@@ -301,8 +299,6 @@ def test_a_readout_that_cannot_be_nudged_so_far_is_refused_before_anything_is_wr
     ids=["worn", "overdriven"],
 )
 def test_a_run_that_has_to_stop_says_why_and_keeps_what_was_learnt(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     device: str,
     rates: str,
@@ -312,9 +308,9 @@ def test_a_run_that_has_to_stop_says_why_and_keeps_what_was_learnt(
     """As a user meets it: a row with the curve so far and the reason, a line in the report, and the weights."""
     own = tmp_path / "worn.toml"
     own.write_text(f'base = "li-ecram-2018"\nname = "worn"\n{device}\n')
-    options = ["--backend", "crossbar", "--learn", "scratch", "--device-preset", str(own), "--update", "mixed", *SHORT]
+    options = ["scratch", "--backend", "crossbar", "--device-preset", str(own), "--update", "mixed", *SHORT]
     options += ["--learning-rates", rates, rates, "--output", str(tmp_path / "run")]
-    rows = call(monkeypatch, capsys, *options)["rows"]
+    rows = call(bench_learn, *options)["rows"]
     for row in rows:
         curve = row["curve"]
         assert says in curve["stopped"]
@@ -323,7 +319,7 @@ def test_a_run_that_has_to_stop_says_why_and_keeps_what_was_learnt(
         assert len(curve["written"]) == learnt
         assert (curve["writes_per_device"]["max"] >= 1) == learnt
         network = load_network(tmp_path / "run" / row["learnt"])
-        start = scratch.fresh((1, 8, 8), row["seed"] + row["die"] - 1)
+        start = _fresh(row["seed"] + row["die"] - 1)
         assert (_furthest(network, start) > 1e-3) or not learnt
     assert f"- Stopped: {rows[0]['curve']['stopped']}" in (tmp_path / "run" / "report.md").read_text()
 
@@ -332,8 +328,8 @@ def test_a_run_that_has_to_stop_says_why_and_keeps_what_was_learnt(
 def test_no_output_of_the_network_of_dies_falls_silent_for_good(seed: int) -> None:
     """At beta 0.5 three of the ten outputs of the last seed do, and no nudge wakes them again."""
     data = load_data("digits")
-    network = scratch.fresh((1, 8, 8), seed)
-    schedule = replace(schedule_of(LearnOptions(learn="scratch"), SCRATCH_DIES, quick=False), epochs=3)
+    network = _fresh(seed)
+    schedule = replace(schedule_of(LearnOptions("scratch"), SCRATCH["dies"], quick=False), epochs=3)
     machine = to_digital(network, steps=40)
     for _ in train_on_machine(
         machine, network, data.train.floats().numpy(), data.train.labels.numpy(), schedule, seed=seed
@@ -342,12 +338,10 @@ def test_no_output_of_the_network_of_dies_falls_silent_for_good(seed: int) -> No
     assert (machine.settle(data.validation.floats().numpy()).states[-1].max(axis=0) > 0.1).all()
 
 
-def test_what_was_learnt_can_be_used(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_what_was_learnt_can_be_used(tmp_path: Path) -> None:
     """Floats as a checkpoint, integers as a program: both give the accuracy that the row reports."""
-    options = ["--backend", "torch", "--learn", "scratch", *SHORT, "--output", str(tmp_path / "run")]
-    rows = call(monkeypatch, capsys, *options)["rows"]
+    options = ["scratch", "--backend", "torch", *SHORT, "--output", str(tmp_path / "run")]
+    rows = call(bench_learn, *options)["rows"]
     test = load_data("digits").test.first(8)
     for row in rows:
         file = tmp_path / "run" / row["learnt"]
@@ -357,13 +351,23 @@ def test_what_was_learnt_can_be_used(
         assert right == row["curve"]["accuracy"][-1]
 
 
-def test_list_names_what_can_be_learnt_and_how(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    document = call(monkeypatch, capsys, "--list")
+@pytest.mark.parametrize(("command", "options"), [(bench_run, ["--list"]), (bench_learn, ["repair", "--list"])])
+def test_list_names_what_can_be_learnt_and_how(command: ModuleType, options: list[str]) -> None:
+    document = call(command, *options)
     assert document["studies"] == ["repair", "scratch", "beta"]
     assert document["updates"] == ["rewrite", "pulses", "mixed", "two-arrays"]
     assert document["estimators"] == ["one_sided", "centered", "n_point"]
+
+
+def _material() -> Material:
+    """The digits."""
+    data = load_data("digits")
+    return Material(Labelled.of(data.train), Labelled.of(data.test), data.classes)
+
+
+def _fresh(seed: int) -> EPNetwork:
+    """What a die learns from scratch with."""
+    return NETWORKS["die"](recipe_for("digits"), _material(), seed)
 
 
 def _furthest(one: EPNetwork, other: EPNetwork) -> float:
@@ -372,10 +376,10 @@ def _furthest(one: EPNetwork, other: EPNetwork) -> float:
     return max(float((ours - theirs).abs().max()) for ours, theirs in pairs)
 
 
-def _tiny() -> tuple[EPNetwork, tuple[Any, Any]]:
+def _tiny() -> tuple[EPNetwork, Labelled]:
     network = build_network((1, 4, 4), (Dense(6), Dense(3)), None, torch.Generator().manual_seed(0))
     rng = np.random.default_rng(0)
-    return network, (rng.random((12, 1, 4, 4)).astype(np.float32), rng.integers(0, 3, 12))
+    return network, Labelled(rng.random((12, 1, 4, 4)).astype(np.float32), rng.integers(0, 3, 12))
 
 
 def _course(epochs: int) -> LearningSchedule:
@@ -392,12 +396,10 @@ def test_the_curve_of_a_machine_that_wears_out_says_so_and_keeps_what_was_learnt
     curve = learning_curve(
         machine,
         network,
-        data,
-        data,
-        _course(3),
-        seed=0,
-        keep=tmp_path / "learnt.safetensors",
+        Training(Material(data, data, 3), _course(3), seed=0),
+        tmp_path / "learnt.safetensors",
         refresh=lambda: refreshed.append(int(machine.writes().max())),
+        effort=effort,
     )
     kept, held = load_network(tmp_path / "learnt.safetensors"), network_with(network, machine.read_weights())
     assert _furthest(kept, held) == 0
@@ -410,7 +412,7 @@ def test_the_curve_of_a_machine_that_wears_out_says_so_and_keeps_what_was_learnt
     # the programming of the die is no part of learning
     assert sum(events["devices"] for events in curve["written"]) == int(machine.writes().sum())
     assert curve["writes_per_device"]["max"] == 4
-    assert curve["accuracy"][-1] == float((machine.settle(data[0]).logits.argmax(axis=1) == data[1]).mean())
+    assert curve["accuracy"][-1] == float((machine.settle(data.images).logits.argmax(axis=1) == data.labels).mean())
 
 
 def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path) -> None:
@@ -431,19 +433,16 @@ def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path)
         def read_weights(self) -> Any:
             return weights_of(circuit_of(network))
 
-    network, (images, labels) = _tiny()
+    network, data = _tiny()
     done: list[None] = []
     curve = learning_curve(
         Learner(),  # type: ignore[arg-type]
         network,
-        (images, labels),
-        (images, labels),
-        _course(2),
-        seed=0,
-        keep=tmp_path / "learnt.safetensors",
+        Training(Material(data, data, 3), _course(2), seed=0),
+        tmp_path / "learnt.safetensors",
         advance=lambda: done.append(None),
     )
-    assert curve["accuracy"] == [float((labels == answer).mean()) for answer in range(3)]
+    assert curve["accuracy"] == [float((data.labels == answer).mean()) for answer in range(3)]
     assert curve["train_accuracy"] == [0.25, 0.25]
     assert curve["agreement"] == [None, None]
     assert "written" not in curve
@@ -451,12 +450,10 @@ def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path)
 
 
 def test_sums_over_dies_by_hand() -> None:
-    def row(before: float, after: float, written: list[int]) -> dict[str, Any]:
+    def row(before: float, after: float, written: list[int]) -> LearningRow:
         events = [{"devices": devices} for devices in written]
-        return {
-            "float_accuracy": 0.9,
-            "arms": {LEARNT: {"accuracy": [before, 0.7, after], "written": events}, LEFT: {"accuracy": [0.8]}},
-        }
+        arms = {LEARNT: {"accuracy": [before, 0.7, after], "written": events}, LEFT: {"accuracy": [0.8]}}
+        return LearningRow("repair", "crossbar", "analog", 0, 8, float_accuracy=0.9, arms=arms)
 
     rows = [row(0.5, 0.9, [3, 4]), row(0.7, 0.8, [5, 6]), row(0.9, 0.85, [0, 1])]
     found = summary(rows)
@@ -465,11 +462,11 @@ def test_sums_over_dies_by_hand() -> None:
     assert found[LEARNT]["after"] == [0.9, 0.8, 0.85]
     # all of 0.4 and half of 0.2; the last die had lost nothing
     assert found[LEARNT]["won_back"] == pytest.approx([1.0, 0.5])
-    assert won_back(rows[2]["arms"][LEARNT], 0.9) is None
+    assert won_back(rows[2].arms[LEARNT], 0.9) is None
     assert won_back({"accuracy": [0.5, 0.4]}, 0.9) == pytest.approx(-0.25)
     mean, spread = mean_curve(rows, LEARNT)
     assert mean == pytest.approx([0.7, 0.7, 0.85])
     assert spread == pytest.approx([0.2, 0.0, 0.05])
     # dies that stopped early cut the mean short
-    rows[0]["arms"][LEARNT]["accuracy"].pop()
+    rows[0].arms[LEARNT]["accuracy"].pop()
     assert len(mean_curve(rows, LEARNT)[0]) == 2

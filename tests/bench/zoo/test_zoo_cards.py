@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.run_calls import call, refused, stopped
 from scipy.stats import binomtest
 
 from bench.records.rows_file import read_rows
@@ -18,6 +19,7 @@ from bench.zoo.cards import CALIBRATION_IMAGES
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.published import PUBLISHED
 from bench.zoo.report import HEADING, enough, table_lines
+from bench.zoo.row import ZooRow
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.tiles.design import Design
 from mapping.machines import to_crossbar, to_digital
@@ -35,16 +37,6 @@ DIGITS = json.loads((FOLDER / "digits.json").read_text())
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
-    def called(*options: object) -> dict:
-        monkeypatch.setattr(sys, "argv", ["bench.zoo", *map(str, options)])
-        zoo.main()
-        return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-
-    return called
-
-
-@pytest.fixture
 def drawn(tmp_path):
     """(name, layers, seed, steps in its manifest) to a checkpoint with a manifest."""
 
@@ -58,8 +50,12 @@ def drawn(tmp_path):
     return draw
 
 
-def test_accuracy_work_and_room_are_those_found_another_way(call, tmp_path):
-    document = call("--models", "digits", "--limit", LIMIT, "--steps", 12, "--output", tmp_path / "zoo")
+def read_cards(folder: Path) -> list[ZooRow]:
+    return [ZooRow.from_json(row) for row in read_rows(folder / "rows.jsonl")]
+
+
+def test_accuracy_work_and_room_are_those_found_another_way(tmp_path):
+    document = call(zoo, "--models", "digits", "--limit", LIMIT, "--steps", 12, "--output", tmp_path / "zoo")
     reference, fixed = read_rows(tmp_path / "zoo" / "rows.jsonl")
     assert [row["model"] for row in document["rows"]] == ["digits", "digits"]
     network, data = load_model("digits"), load_data("digits")
@@ -98,24 +94,24 @@ def test_accuracy_work_and_room_are_those_found_another_way(call, tmp_path):
     assert size["synapses_per_unit"] == max(25 + 9 * 32, 4 * 9 * 32)
 
 
-def test_pictures_show_what_rows_and_manifests_hold(call, drawn, tmp_path, monkeypatch):
+def test_pictures_show_what_rows_and_manifests_hold(drawn, tmp_path, monkeypatch):
     file = drawn("net", (Conv(4, stride=2), Conv(5)))
-    call("--models", "digits", file, "--limit", LIMIT, "--steps", 7, "--output", tmp_path / "zoo")
-    networks: dict[str, list] = {}
-    for row in read_rows(tmp_path / "zoo" / "rows.jsonl"):
-        networks.setdefault(row["model"], []).append(row)
-    networks["digits"][0]["data"] = "cifar10"
+    call(zoo, "--models", "digits", file, "--limit", LIMIT, "--steps", 7, "--output", tmp_path / "zoo")
+    networks: dict[str, list[ZooRow]] = {}
+    for row in read_cards(tmp_path / "zoo"):
+        networks.setdefault(row.row.model, []).append(row)
+    reference, fixed = networks["digits"]
+    networks["digits"][0] = replace(reference, row=replace(reference.row, data="cifar10"))
     kept = []
     monkeypatch.setattr(figures, "save_figure", lambda figure, _: kept.append(figure))
     draw_steps(networks, tmp_path / "steps.png")
     draw_training({"digits": DIGITS}, tmp_path / "training.png")
     first, _, work, _ = kept[0].axes
     assert [line.get_label() for line in first.lines] == ["float", "int8", "Mansingh et al. 2024"]
-    reference, fixed = networks["digits"]
-    assert list(first.lines[0].get_ydata()) == [100 * share for share in reference["by_step"]["accuracy"]]
+    assert list(first.lines[0].get_ydata()) == [100 * share for share in reference.row.by_step["accuracy"]]
     assert dict(zip(*first.lines[2].get_data(), strict=True)) == PUBLISHED["cifar10"].percent
     assert [list(line.get_ydata()) for line in work.lines] == [
-        fixed["by_step"][f"synops_{coding}"] for coding in ("dense", "zero_skip", "delta")
+        fixed.row.by_step[f"synops_{coding}"] for coding in ("dense", "zero_skip", "delta")
     ]
     accuracy, residual = kept[1].axes
     history = DIGITS["history"]
@@ -123,22 +119,20 @@ def test_pictures_show_what_rows_and_manifests_hold(call, drawn, tmp_path, monke
     assert list(residual.lines[0].get_ydata()) == [record["residual_p95"] for record in history]
 
 
-def test_steps_come_from_the_manifest_and_maxima_run_in_float_alone(call, drawn, tmp_path):
+def test_steps_come_from_the_manifest_and_maxima_run_in_float_alone(drawn, tmp_path):
     file = drawn("maxima", (Conv(4, pooling="max", pool_size=2), Conv(3)))
-    (row,) = call("--models", file, "--limit", 10, "--output", tmp_path / "zoo")["rows"]
+    (row,) = call(zoo, "--models", file, "--limit", 10, "--output", tmp_path / "zoo")["rows"]
     assert (row["precision"], row["step_limit"], row["images"]) == ("float", 9, 10)
-    cells = dict(zip(HEADING, table_lines({"maxima": read_rows(tmp_path / "zoo" / "rows.jsonl")})[0], strict=True))
+    cells = dict(zip(HEADING, table_lines({"maxima": read_cards(tmp_path / "zoo")})[0], strict=True))
     assert cells["accuracy, int8 %"] == cells["changed"] == cells["energy on Loihi"] == "-"
     for name in ("report.md", "steps.png", "training.png", "config.json", "env.json"):
         assert (tmp_path / "zoo" / name).stat().st_size > 0
 
 
-def test_a_killed_run_goes_on_networks_join_it_and_those_trained_again_are_measured_again(
-    call, drawn, tmp_path, monkeypatch
-):
+def test_a_killed_run_goes_on_networks_join_it_and_those_trained_again_are_measured_again(drawn, tmp_path, monkeypatch):
     one, two = (drawn(name, (Conv(3), Conv(4)), steps=3) for name in ("one", "two"))
     options = ["--limit", 10, "--data-dir", tmp_path, "--output", tmp_path / "zoo"]
-    call("--models", one, *options)
+    call(zoo, "--models", one, *options)
     rows = tmp_path / "zoo" / "rows.jsonl"
     whole = rows.read_text()
     first, second = whole.splitlines(keepends=True)
@@ -148,29 +142,22 @@ def test_a_killed_run_goes_on_networks_join_it_and_those_trained_again_are_measu
     monkeypatch.setattr(zoo, "make_row", lambda card, *rest: made.append(card) or make_row(card, *rest))
 
     def remade() -> list[tuple[str, str]]:
-        names = [(Path(card.model).stem, card.job.precision) for card in made]
+        names = [(Path(card.model).stem, card.row.precision) for card in made]
         made.clear()
         return names
 
-    call("--models", one, *options, "--resume")
+    call(zoo, "--models", one, *options, "--resume")
     assert remade() == [("one", "delta")]
     rows_then = read_rows(rows)[1]["by_step"]
     assert rows_then == json.loads(second)["by_step"]
-    document = call("--models", two, *options, "--resume")
+    document = call(zoo, "--models", two, *options, "--resume")
     assert remade() == [("two", "float"), ("two", "delta")]
     assert [Path(row["model"]).stem for row in document["rows"]] == ["one", "one", "two", "two"]
     drawn("one", (Conv(3), Conv(4)), seed=1, steps=3)
-    document = call("--models", one, two, *options, "--resume")
+    document = call(zoo, "--models", one, two, *options, "--resume")
     assert remade() == [("one", "float"), ("one", "delta")]
     assert len(document["rows"]) == 4, "rows of weights that are no more are not reported"
     assert str(tmp_path) not in (tmp_path / "zoo" / "config.json").read_text()
-
-
-def refused(call, capsys, *options: object, code: int = 2) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        call(*options)
-    assert stopped.value.code == code
-    return capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -186,37 +173,37 @@ def refused(call, capsys, *options: object, code: int = 2) -> str:
         (["--resume", "--output", "no/such/run"], ["--resume", "holds no run"]),
     ],
 )
-def test_bad_options_exit_2_and_name_value_and_choices(call, capsys, options, words):
-    said = refused(call, capsys, *options)
+def test_bad_options_exit_2_and_name_value_and_choices(options, words):
+    said = refused(zoo, *options)
     for word in words:
         assert word in said
 
 
-def test_a_run_does_not_go_on_under_other_options_nor_over_another(call, capsys, drawn, tmp_path):
+def test_a_run_does_not_go_on_under_other_options_nor_over_another(drawn, tmp_path):
     options = ["--models", drawn("net", (Conv(3),)), "--output", tmp_path / "zoo"]
-    call(*options, "--limit", 5)
-    assert "limit = 5, not 6" in refused(call, capsys, *options, "--limit", 6, "--resume")
-    assert "already holds a run" in refused(call, capsys, *options, "--limit", 5)
+    call(zoo, *options, "--limit", 5)
+    assert "limit = 5, not 6" in refused(zoo, *options, "--limit", 6, "--resume")
+    assert "already holds a run" in refused(zoo, *options, "--limit", 5)
 
 
-def test_what_is_missing_is_named_before_a_folder_is_made(call, capsys, drawn, tmp_path):
+def test_what_is_missing_is_named_before_a_folder_is_made(drawn, tmp_path):
     file = drawn("net", (Conv(3),))
     manifest = json.loads(manifest_path(file).read_text())
     manifest_path(file).write_text(json.dumps({**manifest, "data": "mnist"}))
     options = ["--models", file, "--data-dir", tmp_path, "--output", tmp_path / "zoo"]
-    assert "train-images" in refused(call, capsys, *options, code=1)
+    assert "train-images" in stopped(zoo, *options, code=1)
     manifest_path(file).unlink()
-    assert str(manifest_path(file)) in refused(call, capsys, *options, code=1)
+    assert str(manifest_path(file)) in stopped(zoo, *options, code=1)
     assert not (tmp_path / "zoo").exists()
 
 
-def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(call, capsys, drawn, tmp_path, monkeypatch):
+def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(drawn, tmp_path, monkeypatch):
     for name in ("draw_steps", "draw_training"):
         monkeypatch.setattr(zoo, name, lambda *_: None)
     file, mine = drawn("net", (Conv(3),), steps=3), tmp_path / "mine.npz"
     labels = np.arange(50) % 10
     np.savez(mine, images=np.random.default_rng(0).random((50, 8, 8)), labels=labels)
-    rows = call("--models", file, "--data", mine, "--output", tmp_path / "given")["rows"]
+    rows = call(zoo, "--models", file, "--data", mine, "--output", tmp_path / "given")["rows"]
     test = load_data(mine).test
     assert [(row["data"], row["images"]) for row in rows] == [(str(mine), 10)] * 2
     assert rows[0]["accuracy"] == evaluate(load_network(file), test, steps=3).accuracy
@@ -224,15 +211,15 @@ def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(call, cap
     manifest = json.loads(manifest_path(file).read_text())
     learnt = {**manifest, "data": str(mine), "data_sha256": data_sha256(mine)}
     manifest_path(file).write_text(json.dumps(learnt))
-    assert call("--models", file, "--output", tmp_path / "learnt")["rows"][0]["accuracy"] == rows[0]["accuracy"]
+    assert call(zoo, "--models", file, "--output", tmp_path / "learnt")["rows"][0]["accuracy"] == rows[0]["accuracy"]
     np.savez(mine, images=np.random.default_rng(1).random((50, 8, 8)), labels=labels)
     options = ["--models", file, "--output", tmp_path / "changed"]
-    assert f"was trained on {learnt['data_sha256']}: give the data as --data" in refused(call, capsys, *options, code=1)
+    assert f"was trained on {learnt['data_sha256']}: give the data as --data" in stopped(zoo, *options, code=1)
     again = ["--models", file, "--data", mine, "--output", tmp_path / "given", "--resume"]
-    assert "data_sha256" in refused(call, capsys, *again)
-    assert "did you mean digits" in refused(call, capsys, "--data", "digit")
+    assert "data_sha256" in refused(zoo, *again)
+    assert "did you mean digits" in refused(zoo, "--data", "digit")
     assert "reads images of (1, 8, 8), those of mnist are (1, 28, 28)" in refused(
-        call, capsys, "--data", "mnist", "--models", "digits"
+        zoo, "--data", "mnist", "--models", "digits"
     )
 
 
