@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hw.crossbar.devices.device import Device
-from hw.crossbar.devices.die import Die, program
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.machine import REWRITING, Crossbar
-from hw.crossbar.tiles.design import Design
 from hw.crossbar.updates.update import Update
 from hw.digital.machine import Digital
 from hw.lava.machine import Lava
@@ -74,16 +72,11 @@ def to_lava(
 
 def to_crossbar(
     source: EPNetwork | Program,
-    device: Device,
-    design: Design,
+    fabrication: Fabrication,
     *,
     steps: int,
     batch_size: int = 256,
     tolerance: float | None = None,
-    die_seed: int = 0,
-    noise_seed: int = 0,
-    programming: Callable[..., Die] = program,
-    headroom: float = 1.0,
     update: Update = REWRITING,
 ) -> Crossbar:
     """Analog tiles, programmed: a network with its weights as conductances, a program with its integers.
@@ -92,14 +85,9 @@ def to_crossbar(
     """
     return Crossbar(
         circuit_of(source),
-        design,
-        device,
+        fabrication,
         steps=steps,
         batch_size=batch_size,
         tolerance=tolerance,
-        die_seed=die_seed,
-        noise_seed=noise_seed,
-        programming=programming,
-        headroom=headroom,
         update=update,
     )

@@ -14,6 +14,7 @@ from hw.crossbar.devices.device_file import load_device
 from hw.crossbar.devices.die import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.write_verify import WriteVerify
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.remedies import Remedies
 from hw.crossbar.tiles.design import Design
@@ -172,15 +173,17 @@ def die(
     seed = conditions.seed * DIES_PER_SEED + index
     machine = to_crossbar(
         network,
-        device_of(point, options),
-        design_of(point, options),
+        Fabrication(
+            device_of(point, options),
+            design_of(point, options),
+            seed=(seed,),
+            noise_seed=(seed,),
+            programming=program if device.programming == "published" else WriteVerify(device.verify_tolerance),
+            headroom=headroom,
+        ),
         steps=settling.steps,
         batch_size=settling.batch_size,
         tolerance=settling.tolerance,
-        die_seed=seed,
-        noise_seed=seed,
-        programming=program if device.programming == "published" else WriteVerify(device.verify_tolerance),
-        headroom=headroom,
         update=update,
     )
     remedies, reference = remedies_of(options), None

@@ -13,6 +13,7 @@ from bench.evaluate import one_thread_each
 from bench.speed.aihwkit_read import aihwkit_read
 from bench.speed.timing import Speed, fastest
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile
 from hw.crossbar.tiles.wires import preset_wires
@@ -55,7 +56,7 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
         network, data = load_model("digits"), load_data("digits")
         work = data.train.first(images).floats().numpy()
         digital = to_digital(network, steps=steps, batch_size=images)
-        crossbar = to_crossbar(network, device, Design(wires=wires), steps=steps, batch_size=images)
+        crossbar = to_crossbar(network, Fabrication(device, Design(wires=wires)), steps=steps, batch_size=images)
         crossbar.age(3600.0)
         crossbar.calibrate(work[:64])
         seconds |= fastest(

@@ -12,6 +12,7 @@ __all__ = ["PRESETS", "Design", "Device", "Remedies", "Tile", "Wires", "preset",
 if TYPE_CHECKING:
     from hw.crossbar.devices.device import Device
     from hw.crossbar.devices.presets import PRESETS, preset
+    from hw.crossbar.fabrication import Fabrication
     from hw.crossbar.remedies import Remedies
     from hw.crossbar.tiles.design import Design
     from hw.crossbar.tiles.tile import Tile
@@ -21,6 +22,8 @@ else:
         "Device": "devices.device",
         "PRESETS": "devices.presets",
         "preset": "devices.presets",
+        "Remedies": "remedies",
+        "Fabrication": "fabrication",
         "Remedies": "remedies",
         "Design": "tiles.design",
         "Tile": "tiles.tile",

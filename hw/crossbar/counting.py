@@ -17,45 +17,44 @@ IDEAL_BITS = 32
 """Bits of a number that an ideal converter takes or gives: a float of the simulation."""
 
 
-def settle_events(
-    names: tuple[str, ...],
-    links: Sequence[CrossbarLink],
-    design: Design,
-    device: Device,
-    steps: NDArray[np.int64],
-    chain: int,
-    written: ProgrammingEvents,
-) -> TileEvents:
-    """The events of a settle whose images came to rest after `steps` (B,); link number `chain`, if any, is the readout.
+@dataclass(frozen=True)
+class Chip:
+    """What is counted: the links of a machine on their tiles."""
+
+    names: tuple[str, ...]
+    links: Sequence[CrossbarLink]
+    design: Design
+    device: Device
+    chain: int
+    """Links before the readout, which is link number `chain` if there is one."""
+
+
+def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEvents) -> TileEvents:
+    """The events of a settle whose images came to rest after `steps` (B,).
 
     Images at rest are no longer read and not counted.
     """
+    links, chain = chip.links, chip.chain
+    links, chain = chip.links, chip.chain
     done = [_products(link, steps, once=index in (0, chain), last=index == chain) for index, link in enumerate(links)]
     slots = _slots(links)
     each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
     readout = slots[chain][0] if len(links) > chain else 0.0
     busy = len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step
     answers = len(steps) * links[-1].matrix.shape[0]
-    return _events(names, links, design, device, done, chain, written, busy, answers)
+    return _events(chip, done, written, busy, answers)
 
 
-def learning_events(
-    names: tuple[str, ...],
-    links: Sequence[CrossbarLink],
-    design: Design,
-    device: Device,
-    images: int,
-    steps: int,
-    chain: int,
-    written: ProgrammingEvents,
-) -> TileEvents:
+def learning_events(chip: Chip, images: int, steps: int, written: ProgrammingEvents) -> TileEvents:
     """The events of one update from `images`, all phases together `steps` long: every product ran for every image."""
+    links, chain = chip.links, chip.chain
+    links, chain = chip.links, chip.chain
     done = [_products(link, np.full(images, np.iinfo(np.int64).max), once=True, last=False) for link in links]
     slots = _slots(links)
     each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
     readout = float(done[chain].ran @ slots[chain]) if len(links) > chain else 0.0
     busy = images * (slots[0][0] + steps * each_step) + readout
-    return _events(names, links, design, device, done, chain, written, busy, 0)
+    return _events(chip, done, written, busy, 0)
 
 
 def _slots(links: Sequence[CrossbarLink]) -> list[Array]:
@@ -65,16 +64,9 @@ def _slots(links: Sequence[CrossbarLink]) -> list[Array]:
 
 
 def _events(
-    names: tuple[str, ...],
-    links: Sequence[CrossbarLink],
-    design: Design,
-    device: Device,
-    done: Sequence[_Products],
-    chain: int,
-    written: ProgrammingEvents,
-    slots: float,
-    answers: int,
+    chip: Chip, done: Sequence[_Products], written: ProgrammingEvents, slots: float, answers: int
 ) -> TileEvents:
+    links, design, chain = chip.links, chip.design, chip.chain
     counts = [
         _per_link(link, products, *design.converters(index, chain))
         for index, (link, products) in enumerate(zip(links, done, strict=True))
@@ -85,13 +77,13 @@ def _events(
         bits[-1, 0] += answers * (design.adc_bits or IDEAL_BITS)
     largest = [max(link.matrix.tiles, key=lambda tile: tile.shape[0] * tile.shape[1]).shape for link in links]
     return TileEvents(
-        links=names,
+        links=chip.names,
         tiles=tuple(len(link.matrix.tiles) for link in links),
         rows=tuple(shape[1] for shape in largest),
         columns=tuple(shape[0] for shape in largest),
         dac_bits=design.slice_bits or design.input_bits,
         adc_bits=design.adc_bits,
-        read_s=device.read_s,
+        read_s=chip.device.read_s,
         reads=np.array([count.reads for count in counts]),
         dac=np.array([count.dac for count in counts]),
         adc=adc,

@@ -7,17 +7,13 @@ the winner of each channel carries it, and every position is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hw.circuit import Wire
-from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import Die, program
-from hw.crossbar.tiles.design import Design
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.layout import ConvLayout, DenseLayout
 from hw.crossbar.tiles.matrix import Read, TiledMatrix
 
@@ -35,13 +31,9 @@ class CrossbarLink:
         self,
         wire: Wire,
         one: int,
-        design: Design,
-        device: Device,
+        fabrication: Fabrication,
         *,
         largest: float | None = None,
-        seed: tuple[int, ...],
-        noise_seed: tuple[int, ...],
-        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Args as of `TiledMatrix`; `one` is the code of state 1.0."""
@@ -49,13 +41,9 @@ class CrossbarLink:
         self.layout = DenseLayout() if wire.kind == "dense" else _conv_layout(wire)
         self.matrix = TiledMatrix(
             np.asarray(wire.weight, np.float64).reshape(len(wire.weight), -1),
-            design,
-            device,
+            fabrication,
             layout=self.layout,
             largest=largest,
-            seed=seed,
-            noise_seed=noise_seed,
-            programming=programming,
             dtype=dtype,
         )
         self.log: list[tuple[str, Read]] = []

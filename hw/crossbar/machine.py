@@ -20,15 +20,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hw.circuit import Circuit, FloatNeuron, Weights, checked_images
-from hw.crossbar.counting import learning_events, settle_events
-from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import Die, program
+from hw.crossbar.counting import Chip, learning_events, settle_events
+from hw.crossbar.devices.device import Array
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_large, totals, wanted_changes, worn_out
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.ranges import integer_ranges
 from hw.crossbar.remedies import Remedies, check_drives, missing_drives
 from hw.crossbar.tiles.converters import MissingAdc, drive
-from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile, metered
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.update import Update, Writer
@@ -51,27 +50,23 @@ REWRITING = Rewriting()
 class Crossbar:
     """Settles a circuit on tiles, programmed when made.
 
-    Noise comes from three places: `die_seed` fixes everything that programming does, `noise_seed` the slow noise, drawn
-    anew for every batch (which is one settle), and the fresh noise of every read. One pair of seeds and one sequence of
-    calls give one answer. The range of the devices stands for `headroom` times the largest weight of a link; `update`
-    is how learnt changes are written.
+    Noise comes from three places: the `seed` of its fabrication fixes everything that programming does, `noise_seed`
+    the slow noise, drawn anew for every batch (which is one settle), and the fresh noise of every read. One pair of
+    seeds and one sequence of calls give one answer. The range of the devices stands for `headroom` times the largest
+    weight of a link; `update` is how learnt changes are written.
     """
 
     def __init__(
         self,
         circuit: Circuit,
-        design: Design,
-        device: Device,
+        fabrication: Fabrication,
         *,
         steps: int,
         batch_size: int = 256,
         tolerance: float | None = None,
-        die_seed: int = 0,
-        noise_seed: int = 0,
-        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
-        headroom: float = 1.0,
         update: Update = REWRITING,
     ) -> None:
+        design, device, headroom = fabrication.design, fabrication.device, fabrication.headroom
         program_given = not isinstance(circuit.neuron, FloatNeuron)
         if program_given and design.neurons == "analog":
             raise ValueError(
@@ -79,13 +74,11 @@ class Crossbar:
             )
         if program_given and headroom != 1:
             raise ValueError(f"headroom is {headroom}: a program's integers have their range, it must be 1")
-        if not 1 <= headroom < np.inf:
-            raise ValueError(f"headroom is {headroom}, expected a number from 1: room for weights to grow")
         self.circuit, self.design, self.device, self.batch_size = circuit, design, device, batch_size
         self.lock = RLock()
-        # dies are (die_seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell
-        # seeds apart: this one is none of them, also where the two seeds are the same
-        self.slow = np.random.default_rng([noise_seed, 0, 0, 1])
+        # dies are (seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell seeds
+        # apart: this one is none of them, also where the two seeds are the same
+        self.slow = np.random.default_rng([*fabrication.noise_seed, 0, 0, 1])
         wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
         # integers of up to 24 bits must come out exact, which float32 cannot promise
         dtype = torch.float64 if program_given else torch.float32
@@ -98,19 +91,15 @@ class Crossbar:
             CrossbarLink(
                 wire,
                 circuit.neuron.one,
-                design.around(index, len(circuit.wires)),
-                device,
+                fabrication.of_link(index, len(circuit.wires)),
                 largest=tops[index],
-                seed=(die_seed, index),
-                noise_seed=(noise_seed, 1, index),
-                programming=programming,
                 dtype=dtype,
             )
             for index, wire in enumerate(wires)
         ]
         chain = self.links[: len(circuit.wires)]
         readout = None if circuit.readout is None else self.links[-1]
-        self.die_seed, self.update = die_seed, update
+        self.seed, self.update = fabrication.seed, update
         self.writers: list[Writer] = []
         self._updates = 0
         self._written = self.programming()
@@ -244,7 +233,7 @@ class Crossbar:
         self.update.check(self.device, self.design)
         if not self.writers:
             self.writers = [
-                self.update.writer(link.matrix, (self.die_seed, 2, index, 1)) for index, link in enumerate(self.links)
+                self.update.writer(link.matrix, (*self.seed, 2, index, 1)) for index, link in enumerate(self.links)
             ]
         asked = [np.zeros(link.matrix.shape) for link in self.links]
         before = [link.matrix.shown() for link in self.links]
@@ -355,11 +344,13 @@ class Crossbar:
                 for states in (settled.logits, settled.logits_by_step)
             )
             settled = replace(settled, logits=logits, logits_by_step=by_step)
-        chain = len(self.circuit.wires)
         written, self._written = self._written, NO_WRITES
         assert settled.steps is not None, "the processor has a clock"
-        events = settle_events(self.names, self.links, self.design, self.device, settled.steps, chain, written)
+        events = settle_events(self._chip(), settled.steps, written)
         return replace(settled, ledger=replace(settled.ledger, arithmetic=None, tiles=events))
+
+    def _chip(self) -> Chip:
+        return Chip(self.names, self.links, self.design, self.device, len(self.circuit.wires))
 
     def _learn_batch(
         self,
@@ -385,9 +376,7 @@ class Crossbar:
         shift_biases(self.processor.dynamics, ends, rule)
         self._updates += 1
         written, self._written = self._written, NO_WRITES
-        events = learning_events(
-            self.names, self.links, self.design, self.device, len(images), rule.phases.steps, chain, written
-        )
+        events = learning_events(self._chip(), len(images), rule.phases.steps, written)
         ledger = replace(ends.ledger, arithmetic=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
         return self._worn_out()

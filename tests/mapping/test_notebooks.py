@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hw.circuit import checked_images
 from hw.crossbar import Design, Remedies, preset
+from hw.crossbar.fabrication import Fabrication
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import LearningRule
 from mapping import descent_of, quantize, to_crossbar, to_digital, to_lava
@@ -43,7 +44,7 @@ def test_tensors_settle_as_arrays_do_and_one_image_as_a_batch_of_it(network, see
 def test_every_machine_takes_tensors_and_single_images() -> None:
     images = torch.rand((2, 2, 4, 5), generator=torch.Generator().manual_seed(1))
     digital = to_digital(NETWORK, steps=5)
-    die = to_crossbar(NETWORK, IDEAL, Design(input_bits=None, adc_bits=None), steps=5)
+    die = to_crossbar(NETWORK, Fabrication(IDEAL, Design(input_bits=None, adc_bits=None)), steps=5)
     with to_lava(NETWORK, steps=5) as lava:
         for machine in (digital, die, lava):
             expected = digital.settle(images.numpy()).logits
@@ -86,7 +87,7 @@ def test_images_that_no_machine_can_read_are_refused_with_the_reason(images, mes
 
 
 def test_a_die_that_is_not_calibrated_names_the_call_that_does() -> None:
-    die = to_crossbar(NETWORK, preset("pcm-nandakumar-2019"), Design(), steps=3)
+    die = to_crossbar(NETWORK, Fabrication(preset("pcm-nandakumar-2019"), Design()), steps=3)
     images = torch.rand((4, 2, 4, 5), generator=torch.Generator().manual_seed(3))
     assert "no ranges yet" in repr(die)
     with pytest.raises(ValueError, match=r"by prepare\(images, Remedies\(\)\) or calibrate\(images\)"):
@@ -100,7 +101,7 @@ def test_what_is_shown_of_networks_programs_and_machines_is_a_few_lines() -> Non
     network, data = load_model("digits"), load_data("digits")
     program = quantize(network, data.train.first(32).floats())
     design = replace(Design(), rows=64, columns=64)
-    die = to_crossbar(network, preset("pcm-nandakumar-2019"), design, steps=7, die_seed=5)
+    die = to_crossbar(network, Fabrication(preset("pcm-nandakumar-2019"), design, seed=(5,)), steps=7)
     die.age(3600)
     count = sum(tensor.numel() for tensor in network.named_parameters().values())
     for shown, words in (

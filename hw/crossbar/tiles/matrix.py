@@ -9,7 +9,7 @@ read drives into slices one after the other; shift-and-add puts both together ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import Die, program
+from hw.crossbar.devices.device import Array
+from hw.crossbar.devices.die import Die
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.gain import READ_BACKS, Gain, Reference, read_back, reference_of
@@ -57,17 +58,14 @@ class TiledMatrix:
     def __init__(
         self,
         weight: Array,
-        design: Design,
-        device: Device,
+        fabrication: Fabrication,
         *,
         layout: Layout | None = None,
         largest: float | None = None,
-        seed: tuple[int, ...] = (0,),
-        noise_seed: tuple[int, ...] = (0,),
-        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Args as of `Tile`; `largest` is max |weight| if not given, `layout` that of plain vectors."""
+        design, device = fabrication.design, fabrication.device
         self.shape, self.design, self.device, self.gain = weight.shape, design, device, Gain()
         self.layout: Layout = layout or DenseLayout()
         largest = largest or float(np.abs(weight).max(initial=0.0)) or 1.0
@@ -83,9 +81,9 @@ class TiledMatrix:
                         top,
                         design,
                         device,
-                        seed=(*seed, len(self.placed)),
-                        noise_seed=(*noise_seed, len(self.placed)),
-                        programming=programming,
+                        seed=(*fabrication.seed, len(self.placed)),
+                        noise_seed=(*fabrication.noise_seed, len(self.placed)),
+                        programming=fabrication.programming,
                         dtype=dtype,
                     )
                     self.placed.append(Placed(tile, inputs, outputs, significance))
@@ -93,7 +91,7 @@ class TiledMatrix:
         for placed in self.placed:
             self._aimed[placed.outputs, placed.inputs] += placed.significance * _targets(placed.tile, placed.tile.die)
         # tiles have the numbers below, and fresh noise of their own
-        self._calibration = np.random.default_rng((*noise_seed, len(self.placed)))
+        self._calibration = np.random.default_rng((*fabrication.noise_seed, len(self.placed)))
         self._reference: Reference | None = None
 
     @property

@@ -26,6 +26,7 @@ import torch
 
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.pulsing import response_of
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.stochastic import coincidences
@@ -78,11 +79,8 @@ class TwoArraysWriter:
         self.rng = np.random.default_rng(seed)
         self.fast = TiledMatrix(
             np.zeros(matrix.shape),
-            matrix.design,
-            matrix.device,
+            Fabrication(matrix.device, matrix.design, seed=(*seed, 1), noise_seed=(*seed, 2)),
             largest=matrix.largest,
-            seed=(*seed, 1),
-            noise_seed=(*seed, 2),
         )
         for tile in self.fast.tiles:
             tile.set_ranges(matrix.largest, matrix.largest)  # one input at a time

@@ -27,6 +27,7 @@ from bench.studies.scratch import NETWORKS
 from bench.studies.training import Labelled, Material, Training
 from hw.circuit import weights_of
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.learning.phases import UpdatePhases
@@ -391,7 +392,7 @@ def test_the_curve_of_a_machine_that_wears_out_says_so_and_keeps_what_was_learnt
     network, data = _tiny()
     device = replace(preset("ideal"), endurance=4.0)
     design = Design(input_bits=None, adc_bits=None)
-    machine = to_crossbar(network, device, design, steps=6, headroom=3.0, update=Rewriting(0.0))
+    machine = to_crossbar(network, Fabrication(device, design, headroom=3.0), steps=6, update=Rewriting(0.0))
     refreshed: list[int] = []
     curve = learning_curve(
         machine,

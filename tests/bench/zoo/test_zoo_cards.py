@@ -21,6 +21,7 @@ from bench.zoo.published import PUBLISHED
 from bench.zoo.report import HEADING, enough, table_lines
 from bench.zoo.row import ZooRow
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from mapping.machines import to_crossbar, to_digital
 from mapping.quantization import quantize
@@ -83,7 +84,7 @@ def test_accuracy_work_and_room_are_those_found_another_way(tmp_path):
     assert "synops_delta" not in reference["by_step"], "floats never stop changing in their last bits"
 
     size = reference["network"]
-    die = to_crossbar(network, preset("ideal"), Design(), steps=1)
+    die = to_crossbar(network, Fabrication(preset("ideal"), Design()), steps=1)
     assert tuple(size["tiles"]["links"]) == tuple(len(link.matrix.tiles) for link in die.links)
     assert (size["loihi_cores"]["input"], *size["loihi_cores"]["layers"]) == whole.cores
     assert size["parameters"] == DIGITS["parameters"]

@@ -28,6 +28,7 @@ from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Device, Temperature
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import LinearStep
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.learning import too_large
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.tiles.design import Design
@@ -62,7 +63,9 @@ def _rule(network: EPNetwork, batch_size: int = 4, phases: UpdatePhases | None =
 
 def _crossbar(network: EPNetwork, device: Device = IDEAL, design: Design = SMALL, **other: Any) -> Crossbar:
     other = {"steps": FREE, "headroom": 3.0, "update": EVERY_CHANGE} | other
-    return to_crossbar(network, device, design, **other)
+    made = {name: other.pop(name) for name in ("headroom", "programming") if name in other}
+    seeds = {name: (other.pop(of, 0),) for name, of in (("seed", "die_seed"), ("noise_seed", "noise_seed"))}
+    return to_crossbar(network, Fabrication(device, design, **made, **seeds), **other)
 
 
 def _pulsing(steps: int = 2000, **changes: Any) -> Device:
@@ -402,7 +405,7 @@ def test_what_a_crossbar_cannot_learn_is_refused_before_anything_changes(
 def test_integers_nudges_and_contrasts_that_crossbars_do_not_take_are_refused() -> None:
     network, (images, labels) = example("average pool"), stripes(8)
     program = program_of(network, state_bits=8, seed=0)
-    integers = to_crossbar(program, IDEAL, EXACT, steps=1)
+    integers = to_crossbar(program, Fabrication(IDEAL, EXACT), steps=1)
     with pytest.raises(ValueError, match="a program's integers cannot learn on a crossbar: give it the network"):
         integers.learn(images, labels, _rule(network))
     lopsided = UpdatePhases(FREE, NUDGED, (0.0, 0.5, 1.0), (-3.0, 4.0, -1.0))

@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hw.circuit import Wire
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.tiles.design import Design
 
@@ -59,7 +60,7 @@ def designs(draw, *, linear=False):
 
 
 def link_of(wire, design, device=LEAKY, *, one=1, noise_seed=(2,)):
-    return CrossbarLink(wire, one, design, device, seed=(1,), noise_seed=noise_seed, dtype=torch.float64)
+    return CrossbarLink(wire, one, Fabrication(device, design, seed=(1,), noise_seed=noise_seed), dtype=torch.float64)
 
 
 def held(wire, design):

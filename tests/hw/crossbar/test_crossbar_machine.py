@@ -21,6 +21,7 @@ from hw.crossbar.devices.die import reprogram
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import LinearStep
 from hw.crossbar.devices.write_verify import WriteVerify
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
 from mapping.machines import to_crossbar, to_digital
@@ -94,7 +95,7 @@ def test_without_noise_it_is_the_digital_machine_at_every_step(network, design, 
     if tolerance is not None:  # no image may rest by a rounding error
         moved = np.stack([np.abs(np.diff(layer, axis=0)).reshape(11, count, -1).max(2) for layer in reference.trace])
         assume((np.abs(moved.max(0) - tolerance) > 1e-5).all())
-    machine = to_crossbar(network, LEAKY, design, steps=12, batch_size=3, tolerance=tolerance)
+    machine = to_crossbar(network, Fabrication(LEAKY, design), steps=12, batch_size=3, tolerance=tolerance)
     settled = machine.settle(images, trace=True)
     assert_close(settled, reference)
     assert settled.one == 1
@@ -127,7 +128,7 @@ def test_programs_run_bit_for_bit(network, state_bits, design, weight_bits, cell
         slice_bits=slice_bits,
         adc_bits=24 if converted else None,
     )
-    machine = to_crossbar(program, LEAKY, design, steps=10, batch_size=2, tolerance=0.0)
+    machine = to_crossbar(program, Fabrication(LEAKY, design), steps=10, batch_size=2, tolerance=0.0)
     machine.integer_ranges()
     settled = machine.settle(images, trace=True)
     assert_same(settled, reference)
@@ -147,11 +148,11 @@ def test_integers_need_just_as_many_bits_as_the_error_says(slice_bits):
     codes = 31 if slice_bits is None else 1
     needed = [int(codes * most).bit_length() + 1 for most in largest]
     design = Design(input_bits=5, slice_bits=slice_bits, adc_bits=max(needed))
-    machine = to_crossbar(program, LEAKY, design, steps=8)
+    machine = to_crossbar(program, Fabrication(LEAKY, design), steps=8)
     machine.integer_ranges()
     reference = to_digital(program, steps=8).settle(images, trace=True)
     assert_same(machine.settle(images, trace=True), reference)
-    fewer = to_crossbar(program, LEAKY, replace(design, adc_bits=max(needed) - 1), steps=8)
+    fewer = to_crossbar(program, Fabrication(LEAKY, replace(design, adc_bits=max(needed) - 1)), steps=8)
     first = next(index for index, bits in enumerate(needed) if bits == max(needed))
     message = f"adc_bits is {max(needed) - 1}: the integers of link{first + 1} need {max(needed)}"
     with pytest.raises(ValueError, match=message):
@@ -160,18 +161,18 @@ def test_integers_need_just_as_many_bits_as_the_error_says(slice_bits):
 
 def test_ranges_of_integers_are_refused_where_there_are_none():
     with pytest.raises(ValueError, match="only a program read through DACs has integers"):
-        to_crossbar(dense_network(), IDEAL, Design(), steps=3).integer_ranges()
+        to_crossbar(dense_network(), Fabrication(IDEAL, Design()), steps=3).integer_ranges()
     program = program_of(dense_network(), state_bits=8, seed=1)
     with pytest.raises(ValueError, match="only a program read through DACs has integers"):
-        to_crossbar(program, IDEAL, Design(input_bits=None), steps=3).integer_ranges()
+        to_crossbar(program, Fabrication(IDEAL, Design(input_bits=None)), steps=3).integer_ranges()
     with pytest.raises(ValueError, match="input_bits is 6: states of 8 bits would be rounded"):
-        to_crossbar(program, IDEAL, Design(input_bits=6, adc_bits=24), steps=3).integer_ranges()
+        to_crossbar(program, Fabrication(IDEAL, Design(input_bits=6, adc_bits=24)), steps=3).integer_ranges()
 
 
 def test_drivers_finer_than_the_states_still_read_integers():
     """8 bits drive 4-bit states on every 17th code."""
     program, images = program_of(mixed_network(), state_bits=4, seed=1), random_images((2, 7, 6), 3, 1)
-    machine = to_crossbar(program, LEAKY, Design(rows=20, columns=10, input_bits=8, adc_bits=24), steps=8)
+    machine = to_crossbar(program, Fabrication(LEAKY, Design(rows=20, columns=10, input_bits=8, adc_bits=24)), steps=8)
     machine.integer_ranges()
     assert_same(machine.settle(images, trace=True), to_digital(program, steps=8).settle(images, trace=True))
 
@@ -182,7 +183,7 @@ def test_coarse_converters_round_every_product():
         (DenseLink(torch.tensor([[0.9, -0.5, 0.3], [0.2, 0.7, -0.8]]), torch.tensor([0.1, 0.2]), (3,)),)
     )
     images = np.random.default_rng(1).uniform(0, 1, (50, 3)).astype(np.float32)
-    machine = to_crossbar(network, IDEAL, Design(input_bits=3, adc_bits=4), steps=2)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design(input_bits=3, adc_bits=4)), steps=2)
     machine.worst_ranges()
     step = 1.7 / 7  # the largest sum of a row is 0.9 + 0.5 + 0.3, that of a 4-bit code is 7
     driven = np.rint(images.astype(float) * 7) / 7
@@ -287,7 +288,7 @@ def test_events_are_those_counted_by_hand(
         adc_bits=10,
         neurons=neurons,
     )
-    machine = to_crossbar(network, LEAKY, design, steps=6, batch_size=2, tolerance=0.05)
+    machine = to_crossbar(network, Fabrication(LEAKY, design), steps=6, batch_size=2, tolerance=0.05)
     machine.worst_ranges()
     settled = machine.settle(random_images(network.input_shape, 3, seed))
     circuit, events = machine.circuit, settled.ledger.tiles
@@ -309,7 +310,7 @@ def test_a_small_network_counted_with_a_pencil():
     generator = torch.Generator().manual_seed(0)
     conv = ConvLink(torch.rand((2, 1, 2, 2), generator=generator), torch.zeros(2), (1, 3, 3), 1, 0, "average", 2)
     network = EPNetwork((conv, DenseLink(torch.rand((3, 2), generator=generator), torch.zeros(3), (2, 1, 1))))
-    machine = to_crossbar(network, IDEAL, Design(rows=3, columns=4, input_bits=4, adc_bits=6), steps=5)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design(rows=3, columns=4, input_bits=4, adc_bits=6)), steps=5)
     machine.worst_ranges()
     events = machine.settle(random_images((1, 3, 3), 7, 0)).ledger.tiles
     # 4 inputs need 2 tiles of 3 + 1 rows; 3 outputs need 2 tiles of 2 + 1 columns
@@ -350,7 +351,9 @@ def products(machine, settled, images):
 def test_heat_is_v_squared_g_t_of_every_device_at_every_step_run(encoding, pooling):
     network, images = pooled_network(pooling), random_images((1, 5, 6), 3, 1)
     design = replace(EXACT, rows=10, columns=5, encoding=encoding)
-    machine = to_crossbar(network, replace(LEAKY, read_v=0.3, read_s=1e-7), design, steps=7, tolerance=0.05)
+    machine = to_crossbar(
+        network, Fabrication(replace(LEAKY, read_v=0.3, read_s=1e-7), design), steps=7, tolerance=0.05
+    )
     settled = machine.settle(images, trace=True)
     assert len(set(settled.steps)) > 1, "the test wants images that rest at different steps"
     expected = np.zeros((3, 2))
@@ -364,7 +367,7 @@ def test_clipped_conversions_are_those_outside_the_range(pooling):
     network = pooled_network(pooling) if pooling == "average" else dense_network()
     images = random_images(network.input_shape, 5, 1)
     design = Design(rows=10, columns=6, input_bits=None, adc_bits=6)
-    machine = to_crossbar(network, IDEAL, design, steps=12, tolerance=0.01)
+    machine = to_crossbar(network, Fabrication(IDEAL, design), steps=12, tolerance=0.01)
     ranges = [(0.465, 0.405), (0.3, 0.05 if pooling == "average" else 0.15), (0.315, 0.255)]
     for link, (up, down) in zip(machine.links, ranges, strict=True):
         for tile in link.matrix.tiles:
@@ -393,7 +396,7 @@ def test_batches_add_up():
     design = Design(rows=10, columns=6, input_bits=6, adc_bits=5)
     answers = []
     for size in (1, 2, 5):
-        machine = to_crossbar(network, LEAKY, design, steps=9, batch_size=size, tolerance=0.05)
+        machine = to_crossbar(network, Fabrication(LEAKY, design), steps=9, batch_size=size, tolerance=0.05)
         machine.worst_ranges()
         answers.append(machine.settle(images, trace=True))
     for other in answers[:-1]:
@@ -405,7 +408,7 @@ def test_batches_add_up():
                 np.testing.assert_allclose(one, two, rtol=1e-6, err_msg=field.name)
             else:
                 assert one == two, field.name
-    other = to_crossbar(network, LEAKY, replace(design, adc_bits=7), steps=9)
+    other = to_crossbar(network, Fabrication(LEAKY, replace(design, adc_bits=7)), steps=9)
     other.worst_ranges()
     with pytest.raises(ValueError, match="events of different machines: adc_bits differ"):
         _ = answers[0].ledger.tiles + other.settle(images).ledger.tiles
@@ -414,8 +417,9 @@ def test_batches_add_up():
 # seeds and noise
 
 
-def noisy_machine(network, *, device=PCM, **seeds):
-    machine = to_crossbar(network, device, replace(EXACT, input_bits=6), steps=8, **seeds)
+def noisy_machine(network, *, device=PCM, die_seed=0, noise_seed=0):
+    made = Fabrication(device, replace(EXACT, input_bits=6), seed=(die_seed,), noise_seed=(noise_seed,))
+    machine = to_crossbar(network, made, steps=8)
     machine.age(3600.0)
     return machine
 
@@ -443,7 +447,7 @@ def test_seeds_repeat_the_die_and_the_noise():
 def test_every_tile_is_a_die_of_its_own():
     wide = EPNetwork((DenseLink(torch.full((2, 60), 0.5), torch.zeros(2), (60,)),))
     stacked = EPNetwork((*wide.links, DenseLink(torch.full((20, 2), 0.5), torch.zeros(20), (2,))))
-    machine = to_crossbar(stacked, PCM, replace(EXACT, rows=20, columns=4), steps=1)
+    machine = to_crossbar(stacked, Fabrication(PCM, replace(EXACT, rows=20, columns=4)), steps=1)
     found = [tile.die.programmed_s[:, ::2].ravel() for link in machine.links for tile in link.matrix.tiles]
     everything = np.concatenate(found)
     assert len(np.unique(everything)) == len(everything)
@@ -458,7 +462,7 @@ def test_slow_noise_is_not_the_programming_error_again(seed):
             for above, below in ((40, 50), (45, 40))
         )
     )
-    machine = to_crossbar(network, PCM, replace(EXACT, rows=20), steps=1, die_seed=seed, noise_seed=seed)
+    machine = to_crossbar(network, Fabrication(PCM, replace(EXACT, rows=20), seed=(seed,), noise_seed=(seed,)), steps=1)
     machine.settle(np.zeros((1, 50), np.float32))
     for link in machine.links:
         for tile in link.matrix.tiles:
@@ -499,7 +503,7 @@ def test_batches_are_settles_of_their_own():
     network = dense_network()
     images = np.repeat(random_images((1, 4, 4), 1, 1), 4, axis=0)
     device = replace(PCM, fresh=Constant(0.0))
-    machine = to_crossbar(network, device, EXACT, steps=6, batch_size=2)
+    machine = to_crossbar(network, Fabrication(device, EXACT), steps=6, batch_size=2)
     machine.age(3600.0)
     logits = machine.settle(images).logits
     np.testing.assert_allclose(logits[0], logits[1], atol=1e-6)
@@ -513,7 +517,7 @@ def test_fresh_noise_averages_out_to_the_digital_answer():
     network = EPNetwork((DenseLink(weight, torch.full((2,), 0.5), (6,)),))
     device, count = noisy_reads(), 20_000
     image = np.linspace(0.1, 1, 6, dtype=np.float32)
-    machine = to_crossbar(network, device, EXACT, steps=1, batch_size=count)
+    machine = to_crossbar(network, Fabrication(device, EXACT), steps=1, batch_size=count)
     logits = machine.settle(np.repeat(image[None], count, axis=0)).logits
     (tile,) = machine.links[0].matrix.tiles
     cells = device.fresh(tile.die.conductance_s()) ** 2
@@ -529,7 +533,7 @@ def test_fresh_noise_averages_out_to_the_digital_answer():
 @settings(max_examples=12, deadline=None, derandomize=True)
 def test_analog_neurons_without_noise_settle_as_digital_ones(network, design, seed):
     images = random_images(network.input_shape, 3, seed)
-    machine = to_crossbar(network, LEAKY, design, steps=9)
+    machine = to_crossbar(network, Fabrication(LEAKY, design), steps=9)
     settled = machine.settle(images, trace=True)
     assert_close(settled, to_digital(network, steps=9).settle(images, trace=True))
     events, chain = settled.ledger.tiles, len(machine.circuit.wires)
@@ -545,7 +549,7 @@ def test_analog_neurons_without_noise_settle_as_digital_ones(network, design, se
 def test_only_the_image_and_the_answer_of_analog_neurons_are_rounded():
     network, images = dense_network(), random_images((1, 4, 4), 20, 1)
     design = Design(input_bits=3, adc_bits=8, neurons="analog")
-    machine = to_crossbar(network, IDEAL, design, steps=30)
+    machine = to_crossbar(network, Fabrication(IDEAL, design), steps=30)
     settled = machine.settle(images, trace=True)  # no range is missing: the answer lies in [0, 1]
     rounded = (np.rint(images.astype(float) * 7) / 7).astype(np.float32)
     reference = to_digital(network, steps=30).settle(rounded, trace=True)
@@ -561,7 +565,7 @@ def test_only_the_image_and_the_answer_of_analog_neurons_are_rounded():
 
 def test_the_readout_of_analog_neurons_is_converted():
     network, images = mixed_network(), random_images((2, 7, 6), 5, 1)
-    machine = to_crossbar(network, IDEAL, Design(input_bits=None, adc_bits=6, neurons="analog"), steps=9)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design(input_bits=None, adc_bits=6, neurons="analog")), steps=9)
     with pytest.raises(ValueError, match="the ADC has no range"):
         machine.settle(images)
     machine.worst_ranges()
@@ -577,19 +581,19 @@ def test_the_readout_of_analog_neurons_is_converted():
 def test_analog_neurons_have_no_integers():
     program = program_of(dense_network(), state_bits=5, seed=1)
     with pytest.raises(ValueError, match="neurons 'analog' have no integers: a program rounds its states"):
-        to_crossbar(program, IDEAL, Design(neurons="analog"), steps=3)
+        to_crossbar(program, Fabrication(IDEAL, Design(neurons="analog")), steps=3)
     with pytest.raises(ValueError, match=r"headroom is 2\.0: a program's integers have their range"):
-        to_crossbar(program, IDEAL, Design(), steps=3, headroom=2.0)
+        to_crossbar(program, Fabrication(IDEAL, Design(), headroom=2.0), steps=3)
     for headroom in (0.5, np.nan, np.inf):
         with pytest.raises(ValueError, match=r"headroom is .*, expected a number from 1"):
-            to_crossbar(dense_network(), IDEAL, Design(), steps=3, headroom=headroom)
+            to_crossbar(dense_network(), Fabrication(IDEAL, Design(), headroom=headroom), steps=3)
 
 
 @pytest.mark.parametrize("neurons", ["digital", "analog"])
 def test_a_drift_gain_holds_until_it_is_measured_again(neurons):
     """Neurons of both kinds: 10**0.05 at 90 s, which is not enough of 100**0.05 at 990 s."""
     network, images = pooled_network(), random_images((1, 5, 6), 4, 1)
-    machine = to_crossbar(network, uniform_drift(0.05), replace(EXACT, neurons=neurons), steps=9)
+    machine = to_crossbar(network, Fabrication(uniform_drift(0.05), replace(EXACT, neurons=neurons)), steps=9)
     reference = to_digital(network, steps=9).settle(images, trace=True)
     machine.age(90.0)
     early = machine.compensate_drift()
@@ -611,7 +615,7 @@ def test_a_drift_gain_holds_until_it_is_measured_again(neurons):
 def test_ranges_are_the_percentile_of_what_calibration_images_cause(pooling, percent):
     """Recomputed from the digital machine: all products of all steps, by loops."""
     network, images = pooled_network(pooling), random_images((1, 5, 6), 3, 1)
-    machine = to_crossbar(network, IDEAL, Design(input_bits=None, adc_bits=8), steps=5)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design(input_bits=None, adc_bits=8)), steps=5)
     machine.calibrate(images, percent)
     settled = to_digital(network, steps=5).settle(images, trace=True)
     wires = (*machine.circuit.wires, machine.circuit.readout)
@@ -643,7 +647,7 @@ def all_ranges(machine):
 def test_evaluated_images_do_not_move_the_ranges():
     network = pooled_network()
     few, many = random_images((1, 5, 6), 4, 1), random_images((1, 5, 6), 9, 2)
-    machine = to_crossbar(network, PCM, Design(rows=10), steps=6)
+    machine = to_crossbar(network, Fabrication(PCM, Design(rows=10)), steps=6)
     machine.calibrate(few)
     before = all_ranges(machine)
     machine.settle(many)
@@ -651,7 +655,7 @@ def test_evaluated_images_do_not_move_the_ranges():
     machine.compensate_drift()
     machine.settle(many)
     assert all_ranges(machine) == before
-    again = to_crossbar(network, PCM, Design(rows=10), steps=6)
+    again = to_crossbar(network, Fabrication(PCM, Design(rows=10)), steps=6)
     again.calibrate(few)
     assert all_ranges(again) == before
     again.calibrate(many)
@@ -663,14 +667,14 @@ def test_evaluated_images_do_not_move_the_ranges():
 def test_worst_ranges_never_clip_perfect_devices(network, design, input_bits, seed):
     images = random_images(network.input_shape, 3, seed)
     images[0] = 1
-    machine = to_crossbar(network, LEAKY, replace(design, input_bits=input_bits), steps=6)
+    machine = to_crossbar(network, Fabrication(LEAKY, replace(design, input_bits=input_bits)), steps=6)
     machine.worst_ranges()
     assert machine.settle(images).ledger.tiles.clipped.sum() == 0
 
 
 def test_a_calibration_that_fails_changes_nothing():
     network, images = pooled_network(), random_images((1, 5, 6), 4, 1)
-    machine = to_crossbar(network, IDEAL, Design(rows=10), steps=6)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design(rows=10)), steps=6)
     with pytest.raises(ValueError, match="images must lie in"):
         machine.calibrate(images + 1)
     with pytest.raises(ValueError, match="percentile is 101"):
@@ -690,7 +694,7 @@ def test_worst_ranges_are_reached():
     network = EPNetwork(
         (DenseLink(torch.rand((3, 8), generator=torch.Generator().manual_seed(0)), torch.zeros(3), (8,)),)
     )
-    machine = to_crossbar(network, IDEAL, Design(), steps=1)
+    machine = to_crossbar(network, Fabrication(IDEAL, Design()), steps=1)
     machine.worst_ranges()
     (tile,) = machine.links[0].matrix.tiles
     white = np.ones((1, 8), np.float32)
@@ -701,7 +705,7 @@ def test_worst_ranges_are_reached():
 
 
 def test_without_ranges_nothing_settles():
-    machine = to_crossbar(pooled_network(), IDEAL, Design(), steps=3)
+    machine = to_crossbar(pooled_network(), Fabrication(IDEAL, Design()), steps=3)
     with pytest.raises(ValueError, match="the ADC has no range: calibrate the machine"):
         machine.settle(random_images((1, 5, 6), 1, 0))
 
@@ -712,7 +716,9 @@ def test_without_ranges_nothing_settles():
 @pytest.mark.parametrize("encoding", ["pair", "offset"])
 def test_uniform_drift_is_compensated(encoding):
     network, images = pooled_network(), random_images((1, 5, 6), 4, 1)
-    machine = to_crossbar(network, uniform_drift(0.05), replace(EXACT, rows=10, encoding=encoding), steps=9)
+    machine = to_crossbar(
+        network, Fabrication(uniform_drift(0.05), replace(EXACT, rows=10, encoding=encoding)), steps=9
+    )
     reference = to_digital(network, steps=9).settle(images, trace=True)
     machine.age(990.0)
     drifted = machine.settle(images, trace=True)
@@ -724,7 +730,7 @@ def test_uniform_drift_is_compensated(encoding):
     # a read costs what the drifted devices take
     lost = (
         drifted.ledger.tiles.array_j[0, 0]
-        / to_crossbar(network, uniform_drift(0.05), replace(EXACT, rows=10, encoding=encoding), steps=9)
+        / to_crossbar(network, Fabrication(uniform_drift(0.05), replace(EXACT, rows=10, encoding=encoding)), steps=9)
         .settle(images)
         .ledger.tiles.array_j[0, 0]
     )
@@ -734,7 +740,9 @@ def test_uniform_drift_is_compensated(encoding):
 def test_a_link_that_conducts_nothing_needs_no_compensation():
     network = dense_network()
     silent = replace(network.links[1], weight=torch.zeros_like(network.links[1].weight))
-    machine = to_crossbar(EPNetwork((network.links[0], silent, network.links[2])), uniform_drift(0.05), EXACT, steps=3)
+    machine = to_crossbar(
+        EPNetwork((network.links[0], silent, network.links[2])), Fabrication(uniform_drift(0.05), EXACT), steps=3
+    )
     machine.age(990.0)
     assert list(machine.compensate_drift().values()) == pytest.approx([100**0.05, 1.0, 100**0.05])
 
@@ -747,7 +755,7 @@ def test_phase_change_memory_loses_a_third_in_a_day():
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(shape, generator=generator) for shape in ((150, 100), (80, 150))]
     network = EPNetwork(tuple(DenseLink(w / w.abs().max(), torch.zeros(len(w)), (w.shape[1],)) for w in weights))
-    machine = to_crossbar(network, PCM, replace(EXACT, rows=64), steps=1)
+    machine = to_crossbar(network, Fabrication(PCM, replace(EXACT, rows=64)), steps=1)
     machine.age(86_400.0)
     log_time = np.log((86_400 + 20) / 20)
     for link, gain in zip(network.links, machine.compensate_drift().values(), strict=True):
@@ -769,18 +777,18 @@ def test_phase_change_memory_loses_a_third_in_a_day():
 
 
 def test_times_without_a_law_are_refused():
-    machine = to_crossbar(dense_network(), PCM, EXACT, steps=2)
+    machine = to_crossbar(dense_network(), Fabrication(PCM, EXACT), steps=2)
     with pytest.raises(ValueError, match=r"time is -1\.0 s: a die is read 0 s or more after programming"):
         machine.age(-1.0)
     short = replace(PCM, retention=replace(PCM.retention, longest_s=1000.0))
     with pytest.raises(ValueError, match=r"time is 2000\.0 s: .* is published for 0 s to 1000 s only"):
-        to_crossbar(dense_network(), short, EXACT, steps=2).age(2000.0)
+        to_crossbar(dense_network(), Fabrication(short, EXACT), steps=2).age(2000.0)
     with pytest.raises(ValueError, match=r"time is 1\.0 s: for ideal retention is published for 0 s to 0 s only"):
-        to_crossbar(dense_network(), replace(IDEAL, retention=None), EXACT, steps=2).age(1.0)
+        to_crossbar(dense_network(), Fabrication(replace(IDEAL, retention=None), EXACT), steps=2).age(1.0)
     with pytest.raises(ValueError, match=r"temperature is 350\.0 K: .* is published at one temperature only"):
         machine.age(1.0, 350.0)
     warm = replace(PCM, temperature=Temperature(0.1, 300.0))
-    machine = to_crossbar(dense_network(), warm, replace(EXACT, rows=7, wires=Wires(2.0, 2.0)), steps=2)
+    machine = to_crossbar(dense_network(), Fabrication(warm, replace(EXACT, rows=7, wires=Wires(2.0, 2.0))), steps=2)
     dies = [tile.die for link in machine.links for tile in link.matrix.tiles]
     with pytest.raises(ValueError, match=r"temperature is 600\.0 K, expected 200\.0 to 500\.0 K"):
         machine.age(1.0, 600.0)
@@ -800,7 +808,7 @@ def test_times_without_a_law_are_refused():
 
 @pytest.mark.parametrize("wires", [Wires(0.0, 0.0), Wires(2.0, 5.0), Wires(2.0, 5.0, method="exact")])
 def test_pairs_read_at_the_same_ends_stay_symmetric(wires):
-    machine = to_crossbar(pooled_network(), PCM, replace(EXACT, rows=10, wires=wires), steps=2)
+    machine = to_crossbar(pooled_network(), Fabrication(PCM, replace(EXACT, rows=10, wires=wires)), steps=2)
     machine.age(1000.0)
     assert machine.mismatch() == {"link2": 0.0}
 
@@ -810,7 +818,7 @@ def test_pairs_read_at_the_same_ends_stay_symmetric(wires):
 def test_mismatch_is_that_of_the_wired_conductances(encoding, terminals):
     wires = Wires(20.0, 30.0, terminals, method="exact")
     design = replace(EXACT, rows=10, columns=6, encoding=encoding, wires=wires)
-    machine = to_crossbar(dense_network(), PCM, design, steps=2)
+    machine = to_crossbar(dense_network(), Fabrication(PCM, design), steps=2)
     found = machine.mismatch()
     assert list(found) == ["link2", "link3"]
     for name, link in zip(machine.names[1:], machine.links[1:], strict=True):
@@ -829,13 +837,13 @@ def test_mismatch_is_that_of_the_wired_conductances(encoding, terminals):
 
 def test_the_load_of_the_wires_is_that_of_the_worst_tile():
     wires = Wires(2.0, 5.0)
-    machine = to_crossbar(pooled_network(), PCM, replace(EXACT, rows=7, columns=6, wires=wires), steps=2)
+    machine = to_crossbar(pooled_network(), Fabrication(PCM, replace(EXACT, rows=7, columns=6, wires=wires)), steps=2)
     found = machine.kappa()
     assert list(found) == ["link1", "link2", "readout"]
     for value, link in zip(found.values(), machine.links, strict=True):
         loads = [kappa(tile.die.conductance_s(), wires) for tile in link.matrix.tiles]
         assert value == max(loads) > 0
-    assert set(to_crossbar(pooled_network(), PCM, EXACT, steps=2).kappa().values()) == {0.0}
+    assert set(to_crossbar(pooled_network(), Fabrication(PCM, EXACT), steps=2).kappa().values()) == {0.0}
 
 
 # the protocol
@@ -843,7 +851,7 @@ def test_the_load_of_the_wires_is_that_of_the_worst_tile():
 
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="steps is 0"):
-        to_crossbar(dense_network(), IDEAL, EXACT, steps=0)
+        to_crossbar(dense_network(), Fabrication(IDEAL, EXACT), steps=0)
 
 
 def test_the_ledger_holds_the_pulses_that_wrote_the_die_once():
@@ -854,7 +862,9 @@ def test_the_ledger_holds_the_pulses_that_wrote_the_die_once():
     network = EPNetwork((DenseLink(weight, torch.full((2,), 0.5), (3,)),))
     for pulses in (steps, replace(steps, width_s=None)):
         device = replace(IDEAL, pulses=pulses)
-        machine = to_crossbar(network, device, Design(), steps=2, batch_size=2, programming=WriteVerify(tolerance=0.01))
+        machine = to_crossbar(
+            network, Fabrication(device, Design(), programming=WriteVerify(tolerance=0.01)), steps=2, batch_size=2
+        )
         machine.calibrate(random_images((3,), 4, 0))  # whose ledger nobody sees
         first, second = (machine.settle(random_images((3,), 5, seed)).ledger.tiles.written for seed in (1, 2))
         counts = np.abs(codes)
@@ -869,8 +879,8 @@ def test_programming_is_counted_device_by_device():
     """Pairs: two devices per weight, in every slice; offset: a reference row and column on every tile."""
     network, weights = dense_network(), 12 * 16 + 9 * 12 + 3 * 9
     sliced = replace(EXACT, weight_bits=5, cell_bits=2)
-    assert to_crossbar(network, PCM, EXACT, steps=1).programming().devices == 2 * weights
-    assert to_crossbar(network, PCM, sliced, steps=1).programming().devices == 2 * 2 * weights
+    assert to_crossbar(network, Fabrication(PCM, EXACT), steps=1).programming().devices == 2 * weights
+    assert to_crossbar(network, Fabrication(PCM, sliced), steps=1).programming().devices == 2 * 2 * weights
     offset = replace(EXACT, encoding="offset", rows=11)  # 16 and 12 inputs on two tiles of at most 10
     expected = weights + (16 + 2 * 13) + (12 + 2 * 10) + (9 + 4)
-    assert to_crossbar(network, PCM, offset, steps=1).programming().devices == expected
+    assert to_crossbar(network, Fabrication(PCM, offset), steps=1).programming().devices == expected

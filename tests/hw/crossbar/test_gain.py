@@ -17,6 +17,7 @@ from hw.crossbar.devices.die import reprogram
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.pulses import LinearStep
 from hw.crossbar.devices.retention import PowerLawDrift
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.gain import read_back
 from hw.crossbar.tiles.matrix import TiledMatrix
@@ -65,14 +66,18 @@ def warm(device: Device) -> Device:
 def test_what_should_be_off_moves_no_gain(design: Design) -> None:
     """Without noise, a day: one weight of 0.1 and one of 0, whose devices hold their lower ends, and drift."""
     matrix = TiledMatrix(
-        np.array([[0.1, 0.0]]), replace(design, encoding="pair"), preset("reram-cmo-hfox-2").noisy(0), largest=1.0
+        np.array([[0.1, 0.0]]),
+        Fabrication(preset("reram-cmo-hfox-2").noisy(0), replace(design, encoding="pair")),
+        largest=1.0,
     )
     matrix.age(DAY_S)
     matrix.compensate()
     assert gain_of(matrix) == pytest.approx(1.0, abs=1e-6)
     np.testing.assert_allclose(matrix.shown(), [[0.1, 0.0]], atol=1e-7)
     matrix = TiledMatrix(
-        np.array([[0.1, 0.0]]), replace(design, encoding="balanced"), preset("pcm-hermes-2023-1").noisy(0), largest=1.0
+        np.array([[0.1, 0.0]]),
+        Fabrication(preset("pcm-hermes-2023-1").noisy(0), replace(design, encoding="balanced")),
+        largest=1.0,
     )
     matrix.age(DAY_S)
     matrix.compensate()
@@ -92,7 +97,7 @@ def test_the_gain_is_the_best_one_of_what_a_link_computes(name: str, encoding: s
     """
     device, shared = preset(name), name.startswith("pcm") and encoding == "offset"
     for kind in ("gauss", "laplace", "sparse"):
-        matrix = TiledMatrix(drawn(kind), Design(encoding=encoding), device, seed=(3,), noise_seed=(4,))
+        matrix = TiledMatrix(drawn(kind), Fabrication(device, Design(encoding=encoding), seed=(3,), noise_seed=(4,)))
         once = matrix.stored()
         for seconds in (HOUR_S, DAY_S, YEAR_S):
             if seconds <= device.retention.longest_s:
@@ -104,7 +109,7 @@ def test_the_gain_is_the_best_one_of_what_a_link_computes(name: str, encoding: s
 
 def test_total_conductance_was_not_the_best_gain() -> None:
     """What was compensated once, 128 x 128 Gaussian weights, phase-change memory, a day: 2 % too much."""
-    matrix = TiledMatrix(drawn("gauss", (128, 128)), EXACT, preset("pcm-nandakumar-2019"))
+    matrix = TiledMatrix(drawn("gauss", (128, 128)), Fabrication(preset("pcm-nandakumar-2019"), EXACT))
     once, total = matrix.stored(), sum(tile.die.conductance_s().sum() for tile in matrix.tiles)
     matrix.age(DAY_S)
     total /= sum(tile.die.conductance_s().sum() for tile in matrix.tiles)
@@ -124,7 +129,9 @@ def test_noise_of_the_reads_moves_no_gain_on_average() -> None:
     weight = 0.3 * np.random.default_rng(0).choice([-1.0, 1.0], (12, 20))
     gains = []
     for seed in range(60):
-        matrix = TiledMatrix(weight, replace(EXACT, encoding="balanced"), noisy, largest=1.0, noise_seed=(seed, 1))
+        matrix = TiledMatrix(
+            weight, Fabrication(noisy, replace(EXACT, encoding="balanced"), noise_seed=(seed, 1)), largest=1.0
+        )
         matrix.age(990.0)
         matrix.compensate()
         gains.append(gain_of(matrix))
@@ -140,12 +147,12 @@ def test_noise_of_the_reads_moves_no_gain_on_average() -> None:
 @pytest.mark.parametrize("name", DRIFTING)
 def test_where_nothing_was_lost_nothing_is_scaled(name: str) -> None:
     """At once, exactly; and a link that does not stand out of the noise of its reads is left alone."""
-    matrix = TiledMatrix(drawn("laplace", (9, 14)), Design(rows=10), preset(name))
+    matrix = TiledMatrix(drawn("laplace", (9, 14)), Fabrication(preset(name), Design(rows=10)))
     matrix.age(0.0)
     matrix.compensate()
     assert gain_of(matrix) == 1.0
     silent = replace(preset(name).noisy(1.0), programming=Constant(0.0), retention=uniform_drift(0.0).retention)
-    matrix = TiledMatrix(np.zeros((9, 14)), Design(rows=10, encoding="balanced"), silent)
+    matrix = TiledMatrix(np.zeros((9, 14)), Fabrication(silent, Design(rows=10, encoding="balanced")))
     matrix.age(HOUR_S)
     matrix.compensate()
     assert gain_of(matrix) == 1.0
@@ -156,7 +163,7 @@ def test_a_gain_is_never_worse_than_none_by_more_than_its_noise() -> None:
     noisy = replace(uniform_drift(0.0), fresh=Constant(0.1 * IDEAL.g_max_s))
     gains = []
     for seed in range(40):
-        matrix = TiledMatrix(drawn("sparse", (16, 20)), EXACT, noisy, noise_seed=(seed, 1))
+        matrix = TiledMatrix(drawn("sparse", (16, 20)), Fabrication(noisy, EXACT, noise_seed=(seed, 1)))
         matrix.age(HOUR_S)
         matrix.compensate()
         gains.append(gain_of(matrix))
@@ -178,7 +185,7 @@ def test_converters_with_few_steps_and_offsets_of_their_own(encoding: str, bits:
         adc_gain_sigma=0.1,
         adc_offset_sigma=0.1,
     )
-    matrix = TiledMatrix(drawn("laplace", (30, 50)), design, uniform_drift(0.05), noise_seed=(7,))
+    matrix = TiledMatrix(drawn("laplace", (30, 50)), Fabrication(uniform_drift(0.05), design, noise_seed=(7,)))
     matrix.age(990.0)
     matrix.compensate()
     assert gain_of(matrix) == pytest.approx(100**0.05, rel=1e-5 if bits is None else 0.01)
@@ -186,7 +193,7 @@ def test_converters_with_few_steps_and_offsets_of_their_own(encoding: str, bits:
 
 def test_weights_in_slices_have_one_gain() -> None:
     design = replace(EXACT, weight_bits=5, cell_bits=2, rows=9)
-    matrix = TiledMatrix(drawn("gauss", (6, 14)), design, preset("pcm-hermes-2023-1").noisy(0))
+    matrix = TiledMatrix(drawn("gauss", (6, 14)), Fabrication(preset("pcm-hermes-2023-1").noisy(0), design))
     once = matrix.stored()
     matrix.age(DAY_S)
     matrix.compensate()
@@ -201,7 +208,9 @@ def stepped() -> tuple[TiledMatrix, NDArray[np.float64]]:
     law = PowerLawDrift(Polynomial((0.1, -0.05), reference_s=IDEAL.g_max_s), Constant(0.0), t0_s=10.0)
     sizes = np.array([0.2, 0.5, 0.7, 1.0])
     weight = sizes[:, None] * np.random.default_rng(1).choice([-1.0, 1.0], (4, 7))
-    return TiledMatrix(weight, replace(EXACT, rows=4), replace(IDEAL, retention=law)), 100 ** (0.1 - 0.05 * sizes)
+    return TiledMatrix(weight, Fabrication(replace(IDEAL, retention=law), replace(EXACT, rows=4))), 100 ** (
+        0.1 - 0.05 * sizes
+    )
 
 
 def test_every_column_can_have_its_own_gain() -> None:
@@ -223,7 +232,7 @@ def test_every_column_can_have_its_own_gain() -> None:
 
 
 def test_a_silent_column_has_the_gain_of_its_link() -> None:
-    matrix = TiledMatrix(np.array([[0.5, -1.0], [0.0, 0.0]]), EXACT, uniform_drift(0.05))
+    matrix = TiledMatrix(np.array([[0.5, -1.0], [0.0, 0.0]]), Fabrication(uniform_drift(0.05), EXACT))
     matrix.age(990.0)
     matrix.compensate(by_column=True)
     np.testing.assert_allclose(matrix.gain.total, [100**0.05] * 2, rtol=1e-6)
@@ -234,7 +243,7 @@ def test_a_silent_column_has_the_gain_of_its_link() -> None:
 
 def test_what_was_written_is_no_drift() -> None:
     """All weights from 0.25 to 1 on perfect devices: 4 inputs of 1 give 4."""
-    matrix = TiledMatrix(np.full((4, 4), 0.25), EXACT, IDEAL, largest=1.0)
+    matrix = TiledMatrix(np.full((4, 4), 0.25), Fabrication(IDEAL, EXACT), largest=1.0)
     RewritingWriter(Rewriting(0.0), matrix, np.random.default_rng(0)).move(np.full((4, 4), 0.75))
     matrix.compensate()
     assert gain_of(matrix) == 1.0
@@ -252,7 +261,7 @@ def test_what_was_written_is_no_drift() -> None:
 def test_a_second_writer_begins_where_the_first_one_ended() -> None:
     """What a weight was last to be shown as, also if it was written under a gain."""
     weight = drawn("gauss", (5, 6)) / 2
-    matrix = TiledMatrix(weight, EXACT, uniform_drift(0.05), largest=1.0)
+    matrix = TiledMatrix(weight, Fabrication(uniform_drift(0.05), EXACT), largest=1.0)
     matrix.age(990.0)
     matrix.compensate()
     change = np.where(np.arange(6) < 3, 0.25, 0.0)[None] * np.ones((5, 1))
@@ -270,7 +279,7 @@ def test_a_second_writer_begins_where_the_first_one_ended() -> None:
 @pytest.mark.parametrize("encoding", ["pair", "balanced", "offset"])
 def test_temperature_is_not_written_into_weights(encoding: str) -> None:
     """0.4 asked to become 0.5 on a cold die reads 0.5, and write and verify gets there too."""
-    matrix = TiledMatrix(np.full((3, 4), 0.4), replace(EXACT, encoding=encoding), warm(IDEAL), largest=1.0)
+    matrix = TiledMatrix(np.full((3, 4), 0.4), Fabrication(warm(IDEAL), replace(EXACT, encoding=encoding)), largest=1.0)
     matrix.age(0.0, COLD_K)
     np.testing.assert_allclose(matrix.shown(), 0.4 * COLD)
     matrix.compensate()
@@ -288,7 +297,9 @@ def test_temperature_is_not_written_into_weights(encoding: str) -> None:
 def test_pulses_on_a_cold_die_change_what_they_are_asked_to(update: StochasticPulses | MixedPrecision) -> None:
     steps = LinearStep(g_min_s=0.0, g_max_s=IDEAL.g_max_s, zero_s=IDEAL.g_max_s / 2, step_s=IDEAL.g_max_s / 4000)
     device = warm(replace(IDEAL, pulses=steps))
-    matrix = TiledMatrix(drawn("gauss", (5, 7)) / 4, replace(EXACT, encoding="balanced"), device, largest=1.0)
+    matrix = TiledMatrix(
+        drawn("gauss", (5, 7)) / 4, Fabrication(device, replace(EXACT, encoding="balanced")), largest=1.0
+    )
     before = matrix.shown()
     matrix.age(0.0, COLD_K)
     matrix.compensate()
@@ -351,7 +362,7 @@ class ByHand:
 def test_every_order_of_learning_time_temperature_and_compensation(order: tuple[str, ...]) -> None:
     """By hand, and in the end learnt, aged and compensated once more."""
     matrix, hand = (
-        TiledMatrix(np.array([[0.4, 0.3], [-0.2, 0.1]]), EXACT, warm(uniform_drift(0.05)), largest=2.0),
+        TiledMatrix(np.array([[0.4, 0.3], [-0.2, 0.1]]), Fabrication(warm(uniform_drift(0.05)), EXACT), largest=2.0),
         ByHand(),
     )
     writer = RewritingWriter(Rewriting(0.0), matrix, np.random.default_rng(0))
@@ -372,7 +383,7 @@ def test_every_order_of_learning_time_temperature_and_compensation(order: tuple[
 @pytest.mark.parametrize("later", [1, 3])
 def test_compensation_right_after_learning_changes_nothing(later: int) -> None:
     """Whatever came before: what was learnt is what a link is brought back to."""
-    matrix = TiledMatrix(drawn("gauss", (5, 6)) / 2, EXACT, warm(uniform_drift(0.05)), largest=1.0)
+    matrix = TiledMatrix(drawn("gauss", (5, 6)) / 2, Fabrication(warm(uniform_drift(0.05)), EXACT), largest=1.0)
     writer = RewritingWriter(Rewriting(0.0), matrix, np.random.default_rng(0))
     for step in range(later):
         matrix.age(990.0 * step, COLD_K if step else None)
@@ -384,7 +395,7 @@ def test_compensation_right_after_learning_changes_nothing(later: int) -> None:
 
 def test_reads_of_a_compensation_leave_the_noise_of_all_others_alone() -> None:
     device = replace(preset("pcm-nandakumar-2019"), retention=uniform_drift(0.0).retention)
-    one, other = (TiledMatrix(drawn("gauss", (9, 14)), replace(EXACT, rows=10), device) for _ in range(2))
+    one, other = (TiledMatrix(drawn("gauss", (9, 14)), Fabrication(device, replace(EXACT, rows=10))) for _ in range(2))
     one.reference()
     x = torch.rand(3, 14, generator=torch.Generator().manual_seed(0))
     for matrix in (one, other):

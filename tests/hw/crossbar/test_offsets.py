@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from mapping.machines import to_crossbar, to_digital
 from mapping.quantization import quantize
 from models.data import load_data
@@ -54,7 +55,7 @@ def mean_drives(network: EPNetwork, images: torch.Tensor, states) -> list[torch.
 def test_mean_drives_of_a_die_are_those_of_the_network_afterwards(network, seed):
     """Seen by other code: from what the devices hold, in `models`."""
     images = random_images(network.input_shape, 5, seed)
-    machine = to_crossbar(network, STILL, EXACT, steps=30, die_seed=seed)
+    machine = to_crossbar(network, Fabrication(STILL, EXACT, seed=(seed,)), steps=30)
     machine.correct_offsets(to_digital(network, steps=30), images)
     pixels = torch.as_tensor(images).float()
     states = relax(network, pixels, steps=30, schedule="synchronous").states
@@ -67,7 +68,7 @@ def test_mean_drives_of_a_die_are_those_of_the_network_afterwards(network, seed)
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_a_perfect_die_keeps_its_biases(network, seed):
     images = random_images(network.input_shape, 3, seed)
-    machine = to_crossbar(network, IDEAL, EXACT, steps=8)
+    machine = to_crossbar(network, Fabrication(IDEAL, EXACT), steps=8)
     before = machine.read_weights().biases
     machine.correct_offsets(to_digital(network, steps=8), images)
     for old, new in zip(before, machine.read_weights().biases, strict=True):
@@ -80,7 +81,7 @@ def test_integers_stay_integers_and_come_closer():
     program = quantize(network, images, steps=30)
     reference = to_digital(program, steps=30)
     design = replace(EXACT, rows=256, columns=512)
-    machine = to_crossbar(program, STILL, design, steps=30)
+    machine = to_crossbar(program, Fabrication(STILL, design), steps=30)
     rest = reference.settle(images.numpy()).states[-1].astype(float)
     plain = np.abs(machine.settle(images.numpy()).states[-1] - rest).mean()
     machine.correct_offsets(reference, images.numpy())
@@ -91,6 +92,6 @@ def test_integers_stay_integers_and_come_closer():
 
 def test_analog_neurons_show_no_drive():
     network, data = load_model("digits"), load_data("digits")
-    machine = to_crossbar(network, STILL, replace(EXACT, neurons="analog"), steps=2)
+    machine = to_crossbar(network, Fabrication(STILL, replace(EXACT, neurons="analog")), steps=2)
     with pytest.raises(ValueError, match="neurons 'analog' convert no drive"):
         machine.correct_offsets(to_digital(network, steps=2), data.train.first(2).floats().numpy())

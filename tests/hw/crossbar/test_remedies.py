@@ -14,6 +14,7 @@ from helpers.random_nets import random_images
 
 from hw.crossbar.devices.device import Temperature
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.remedies import Remedies
 from hw.crossbar.tiles.design import Design
@@ -24,7 +25,9 @@ IMAGES, OTHERS = random_images(SHAPE, 8, 1), random_images(SHAPE, 6, 2)
 
 
 def die(**other: Any) -> Crossbar:
-    return to_crossbar(example("average pool"), PCM, Design(rows=20), steps=6, die_seed=3, noise_seed=3, **other)
+    return to_crossbar(
+        example("average pool"), Fabrication(PCM, Design(rows=20), seed=(3,), noise_seed=(3,)), steps=6, **other
+    )
 
 
 def state(machine: Crossbar) -> list[Any]:
@@ -71,7 +74,7 @@ def test_a_prepared_die_computes_what_it_was_programmed_for() -> None:
     right = to_digital(network, steps=9).settle(OTHERS)
     device = replace(uniform_drift(0.05), temperature=Temperature(0.1, 300.0))
     for columns in (False, True):
-        machine = to_crossbar(network, device, replace(EXACT, rows=20), steps=9)
+        machine = to_crossbar(network, Fabrication(device, replace(EXACT, rows=20)), steps=9)
         machine.age(990.0, 250.0)
         assert np.abs(machine.settle(OTHERS).logits - right.logits).max() > 0.01
         machine.prepare(IMAGES, Remedies(column_gains=columns), age_s=990.0, kelvin=250.0)
@@ -80,7 +83,7 @@ def test_a_prepared_die_computes_what_it_was_programmed_for() -> None:
 
 def test_ranges_are_set_again_by_the_same_door() -> None:
     """After the images changed, and back: as when they were first set; the worst case knows no images."""
-    machine = to_crossbar(example("average pool"), IDEAL, Design(rows=20), steps=6)
+    machine = to_crossbar(example("average pool"), Fabrication(IDEAL, Design(rows=20)), steps=6)
     machine.prepare(IMAGES, Remedies(), age_s=0.0)
     first = state(machine)
     machine.set_ranges(OTHERS, Remedies())
@@ -109,7 +112,7 @@ def test_what_a_die_cannot_have_is_refused_and_changes_nothing() -> None:
     with pytest.raises(ValueError, match=r"images must lie in \[0, 1\]"):
         machine.prepare(IMAGES + 1, Remedies(offset_correction=True), reference=reference)
     assert state(machine) == before
-    analog = to_crossbar(example("dense squared error"), PCM, Design(neurons="analog"), steps=2)
+    analog = to_crossbar(example("dense squared error"), Fabrication(PCM, Design(neurons="analog")), steps=2)
     with pytest.raises(ValueError, match="neurons 'analog' convert no drive"):
         analog.prepare(random_images(SHAPE, 2, 0), Remedies(offset_correction=True))
     assert analog.links[0].matrix.tiles[0].die.seconds == 0.0

@@ -15,6 +15,7 @@ from scipy.stats import ks_2samp, kstest
 
 from hw.crossbar.devices.device import Temperature
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.tiles.tile import Tile
@@ -46,7 +47,7 @@ def test_perfect_tiles_compute_the_product(
     """Whatever is cut, sliced and encoded: the digital result is that of the quantized weights and inputs, exactly."""
     weight, x = drawn(outputs, inputs, seed)
     design = Design(rows, columns, encoding, weight_bits, cell_bits, input_bits=8, slice_bits=slice_bits, adc_bits=None)
-    matrix = TiledMatrix(weight, design, replace(IDEAL, g_min_s=1e-6), dtype=torch.float64)
+    matrix = TiledMatrix(weight, Fabrication(replace(IDEAL, g_min_s=1e-6), design), dtype=torch.float64)
     expected = weight
     if weight_bits is not None:
         top = 2 ** (weight_bits - 1) - 1
@@ -127,7 +128,7 @@ def test_converters_round_and_saturate():
     expected = np.clip(np.rint(weight @ x.numpy() / step), -15, 15) * step
     np.testing.assert_allclose((tile @ x).numpy(), expected, atol=1e-12)
     big = torch.ones(8, 1, dtype=torch.float64)
-    matrix = TiledMatrix(np.ones((5, 8)), Design(adc_bits=5, input_bits=None), IDEAL, dtype=torch.float64)
+    matrix = TiledMatrix(np.ones((5, 8)), Fabrication(IDEAL, Design(adc_bits=5, input_bits=None)), dtype=torch.float64)
     matrix.tiles[0].set_ranges(1.5, 1.5)
     sums, read = matrix.up(big.T)
     assert (sums == 1.5).all()
@@ -159,7 +160,7 @@ def test_gains_and_offsets_of_converters_stay_with_the_die():
 def test_bit_serial_inputs_are_converted_slice_by_slice():
     weight, x = drawn(4, 10)
     design = Design(input_bits=4, slice_bits=1, adc_bits=4)
-    matrix = TiledMatrix(weight, design, IDEAL, dtype=torch.float64)
+    matrix = TiledMatrix(weight, Fabrication(IDEAL, design), dtype=torch.float64)
     matrix.tiles[0].set_ranges(2.0, 2.0)
     step, codes = 2.0 / 7, np.rint(x.numpy() * 15).astype(int)
     expected = sum(
@@ -172,7 +173,7 @@ def test_heat_is_v_squared_g_t_over_all_devices():
     weight, x = drawn(6, 9, count=3)
     device = replace(IDEAL, g_min_s=2e-6, read_v=0.3, read_s=1e-7)
     design = Design(rows=5, columns=8, input_bits=4, slice_bits=2, adc_bits=None)
-    matrix = TiledMatrix(weight, design, device, dtype=torch.float64)
+    matrix = TiledMatrix(weight, Fabrication(device, design), dtype=torch.float64)
     _, read = matrix.up(x.T)
     codes = np.rint(x.numpy() * 15).astype(int)
     expected = np.zeros(3)
@@ -194,7 +195,9 @@ def test_heat_behind_wires_is_that_of_the_sources_less_what_drivers_send_to_each
     codec = EXACT.codec
     g_s = codec.targets(weight.T, float(np.abs(weight).max()), device)
     ohm = load / kappa(g_s, Wires(1.0, 1.0))
-    matrix = TiledMatrix(weight, replace(EXACT, wires=Wires(ohm, ohm, method="exact")), device, dtype=torch.float64)
+    matrix = TiledMatrix(
+        weight, Fabrication(device, replace(EXACT, wires=Wires(ohm, ohm, method="exact"))), dtype=torch.float64
+    )
     assert matrix.tiles[0].kappa() == pytest.approx(load)
     up, down = matrix.up(x.T)[1], matrix.down(x[:6].T)[1]
     columns = codec.drive_columns(x[:6].T.numpy())
@@ -247,7 +250,7 @@ def test_nonlinear_cells_follow_their_curve_and_the_nodal_solution(encoding):
 
 def test_drift_is_compensated_exactly_where_all_devices_drift_alike():
     weight, x = drawn(7, 11)
-    matrix = TiledMatrix(weight, EXACT, uniform_drift(0.05), dtype=torch.float64)
+    matrix = TiledMatrix(weight, Fabrication(uniform_drift(0.05), EXACT), dtype=torch.float64)
     matrix.age(990.0)
     np.testing.assert_allclose((matrix @ x).numpy(), weight @ x.numpy() * 100**-0.05, rtol=1e-9)
     matrix.compensate()
@@ -296,7 +299,7 @@ def test_calibration_that_fails_leaves_the_converters_as_they_were():
 def test_a_refused_temperature_leaves_every_tile_as_it_was(wires, kelvin):
     hot = replace(PCM, temperature=Temperature(0.1, 300.0))
     weight, _ = drawn(7, 11)
-    matrix = TiledMatrix(weight, replace(EXACT, rows=5, columns=6, wires=wires), hot, dtype=torch.float64)
+    matrix = TiledMatrix(weight, Fabrication(hot, replace(EXACT, rows=5, columns=6, wires=wires)), dtype=torch.float64)
     matrix.age(60.0, 350.0)
     before = [(tile.die, tile.up.weight) for tile in matrix.tiles]
     for seconds, temperature, message in ((3600.0, kelvin, "temperature is"), (-1.0, 350.0, "time is -1")):
@@ -342,7 +345,7 @@ def test_weights_that_no_device_can_hold_are_refused(weight, largest, message):
     if largest:  # a matrix takes the largest weight if it is told none
         for design in (Design(), Design(weight_bits=4)):
             with pytest.raises(ValueError, match=message):
-                TiledMatrix(weight, design, IDEAL, largest=largest)
+                TiledMatrix(weight, Fabrication(IDEAL, design), largest=largest)
 
 
 def test_bad_reads_are_refused():
@@ -356,7 +359,7 @@ def test_bad_reads_are_refused():
     for bad in (x + 1, x * torch.nan):
         with pytest.raises(ValueError, match="the DAC drives -1 to 1"):
             _ = tile @ bad
-    for reader in (tile, TiledMatrix(weight, Design(), IDEAL)):
+    for reader in (tile, TiledMatrix(weight, Fabrication(IDEAL, Design()))):
         with pytest.raises(ValueError, match=r"inputs \(5, 6\) do not fit: expected \(6,\) or \(6, N\)"):
             _ = reader @ x[:5]
         with pytest.raises(ValueError, match=r"inputs of shape \(0, 6\): there is nothing to drive"):

@@ -21,6 +21,7 @@ from hw.crossbar.devices.curves import Constant
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import ExpStep, LinearStep
+from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.gain import Gain
 from hw.crossbar.tiles.matrix import TiledMatrix
@@ -54,7 +55,7 @@ def _design(encoding: str) -> Design:
 def _matrix(device: Device, encoding: str = "balanced", shape: tuple[int, int] = (5, 7), seed: int = 0) -> TiledMatrix:
     """Weights in +-0.5, on devices whose range stands for +-1."""
     weight = np.random.default_rng(seed).uniform(-0.5, 0.5, shape)
-    return TiledMatrix(weight, _design(encoding), device, largest=1.0, seed=(seed,))
+    return TiledMatrix(weight, Fabrication(device, _design(encoding), seed=(seed,)), largest=1.0)
 
 
 def _as_outer(change: Floats, largest: float) -> Outer:
@@ -103,7 +104,7 @@ def test_a_pulse_count_moves_a_weight_by_its_nominal_change(encoding: str) -> No
 
 def test_a_pair_at_the_end_of_its_range_moves_by_half() -> None:
     """In a plain pair one device is switched off: it cannot fall, and the weight gets half of what was sent."""
-    matrix = TiledMatrix(np.full((2, 3), 0.2), _design("pair"), _device(), largest=1.0)
+    matrix = TiledMatrix(np.full((2, 3), 0.2), Fabrication(_device(), _design("pair")), largest=1.0)
     ones = np.ones((2, 3), np.int64)
     send_pulses(matrix, 10 * ones, 0 * ones, np.random.default_rng(0))
     np.testing.assert_allclose(matrix.stored(), 0.2 + 10 / STEPS, atol=1e-12)
@@ -265,7 +266,7 @@ def test_rewriting_stays_within_its_threshold(encoding: str, threshold: float) -
 def test_rewriting_touches_one_device_of_a_plain_pair() -> None:
     """0.2 to 0.3 is a change of G+ alone; 0.1 to -0.1 is one of both."""
     weight = np.array([[0.2, 0.1, -0.4]])
-    matrix = TiledMatrix(weight, _design("pair"), IDEAL, largest=1.0)
+    matrix = TiledMatrix(weight, Fabrication(IDEAL, _design("pair")), largest=1.0)
     writer = Rewriting(0.0).writer(matrix, (0,))
     events = writer.write([_as_outer(np.array([[0.1, -0.2, 0.0]]), 1.0)])
     np.testing.assert_allclose(matrix.stored(), [[0.3, -0.1, -0.4]], atol=1e-6)
@@ -275,7 +276,7 @@ def test_rewriting_touches_one_device_of_a_plain_pair() -> None:
 
 
 def test_rewriting_stops_at_the_range_and_comes_back_at_once() -> None:
-    matrix = TiledMatrix(np.array([[0.9]]), _design("balanced"), IDEAL, largest=1.0)
+    matrix = TiledMatrix(np.array([[0.9]]), Fabrication(IDEAL, _design("balanced")), largest=1.0)
     writer = Rewriting(0.0).writer(matrix, (0,))
     for _ in range(5):
         writer.write([_as_outer(np.array([[0.5]]), 1.0)])
@@ -287,7 +288,7 @@ def test_rewriting_stops_at_the_range_and_comes_back_at_once() -> None:
 def test_rewriting_lands_with_the_spread_of_programming() -> None:
     sigma_s = 0.01 * G_MAX
     device = replace(IDEAL, programming=Constant(sigma_s))
-    matrix = TiledMatrix(np.zeros((60, 50)), replace(EXACT, encoding="offset"), device, largest=1.0)
+    matrix = TiledMatrix(np.zeros((60, 50)), Fabrication(device, replace(EXACT, encoding="offset")), largest=1.0)
     Rewriting(0.0).writer(matrix, (0, 4)).write([_as_outer(np.full((60, 50), 0.3), 1.0)])
     placed = matrix.placed[0].tile
     landed = placed.die.conductance_s()[:-1, :-1] - placed.die.target_s[:-1, :-1]
@@ -301,7 +302,9 @@ SOFT = {"gamma_up": 1.0, "gamma_down": 1.0, "own_bounds": True, "step_s": G_MAX 
 
 def _quadratic(device: Device, update: Update, *, updates: int = 500, seed: int = 0) -> Floats:
     """Mean error of weights that descend (w - 0.6)**2 / 2 with noisy gradients of unit spread, from 0."""
-    matrix = TiledMatrix(np.zeros((3, 16)), replace(EXACT, encoding="balanced"), device, largest=1.0, seed=(seed,))
+    matrix = TiledMatrix(
+        np.zeros((3, 16)), Fabrication(device, replace(EXACT, encoding="balanced"), seed=(seed,)), largest=1.0
+    )
     writer, rng, late = update.writer(matrix, (seed, 5)), np.random.default_rng(seed), []
     for step in range(updates):
         descent = 0.6 - matrix.stored() + rng.standard_normal(matrix.shape)
@@ -347,7 +350,7 @@ def test_exponential_steps_rest_where_what_goes_up_comes_down() -> None:
 def test_the_fast_array_starts_where_its_steps_are_equal() -> None:
     """Soft bounds that are not the same either side: from the middle of the range to the point of equal steps."""
     device = _device(**(SOFT | {"up_down": 0.4}))
-    matrix = TiledMatrix(np.zeros((4, 6)), _design("balanced"), device, largest=1.0)
+    matrix = TiledMatrix(np.zeros((4, 6)), Fabrication(device, _design("balanced")), largest=1.0)
     writer = TwoArrays(rest_pulses=150).writer(matrix, (0, 1))
     assert isinstance(writer, TwoArraysWriter)
     # (1 - g / b) up = 0.6 (1 + g / b) up, with g measured from zero: at g = b / 4
@@ -488,7 +491,7 @@ def test_write_back_brings_weights_within_the_tolerance() -> None:
 
 @pytest.mark.parametrize("budget", [0, 5, 20])
 def test_a_round_writes_the_worst_as_far_as_its_budget_goes(budget: int) -> None:
-    matrix = TiledMatrix(np.zeros((5, 7)), _design("offset"), IDEAL, largest=1.0)
+    matrix = TiledMatrix(np.zeros((5, 7)), Fabrication(IDEAL, _design("offset")), largest=1.0)
     weight = np.random.default_rng(3).permutation(np.linspace(0.1, 0.45, 35)).reshape(5, 7)
     events = WriteBack([matrix], [weight], 0, 0.01).round(budget)
     assert events.devices == budget == _writes(matrix)
@@ -501,7 +504,7 @@ def test_a_round_writes_the_worst_as_far_as_its_budget_goes(budget: int) -> None
 
 def test_write_back_works_around_a_stuck_device() -> None:
     """G+ stuck fully on stands for 1; G- is brought to where the pair shows 0.5 again."""
-    matrix = TiledMatrix(np.full((1, 1), 0.5), _design("pair"), IDEAL, largest=1.0)
+    matrix = TiledMatrix(np.full((1, 1), 0.5), Fabrication(IDEAL, _design("pair")), largest=1.0)
     tile = matrix.tiles[0]
     tile.write(replace(tile.die, stuck_s=np.array([[G_MAX, np.nan]])))
     np.testing.assert_allclose(matrix.stored(), 1.0)
