@@ -7,7 +7,7 @@ y, z = tile @ x, tile.T @ y
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["PRESETS", "Design", "Device", "Remedies", "Tile", "Wires", "preset", "preset_wires"]
+__all__ = ["PRESETS", "Design", "Device", "Fabrication", "Remedies", "Tile", "Wires", "preset", "preset_wires"]
 
 if TYPE_CHECKING:
     from hw.crossbar.devices.device import Device
@@ -22,7 +22,6 @@ else:
         "Device": "devices.device",
         "PRESETS": "devices.presets",
         "preset": "devices.presets",
-        "Remedies": "remedies",
         "Fabrication": "fabrication",
         "Remedies": "remedies",
         "Design": "tiles.design",

@@ -108,7 +108,7 @@ class Crossbar:
     def __repr__(self) -> str:
         design, tiles = self.design, self._tiles()
         ranges = ", no ranges yet" if any(isinstance(tile.adc_up, MissingAdc) for tile in tiles) else ""
-        chip = f"{len(tiles)} tiles of {design.rows} x {design.columns} {self.device.name}, seed {self.die_seed}"
+        chip = f"{len(tiles)} tiles of {design.rows} x {design.columns} {self.device.name}, seed {self.seed[0]}"
         adc = "ideal converters" if design.adc_bits is None else f"{design.adc_bits} bit converters{ranges}"
         when = f"{tiles[0].die.seconds:g} s after programming"
         return f"Crossbar, {chip}, {adc}, {when}, {self.processor.steps} steps, {self.circuit!r}"
