@@ -90,6 +90,7 @@ def check_options(options: CrossbarOptions) -> None:
     for option, value in (("--dies", device.dies), ("--draws", device.draws)):
         if not 1 <= value <= DIES_PER_SEED:
             raise ValueError(f"{option} is {value}, must be 1 to {DIES_PER_SEED}")
+    remedies_of(options)
     if options.remedies.offset_correction and tiles.neurons == "analog":
         raise ValueError("--offset-correction needs --neurons digital: analog ones convert no drive to be seen")
     for point in points(options):
@@ -195,10 +196,13 @@ def die(
 
 
 def remedies_of(options: CrossbarOptions) -> Remedies:
-    """What every die gets."""
-    asked = options.remedies
+    """What every die gets; ValueError for options that contradict each other."""
+    remedies = options.remedies
+    if remedies.column_gains and not remedies.drift_compensation:
+        raise ValueError("--column-gains with --no-drift-compensation: there are no gains without it")
     return Remedies(
-        drift_compensation=asked.drift_compensation,
-        adc_calibration=asked.adc_calibration,
-        offset_correction=asked.offset_correction,
+        drift_compensation=remedies.drift_compensation,
+        column_gains=remedies.column_gains,
+        adc_calibration=remedies.adc_calibration,
+        offset_correction=remedies.offset_correction,
     )

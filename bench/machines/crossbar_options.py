@@ -87,6 +87,8 @@ class RemedyOptions:
 
     drift_compensation: Annotated[bool, option()] = True
     """Leave results as drift has made them."""
+    column_gains: Annotated[bool, option()] = False
+    """A gain against drift for every column of a link."""
     adc_calibration: Annotated[bool, option()] = True
     """Converter ranges for the worst case, not by images."""
     offset_correction: Annotated[bool, option()] = False

@@ -190,6 +190,7 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(tmp_path):
         (["--kelvin", "350"], ["--kelvin 350", "one temperature"]),
         (["--offset-correction", "--neurons", "analog"], ["--offset-correction needs --neurons digital"]),
         (["--slice-bits", "9"], ["slice_bits is 9"]),
+        (["--column-gains", "--no-drift-compensation"], ["--column-gains with --no-drift-compensation"]),
     ],
 )
 def test_what_no_die_can_be_made_of_is_refused_before_anything_runs(options, words):
