@@ -118,3 +118,9 @@ def test_integers_on_lava_are_within_a_point_of_float_for_every_network_of_the_z
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in RESULTS.glob("*/env.json")))
 def test_results_were_made_by_a_commit(folder):
     assert "dirty" not in json.loads((RESULTS / folder / "env.json").read_text())["commit"]
+
+
+def test_the_network_of_cifar_was_trained_on_a_cpu_while_one_waits():
+    manifest = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())
+    assert manifest["wall_s"] < 2.5 * 3600
+    assert manifest["test"]["accuracy"] >= 0.75
