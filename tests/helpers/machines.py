@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from helpers.crossbar_examples import EXACT, IDEAL
 from helpers.random_nets import mixed_network, program_of, random_images
 from helpers.relaxing_circuit import RelaxingCircuit
+from hw.crossbar.fabrication import Fabrication
 from hw.machine import Machine
 from mapping.machines import to_crossbar, to_digital, to_lava
 from mapping.program import Program
@@ -70,7 +71,7 @@ MACHINES: dict[str, Example] = {
     "lava float": Example(NETWORK, partial(to_lava, NETWORK, **CLOCK), atol=1e-5),
     "lava fixed": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK), atol=0.0),
     "lava delta": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK, delta_threshold=1), atol=0.0),
-    "crossbar ideal": Example(NETWORK, partial(to_crossbar, NETWORK, IDEAL, EXACT, **CLOCK), atol=1e-5),
+    "crossbar ideal": Example(NETWORK, partial(to_crossbar, NETWORK, Fabrication(IDEAL, EXACT), **CLOCK), atol=1e-5),
     "relaxing circuit": Example(
         DENSE,
         lambda batch_size: RelaxingCircuit(DENSE, tolerance=TOLERANCE),  # noqa: ARG005 - one image at a time anyway
