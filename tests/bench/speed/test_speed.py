@@ -73,7 +73,7 @@ def test_tiles_are_timed_beside_a_product_and_where_installed_aihwkit(monkeypatc
 
 
 def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatch):
-    monkeypatch.setattr(engine_speed, "PLAIN", Phases(60, 20, schedule="synchronous"))
+    monkeypatch.setattr(engine_speed, "PLAIN", Phases(30, 10, schedule="synchronous"))
     settled = engine_speed.speed_settle(images=3, batch=2)
     assert settled.ratios["plain_over_settle"] == pytest.approx(settled.seconds["plain"] / settled.seconds["engine"])
     assert settled.others["agreement"] == 1.0
@@ -81,7 +81,7 @@ def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatc
     # on the seed network's way up, 6 odd-even sweeps are worth at least 3 of all of its 4 links (0.48 GMAC)
     assert settled.others["gigaflop"] > 2 * 0.48
     assert settled.others["utilisation"] is None
-    # what is compiled is the engine's gradient: tests/models/engine/test_compiled.py
+    # what is compiled is the engine's gradient: tests/models/fast/test_compiled.py
     monkeypatch.setattr(engine_speed, "check_compiler", lambda: None)
     monkeypatch.setattr(engine_speed, "compiled_gradient", engine_gradient)
     trained = engine_speed.speed_train(batch=2, compiled=True)
