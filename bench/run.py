@@ -168,7 +168,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
 
 
 def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers: bool) -> Workload:
-    calibration = dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy()
+    calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
     conditions = Conditions(config.settling, calibration, config.run.seed, config.run.device)
     return Workload(network, _program(config, network, dataset) if integers else None, conditions)
 
@@ -176,7 +176,7 @@ def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers:
 def _program(config: RunConfig, network: EPNetwork, dataset: Dataset) -> Program:
     from mapping.quantization import quantize
 
-    shown = dataset.train.first(CALIBRATION_IMAGES).floats()
+    shown = dataset.train.at_most(CALIBRATION_IMAGES).floats()
     return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
@@ -192,7 +192,7 @@ def _rows(
     def is_main(key: RowKey) -> bool:
         return key.point == mains.get(key.backend)
 
-    test = dataset.test.first(min(config.run.shown or len(dataset.test), len(dataset.test)))
+    test = dataset.test.at_most(config.run.shown or len(dataset.test))
     images, labels = test.floats().numpy(), test.labels.numpy()
     settles = [
         config.machines[key.backend].machines() * (1 + len(config.run.disturbances) * is_main(key)) for key in left

@@ -86,7 +86,7 @@ class Task:
 
 def conditions_of(run: RunOptions, settling: Any, dataset: Dataset) -> Conditions:
     """What all machines of a study have in common."""
-    calibration = dataset.train.first(DIE_CALIBRATION_IMAGES).floats().numpy()
+    calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
     return Conditions(settling, calibration, run.seed, run.device)
 
 
@@ -94,7 +94,7 @@ def material_of(run: RunOptions, dataset: Dataset) -> Material:
     """What is learnt from and measured on; little of it in a quick run."""
     limit = min(run.limit or len(dataset.test), QUICK_LIMIT if run.quick else len(dataset.test))
     shown = QUICK_TRAINING if run.quick else len(dataset.train)
-    return Material(Labelled.of(dataset.train.first(shown)), Labelled.of(dataset.test.first(limit)), dataset.classes)
+    return Material(Labelled.of(dataset.train.at_most(shown)), Labelled.of(dataset.test.first(limit)), dataset.classes)
 
 
 def recipe_of(data: str | None) -> Recipe:

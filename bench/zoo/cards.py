@@ -75,8 +75,8 @@ def steps_of(model: str, setting: Setting) -> int:
 def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[str], None]) -> ZooRow:
     """Settle the clean test images once, and count."""
     network, steps = load_model(card.model), steps_of(card.model, setting)
-    test = dataset.test.first(min(setting.limit or len(dataset.test), len(dataset.test)))
-    calibration = dataset.train.first(min(CALIBRATION_IMAGES, len(dataset.train))).floats()
+    test = dataset.test.at_most(setting.limit or len(dataset.test))
+    calibration = dataset.train.at_most(CALIBRATION_IMAGES).floats()
     program = quantize(network, calibration, steps=steps) if card.row == DELTA else None
     settling = Settling(steps, setting.batch_size)
     work = Workload(network, program, Conditions(settling, calibration.numpy(), 0, setting.device))

@@ -63,6 +63,10 @@ class ImageSet:
         """The images at `indices` (B,) int64, in that order (a copy)."""
         return ImageSet(self.pixels[indices], self.labels[indices], self.scale)
 
+    def at_most(self, count: int) -> ImageSet:
+        """The first so many images, or all where there are fewer."""
+        return self.first(min(count, len(self)))
+
     def first(self, n: int) -> ImageSet:
         """The first n images (a view): the same ones for everybody who asks for n."""
         if not 1 <= n <= len(self):
