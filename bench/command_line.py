@@ -83,7 +83,7 @@ def flags(options: Any) -> dict[str, str]:
     return named
 
 
-def given_flags(arguments: Sequence[str]) -> list[str]:
+def flags_in(arguments: Sequence[str]) -> list[str]:
     """The flags of a command line; --tile_size and --tile-size=64 are --tile-size."""
     return [argument.partition("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
 

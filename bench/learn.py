@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.command_line import ConfigError, Group, failed, flat, given_flags, parse, refuse
+from bench.command_line import ConfigError, Group, failed, flags_in, flat, parse, refuse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
@@ -101,7 +101,7 @@ def read(arguments: Sequence[str]) -> LearnConfig:
     }
     command = parse(groups, arguments, "python -m bench.learn", HELP)
     options: RunOptions = command.run
-    if "--backend" not in given_flags(arguments) and command.learning.study != "scratch":
+    if "--backend" not in flags_in(arguments) and command.learning.study != "scratch":
         options = replace(options, backend=("crossbar",))
     machines = machines_of(command)
     dies = machines["crossbar"]

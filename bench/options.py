@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.command_line import ConfigError, Group, choose, flags, flat, given_flags, option
+from bench.command_line import ConfigError, Group, choose, flags, flags_in, flat, option
 from bench.machines.backend import Backend, Settling
 from bench.machines.registry import BACKENDS
 
@@ -58,8 +58,8 @@ class RunOptions:
     @property
     def shown(self) -> int | None:
         """Test images at most; None: all."""
-        given = [count for count in (self.limit, QUICK_LIMIT if self.quick else None) if count is not None]
-        return min(given, default=None)
+        limits = [count for count in (self.limit, QUICK_LIMIT if self.quick else None) if count is not None]
+        return min(limits, default=None)
 
 
 def machine_groups() -> dict[str, Group]:
@@ -129,12 +129,12 @@ def _check_network_and_data(options: RunOptions) -> None:
 
 def check_foreign(arguments: Sequence[str], chosen: Sequence[str], machines: Mapping[str, Backend]) -> None:
     """Refuse an option of a machine that is not among those that run."""
-    given = given_flags(arguments)
+    names = flags_in(arguments)
     for name, machine in machines.items():
         if name in chosen:
             continue
         for flag in flags(machine):
-            if flag in given:
+            if flag in names:
                 raise ConfigError(f"{flag} is an option of {name}, which is not among --backend {' '.join(chosen)}")
 
 

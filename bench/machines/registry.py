@@ -30,10 +30,10 @@ def row_keys(names: Sequence[str], precisions: Sequence[str], machines: Mapping[
     keys = [REFERENCE]
     for name in names:
         machine = machines[name]
-        asked = precisions or ((REFERENCE.precision,) if name == REFERENCE.backend else machine.precisions)
+        formats = precisions or ((REFERENCE.precision,) if name == REFERENCE.backend else machine.precisions)
         keys += [
             RowKey(name, precision, point)
-            for precision in asked
+            for precision in formats
             if precision in machine.precisions
             for point in machine.points()
         ]

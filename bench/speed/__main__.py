@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(f"  {choice:10}{what}" for choice, (_, what) in SPEEDS.items()))
         return
     if name not in SPEEDS or (options and not options[0].startswith("-")):
-        given = " ".join(arguments) or "nothing"
-        print(f"error: {given!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
+        words = " ".join(arguments) or "nothing"
+        print(f"error: {words!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
         raise SystemExit(2)
     module, _ = SPEEDS[name]
     try:

@@ -45,7 +45,7 @@ def aihwkit_read(weight: NDArray[np.float64], x: Tensor) -> Callable[[], object]
 
     def read() -> Tensor:
         with torch.no_grad():
-            found: Tensor = layer(vectors)
-        return found
+            sums: Tensor = layer(vectors)
+        return sums
 
     return read

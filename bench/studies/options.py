@@ -142,11 +142,11 @@ def check_rates(options: LearnOptions, links: Mapping[str, int]) -> None:
 
     Raises `ConfigError`.
     """
-    given = options.learning_rates
+    rates = options.learning_rates
     for name, count in links.items():
-        if given is not None and len(given) != count:
+        if rates is not None and len(rates) != count:
             raise ConfigError(
-                f"--learning-rates {list(given)} are {len(given)} values, {name} has {count}: one per link and readout"
+                f"--learning-rates {list(rates)} are {len(rates)} values, {name} has {count}: one per link and readout"
             )
 
 

@@ -106,8 +106,8 @@ def read_batch(path: Path, rows: int, layout: FileLayout) -> ImageSet:
     if data.shape != (rows, VALUES):
         raise ValueError(f"{path}: data is {data.shape}, expected {(rows, VALUES)}")
     if not isinstance(labels, list) or len(labels) != rows:
-        found = f"{len(labels)} of them" if isinstance(labels, list) else f"a {type(labels).__name__}"
-        raise ValueError(f"{path}: {layout.label_key.decode()} are {found}, expected a list of {rows}")
+        content = f"{len(labels)} of them" if isinstance(labels, list) else f"a {type(labels).__name__}"
+        raise ValueError(f"{path}: {layout.label_key.decode()} are {content}, expected a list of {rows}")
     for label in labels:
         if type(label) is not int or not 0 <= label < layout.classes:
             raise ValueError(f"{path} holds the label {label!r}, expected an integer in 0..{layout.classes - 1}")

@@ -55,12 +55,12 @@ def find(data_dir: Path, name: str) -> Path:
 def read_split(images_path: Path, labels_path: Path, count: int) -> ImageSet:
     """`count` images and their labels from a pair of idx files."""
     pixels, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
-    for path, found, expected in (
+    for path, shape, expected in (
         (images_path, tuple(pixels.shape), (count, SIDE, SIDE)),
         (labels_path, tuple(labels.shape), (count,)),
     ):
-        if found != expected:
-            raise ValueError(f"{path} holds an array {found}, expected {expected}")
+        if shape != expected:
+            raise ValueError(f"{path} holds an array {shape}, expected {expected}")
     if int(labels.max()) >= CLASSES:
         raise ValueError(f"{labels_path} holds the label {int(labels.max())}, expected 0..{CLASSES - 1}")
     return ImageSet(pixels.unsqueeze(1), labels.to(torch.int64), scale=255)

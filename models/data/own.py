@@ -171,9 +171,9 @@ def _cut(labels: torch.Tensor, split: NDArray[Any] | None) -> tuple[dict[str, to
     """Indices of every split, and one line on how it was cut."""
     count = len(labels)
     if split is not None:
-        parts = _given(split, count)
-        told = ", ".join(f"{len(indices)} {part}" for part, indices in parts.items())
-        return parts, f"as its array `split` says: {told}"
+        parts = _own_parts(split, count)
+        counts = ", ".join(f"{len(indices)} {part}" for part, indices in parts.items())
+        return parts, f"as its array `split` says: {counts}"
     if count < 10:
         raise ValueError(f"images are {count}: expected at least 10 to cut into {', '.join(SPLITS)}, or a split")
     validation, test = round(VALIDATION_SHARE * count), round(TEST_SHARE * count)
@@ -186,7 +186,7 @@ def _cut(labels: torch.Tensor, split: NDArray[Any] | None) -> tuple[dict[str, to
     return dict(zip(SPLITS, pieces, strict=True)), text
 
 
-def _given(split: NDArray[Any], count: int) -> dict[str, torch.Tensor]:
+def _own_parts(split: NDArray[Any], count: int) -> dict[str, torch.Tensor]:
     if split.shape != (count,):
         raise ValueError(f"split is {split.shape}, expected ({count},), one word per image")
     words = [str(word) for word in split.tolist()]

@@ -35,8 +35,8 @@ def load_pictures(folder: Path) -> Dataset:
     for path in files:
         pictures.append(_read(path))
         if pictures[-1].shape != pictures[0].shape:
-            expected, found = (_size(picture) for picture in (pictures[0], pictures[-1]))
-            raise ValueError(f"{path} is {found}, {files[0]} {expected}: expected one size and kind")
+            first, last = (_size(picture) for picture in (pictures[0], pictures[-1]))
+            raise ValueError(f"{path} is {last}, {files[0]} {first}: expected one size and kind")
     names = sorted({path.parent.name for path in files})
     labels = np.array([names.index(path.parent.name) for path in files])
     split = [path.parent.parent.name for path in files] if _is_cut(folder) else None

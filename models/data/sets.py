@@ -24,11 +24,11 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype not in (torch.uint8, torch.float32) or self.pixels.ndim != 4 or len(self.pixels) == 0:
-            found = f"{tuple(self.pixels.shape)} {self.pixels.dtype}"
-            raise ValueError(f"pixels are {found}, expected (N, C, H, W) torch.uint8 or torch.float32 with N > 0")
+            form = f"{tuple(self.pixels.shape)} {self.pixels.dtype}"
+            raise ValueError(f"pixels are {form}, expected (N, C, H, W) torch.uint8 or torch.float32 with N > 0")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
-            found = f"{tuple(self.labels.shape)} {self.labels.dtype}"
-            raise ValueError(f"labels are {found}, expected ({len(self.pixels)},) torch.int64, one per image")
+            form = f"{tuple(self.labels.shape)} {self.labels.dtype}"
+            raise ValueError(f"labels are {form}, expected ({len(self.pixels)},) torch.int64, one per image")
         if self.pixels.dtype == torch.float32:
             low, high = float(self.pixels.min()), float(self.pixels.max())
             if self.scale != 1 or not (low >= 0 and high <= 1):  # false for NaN too

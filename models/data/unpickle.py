@@ -39,10 +39,10 @@ class PickledArray:
             case (_, (int(rows), int(columns)) as shape, PickledDtype(code=code), order, bytes(content)):
                 if code == "u1" and order is False and min(shape) > 0 and rows * columns == len(content):
                     return np.frombuffer(content, np.uint8).reshape(rows, columns)
-                found = f"array {shape} of type {code!r}, Fortran order {order!r}, {len(content)} bytes"
+                summary = f"array {shape} of type {code!r}, Fortran order {order!r}, {len(content)} bytes"
             case _:
-                found = "array without a (rows, columns) shape, a type and bytes"
-        raise ValueError(f"{found}; expected a (rows, columns) array of type 'u1' in C order, one byte per element")
+                summary = "array without a (rows, columns) shape, a type and bytes"
+        raise ValueError(f"{summary}; expected a (rows, columns) array of type 'u1' in C order, one byte per element")
 
 
 def _reconstruct(*_: object) -> PickledArray:

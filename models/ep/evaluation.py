@@ -69,8 +69,8 @@ def settled(
         residuals.append(residual)
         return state
 
-    found = score(network, images, last, batch_size)
-    return Evaluation(found.correct, found.count, found.cost, torch.cat(residuals).cpu())
+    total = score(network, images, last, batch_size)
+    return Evaluation(total.correct, total.count, total.cost, torch.cat(residuals).cpu())
 
 
 @exact

@@ -89,14 +89,14 @@ class Engine:
 
     def residuals(self, layer: int, states: Sequence[Tensor | None]) -> list[Tensor]:
         """What a layer receives through skips, of states or of changes of states; nothing from None."""
-        found = []
+        inputs = []
         for source, target, stage in self.skips:
             lower, upper = states[source], states[target]
             if target == layer and lower is not None:
-                found.append(stage.up_change(lower))
+                inputs.append(stage.up_change(lower))
             elif source == layer and upper is not None:
-                found.append(stage.down(upper))
-        return found
+                inputs.append(stage.down(upper))
+        return inputs
 
     def wide(self, index: int, states: Tensor, switch: Tensor | None) -> Tensor:
         """The states above link `index` where its maximum came from, before pooling."""

@@ -119,10 +119,10 @@ def chosen(sums: Tensor, switch: Tensor | None, window: int) -> Tensor:
     if switch is None:
         return sums
     first, *places = _places(sums, window)
-    found = first.clone()
+    picked = first.clone()
     for number, place in enumerate(places, start=1):
-        torch.where(switch == number, place, found, out=found)
-    return found
+        torch.where(switch == number, place, picked, out=picked)
+    return picked
 
 
 def spread(states: Tensor, switch: Tensor | None, window: int, rows: int, columns: int) -> Tensor:

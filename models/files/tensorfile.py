@@ -56,8 +56,8 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: truncated, or not a safetensors file ({error})") from error
     if key not in metadata:
-        found = ", ".join(sorted(metadata)) or "none"
-        raise CheckpointError(f"{path}: not a file of this program: expected the metadata key {key!r}, found {found}")
+        names = ", ".join(sorted(metadata)) or "none"
+        raise CheckpointError(f"{path}: not a file of this program: expected the metadata key {key!r}, found {names}")
     try:
         document = json.loads(metadata[key])
     except json.JSONDecodeError as error:

@@ -55,12 +55,14 @@ def read_recipe(path: Path) -> Recipe:
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not TOML: {error}") from error
     try:
-        given = dict(document)
-        given["layers"] = tuple(_layer(number, table) for number, table in enumerate(given.get("layers", ()), start=1))
-        spans = enumerate(given.get("skips", ()), start=1)
-        given["skips"] = tuple(_made(f"skip {number}", Span, table) for number, table in spans)
-        given["phases"] = _made("phases", Phases, given.get("phases", {}))
-        return _made("the recipe", Recipe, given)
+        recipe = dict(document)
+        recipe["layers"] = tuple(
+            _layer(number, table) for number, table in enumerate(recipe.get("layers", ()), start=1)
+        )
+        spans = enumerate(recipe.get("skips", ()), start=1)
+        recipe["skips"] = tuple(_made(f"skip {number}", Span, table) for number, table in spans)
+        recipe["phases"] = _made("phases", Phases, recipe.get("phases", {}))
+        return _made("the recipe", Recipe, recipe)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -72,17 +74,17 @@ def _layer(number: int, table: dict[str, Any]) -> Conv | Dense:
     return _made(f"layer {number}", KINDS[kind], {key: value for key, value in table.items() if key != "kind"})
 
 
-def _made(place: str, made: type[Any], given: dict[str, Any]) -> Any:
+def _made(place: str, made: type[Any], table: dict[str, Any]) -> Any:
     """An object of a dataclass from its fields: all those without a default, none that it does not have."""
     known, hints = {field.name: field for field in fields(made)}, get_type_hints(made)
-    for key in sorted(given.keys() - known.keys()):
+    for key in sorted(table.keys() - known.keys()):
         raise ValueError(f"{place} has the key {key!r}, choose from {', '.join(known)}")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     for name, field in known.items():
         if name not in values and field.default is MISSING:
             raise ValueError(f"{place} lacks {name}")
         if name in values and not _fits(values[name], hints[name]):
-            raise ValueError(f"{place} has {name} {given[name]!r}, expected {_words(hints[name])}")
+            raise ValueError(f"{place} has {name} {table[name]!r}, expected {_words(hints[name])}")
     return made(**values)
 
 

@@ -49,7 +49,7 @@ def how_to_go_on(state: Path, command: str) -> str:
     return f"\nstopped: {rest}"
 
 
-def given(options: object, names: Sequence[str]) -> dict[str, Any]:
+def overrides(options: object, names: Sequence[str]) -> dict[str, Any]:
     """Of these options, those that were given, in place of what the recipe says."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
@@ -64,7 +64,7 @@ def check_device(name: str) -> None:
 
 
 def progress_bar() -> Progress:
-    """On standard error, and only on a terminal; what its field `found` says comes last."""
+    """On standard error, and only on a terminal; what its field `status` says comes last."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[found]}"), console=console, disable=not console.is_terminal)
+    return Progress(*columns, TextColumn("{task.fields[status]}"), console=console, disable=not console.is_terminal)

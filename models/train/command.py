@@ -25,9 +25,9 @@ from models.train.checks import (
     SUFFIX,
     check_options,
     check_resume,
-    given,
     how_to_go_on,
     made_by,
+    overrides,
     progress_bar,
     state_of,
 )
@@ -145,9 +145,9 @@ def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     others = ("data", "start", "shift", "weight_noise", "weight_limit", "weight_bits")
     return replace(
         recipe,
-        phases=replace(recipe.phases, **given(options, phases)),
+        phases=replace(recipe.phases, **overrides(options, phases)),
         compiled=recipe.compiled or options.compiled,
-        **given(options, (*schedule, *others)),
+        **overrides(options, (*schedule, *others)),
     )
 
 
@@ -158,11 +158,11 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
         seen = [split.first(min(options.images, len(split))) for split in (data.validation, data.test)]
         data = replace(data, train=data.train.first(options.images), validation=seen[0], test=seen[1])
     with progress_bar() as progress:
-        task = progress.add_task("training", total=recipe.epochs, found="")
+        task = progress.add_task("training", total=recipe.epochs, status="")
 
         def report(record: EpochRecord) -> None:
-            found = f"validation {record.validation_accuracy:.2%}, residual (95 %) {record.residual_p95:.1e}"
-            progress.update(task, completed=record.epoch, found=found)
+            status = f"validation {record.validation_accuracy:.2%}, residual (95 %) {record.residual_p95:.1e}"
+            progress.update(task, completed=record.epoch, status=status)
 
         trained = train(
             data,

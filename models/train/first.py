@@ -24,11 +24,11 @@ def first_network(
     drawn = build_network(data.train.shape, recipe.layers, data.classes, generator, recipe.skips)
     if recipe.start is None:
         return drawn
-    found = load_model(recipe.start)
-    here, there = describe(drawn), describe(found)
+    start = load_model(recipe.start)
+    here, there = describe(drawn), describe(start)
     for part, expected in here.items():
         if there.get(part) != expected:
             raise ValueError(
                 f"start {recipe.start!r} has other {part} than the recipe: {there.get(part)}, not {expected}"
             )
-    return found if normalisation is None else found.with_parameters(normalisation.unfolded(found.named_parameters()))
+    return start if normalisation is None else start.with_parameters(normalisation.unfolded(start.named_parameters()))

@@ -52,26 +52,26 @@ def make_manifest(
     trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str, processes: int = 1
 ) -> dict[str, Any]:
     """The manifest of a run as a JSON document; measures the validation and, once, the test images."""
-    found = {
+    figures = {
         "evaluation": _dynamics(recipe),
         "validation": _settled(evaluate_as_learnt(trained.network, data.validation, recipe)),
         "test": _settled(evaluate_as_learnt(trained.network, data.test, recipe)),
     }
-    return _document(trained, describe_run(data, recipe, seed, device), found, command, processes)
+    return _document(trained, describe_run(data, recipe, seed, device), figures, command, processes)
 
 
 def make_twin_manifest(
     trained: Trained, data: Dataset, recipe: Recipe, batch_norm: bool, *, seed: int, device: str, command: str
 ) -> dict[str, Any]:
     """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has."""
-    found = {
+    figures = {
         "evaluation": "one pass upwards, without feedback",
         "validation": _scored(evaluate_feed_forward(trained.network, data.validation)),
         "test": _scored(evaluate_feed_forward(trained.network, data.test)),
     }
     run = describe_run(data, recipe, seed, device)
     kept = {name: run[name] for name in (*RUN, *SHARED_BY_TWINS)}
-    return _document(trained, {**kept, "batch_norm": batch_norm}, found, command, processes=1)
+    return _document(trained, {**kept, "batch_norm": batch_norm}, figures, command, processes=1)
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ def _dynamics(recipe: Recipe) -> str:
 
 
 def _document(
-    trained: Trained, run: dict[str, Any], found: dict[str, Any], command: str, processes: int
+    trained: Trained, run: dict[str, Any], figures: dict[str, Any], command: str, processes: int
 ) -> dict[str, Any]:
     return {
         "command": command,
@@ -99,7 +99,7 @@ def _document(
         "hyperparameters": run,
         "weights_of": f"the last epoch, {len(trained.history)}",
         "parameters": parameter_count(trained.network),
-        **found,
+        **figures,
         "history": [asdict(record) for record in trained.history],
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
         "processes": processes,
@@ -109,17 +109,17 @@ def _document(
     }
 
 
-def _scored(found: Score) -> dict[str, Any]:
-    return {"accuracy": found.accuracy, "correct": found.correct, "count": found.count, "cost": found.cost}
+def _scored(score: Score) -> dict[str, Any]:
+    return {"accuracy": score.accuracy, "correct": score.correct, "count": score.count, "cost": score.cost}
 
 
-def _settled(found: Evaluation) -> dict[str, Any]:
+def _settled(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        **_scored(found),
+        **_scored(evaluation),
         "residual": {
-            "median": found.residual_quantile(0.5),
-            "p95": found.residual_quantile(0.95),
-            "max": found.residual_quantile(1.0),
-            "share_up_to_0.01": float((found.residual <= 0.01).double().mean()),
+            "median": evaluation.residual_quantile(0.5),
+            "p95": evaluation.residual_quantile(0.95),
+            "max": evaluation.residual_quantile(1.0),
+            "share_up_to_0.01": float((evaluation.residual <= 0.01).double().mean()),
         },
     }

@@ -63,12 +63,12 @@ class Updates:
     @property
     def moments(self) -> dict[str, dict[str, Tensor]]:
         """What is remembered of every tensor, by the optimizers' own names; nothing is before the first step."""
-        found = {}
+        moments = {}
         for name, tensor in self._held.items():
             kept, shaped = self._memory[name][tensor], self._parameters[name]
             keys = remembered(self._recipe.optimizer, self._recipe.momentum, name)
-            found[name] = {key: _like(shaped, kept[key], key) for key in keys}
-        return found
+            moments[name] = {key: _like(shaped, kept[key], key) for key in keys}
+        return moments
 
     @property
     def schedule(self) -> dict[str, Any]:

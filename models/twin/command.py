@@ -25,9 +25,9 @@ from models.train.checks import (
     SUFFIX,
     check_options,
     check_resume,
-    given,
     how_to_go_on,
     made_by,
+    overrides,
     progress_bar,
     state_of,
 )
@@ -106,7 +106,7 @@ def checked(options: TwinOptions) -> Recipe:
     recipe = recipe_for(options.recipe)
     check_options(options.data_dir, options.checkpoint, options.seed, options.device)
     check_resume(options.state, options.resume)
-    recipe = replace(recipe, **given(options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay")))
+    recipe = replace(recipe, **overrides(options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay")))
     check_data(recipe.data, options.data_dir)
     return recipe
 
@@ -115,10 +115,10 @@ def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
     """Load, train, write; returns the manifest."""
     data = load_data(recipe.data, options.data_dir)
     with progress_bar() as progress:
-        task = progress.add_task("training", total=recipe.epochs, found="")
+        task = progress.add_task("training", total=recipe.epochs, status="")
 
         def report(record: EpochRecord) -> None:
-            progress.update(task, completed=record.epoch, found=f"validation {record.validation_accuracy:.2%}")
+            progress.update(task, completed=record.epoch, status=f"validation {record.validation_accuracy:.2%}")
 
         trained = train_twin(
             data,

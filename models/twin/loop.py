@@ -115,8 +115,8 @@ def train_twin(
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         hits = _run_epoch(twin, updates, training, recipe, generator_of(seed, epoch), epoch)
         updates.end_epoch()
-        found = evaluate_feed_forward(twin.plain(), watched)
-        record = EpochRecord(epoch, hits / len(training), found.accuracy, found.cost, residual_p95=None)
+        score = evaluate_feed_forward(twin.plain(), watched)
+        record = EpochRecord(epoch, hits / len(training), score.accuracy, score.cost, residual_p95=None)
         history = (*history, record)
         if state_path is not None:
             wall_s = spent + monotonic() - began

@@ -68,7 +68,9 @@ def test_killed_run_resumes_and_repeats_no_finished_row(monkeypatch, tmp_path):
     file.write_text(first + second[: len(second) // 2])  # killed while it wrote the second row
     made = []
     evaluate = bench_evaluate.evaluate
-    monkeypatch.setattr(bench_evaluate, "evaluate", lambda *given: made.append(given[1].key) or evaluate(*given))
+    monkeypatch.setattr(
+        bench_evaluate, "evaluate", lambda *arguments: made.append(arguments[1].key) or evaluate(*arguments)
+    )
     again = call(bench_run, *options, "--resume")["rows"]
     assert made == ["torch fixed"]
     timed = ("wall_s_per_image", "latency_s", "energy_measured_j")
@@ -152,11 +154,11 @@ def test_settling_in_portions_changes_nothing_but_the_memory_it_takes(monkeypatc
     with to_digital(network, steps=5, batch_size=4) as machine:
         whole = machine.settle(images)
         monkeypatch.setattr(bench_evaluate, "AT_ONCE", 10)
-        found = bench_evaluate.settle(machine, images)
-    np.testing.assert_allclose(found.logits_by_step, whole.logits_by_step, atol=1e-5)
-    np.testing.assert_allclose(found.residual, whole.residual, atol=1e-6)
-    np.testing.assert_array_equal(found.ledger.messages.dense, whole.ledger.messages.dense)
-    assert (found.ledger.images, found.states) == (23, ())
+        answer = bench_evaluate.settle(machine, images)
+    np.testing.assert_allclose(answer.logits_by_step, whole.logits_by_step, atol=1e-5)
+    np.testing.assert_allclose(answer.residual, whole.residual, atol=1e-6)
+    np.testing.assert_array_equal(answer.ledger.messages.dense, whole.ledger.messages.dense)
+    assert (answer.ledger.images, answer.states) == (23, ())
 
 
 def test_disturbances_are_those_asked_for_and_none_without_a_name(tmp_path):

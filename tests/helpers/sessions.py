@@ -33,14 +33,14 @@ class Session:
 
     def processes(self) -> list[int]:
         """Living processes with the mark, not this one; a zombie has no environment any more."""
-        found = []
+        members = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if self.mark in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
-                    found.append(int(folder.name))
+                    members.append(int(folder.name))
             except OSError:
                 continue
-        return sorted(found)
+        return sorted(members)
 
     def remember(self) -> int:
         """Take down what the session has mapped; the number of its processes."""

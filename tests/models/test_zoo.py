@@ -69,12 +69,12 @@ def test_digits_are_split_as_the_manifests_say() -> None:
 def test_the_digits_network_is_as_good_as_its_manifest_and_settles(name: str) -> None:
     data, manifest = load_data("digits"), manifest_of(name)
     for split in ("validation", "test"):
-        found = evaluate(load_model(name), getattr(data, split), steps=40)
+        evaluation = evaluate(load_model(name), getattr(data, split), steps=40)
         # one image on the edge may fall to the other side on another processor
-        assert abs(found.correct - manifest[split]["correct"]) <= 1
-        assert found.accuracy >= 0.98
-        assert float((found.residual <= 0.01).double().mean()) >= 0.97
-        assert found.residual_quantile(0.95) < 5e-3
+        assert abs(evaluation.correct - manifest[split]["correct"]) <= 1
+        assert evaluation.accuracy >= 0.98
+        assert float((evaluation.residual <= 0.01).double().mean()) >= 0.97
+        assert evaluation.residual_quantile(0.95) < 5e-3
 
 
 def test_a_path_is_loaded_too(tmp_path: Path) -> None:

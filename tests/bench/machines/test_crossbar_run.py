@@ -36,8 +36,8 @@ def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(tmp_path):
     rows = call(bench_run, *SHORT, *sweep, "--output", str(folder))["rows"]
     reference, *dies = rows
     assert (reference["backend"], reference["precision"], reference["point"]) == ("torch", "float", None)
-    found = [(row["point"]["adc_bits"], row["point"]["hours"], row["point"]["noise_scale"]) for row in dies]
-    assert found == [(bits, hours, scale) for bits in (8, None) for hours in (0.0, 24.0) for scale in (0.0, 1.0)]
+    points = [(row["point"]["adc_bits"], row["point"]["hours"], row["point"]["noise_scale"]) for row in dies]
+    assert points == [(bits, hours, scale) for bits in (8, None) for hours in (0.0, 24.0) for scale in (0.0, 1.0)]
     for row in dies:
         assert row["model"] == "digits-noise-aware"
         assert len(row["accuracy_by_die"]) == 2
@@ -71,7 +71,9 @@ def test_a_killed_sweep_goes_on_with_the_points_it_lacks(monkeypatch, tmp_path):
     file.write_text("".join(lines[:-1]) + lines[-1][:40])  # killed while it wrote the last point
     made = []
     evaluate = bench_evaluate.evaluate
-    monkeypatch.setattr(bench_evaluate, "evaluate", lambda *given: made.append(given[1].point) or evaluate(*given))
+    monkeypatch.setattr(
+        bench_evaluate, "evaluate", lambda *arguments: made.append(arguments[1].point) or evaluate(*arguments)
+    )
     again = call(bench_run, *options, "--resume")["rows"]
     assert [point.noise_scale for point in made] == [2.0]
     untimed = [[{k: v for k, v in row.items() if k not in TIMED} for row in rows] for rows in (whole, again)]
@@ -93,9 +95,9 @@ def test_written_pulse_by_pulse_a_row_tells_the_pulses(tmp_path):
     options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
     row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     devices = 0
-    for told in row["dies"]:
-        written = told["programming"]
-        assert written["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
+    for die in row["dies"]:
+        programming = die["programming"]
+        assert programming["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
         assert written["pulses"] > written["devices"]
         assert written["pulses"] <= written["verify_reads"] <= written["pulses"] + written["devices"]
         assert written["energy_j"] is None, "no voltage of a pulse is published"
@@ -131,8 +133,8 @@ def test_stuck_devices_of_a_file_stay_unless_the_command_says_otherwise(tmp_path
     file.write_text('base = "ideal"\nname = "mine"\nstuck_on = 0.02\nstuck_off = 0.03\n')
     options = CrossbarOptions(DeviceOptions((str(file),)))
     (point,) = points(options)
-    for given, expected in (({}, (0.02, 0.03)), ({"stuck_on": 0.0}, (0.0, 0.03)), ({"stuck_off": 0.1}, (0.02, 0.1))):
-        device = device_of(point, replace(options, device=replace(options.device, **given)))
+    for faults, expected in (({}, (0.02, 0.03)), ({"stuck_on": 0.0}, (0.0, 0.03)), ({"stuck_off": 0.1}, (0.02, 0.1))):
+        device = device_of(point, replace(options, device=replace(options.device, **faults)))
         assert (device.stuck_on, device.stuck_off) == expected
 
 
@@ -160,7 +162,7 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(tmp_path):
     rows = call(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder))["rows"]
     assert rows[1]["point"]["device"] == str(file)
     published = call(bench_run, *SHORT, "--output", str(tmp_path / "other"))["rows"]
-    heat = [np.sum(found[1]["tiles"]["array_j"]) for found in (rows, published)]
+    heat = [np.sum(run[1]["tiles"]["array_j"]) for run in (rows, published)]
     assert heat[0] == pytest.approx(heat[1] / 4, rel=0.02), "half the voltage, a quarter of V**2 G t"
     file.write_text(file.read_text().replace("0.1", "0.2"))
     said = refused(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder), "--resume")
@@ -255,12 +257,12 @@ def test_a_die_with_its_offsets_corrected_is_closer_to_the_network(device, most)
     shown = data.train.first(128).floats().numpy()
     reference = to_digital(network, steps=20).settle(shown).states
     apart = {}
-    for asked in (False, True):
+    for corrected in (False, True):
         options = CrossbarOptions(
-            DeviceOptions((device,), hours=(0.0,)), remedies=RemedyOptions(offset_correction=asked)
+            DeviceOptions((device,), hours=(0.0,)), remedies=RemedyOptions(offset_correction=corrected)
         )
         (point,) = points(options)
         machine = die(network, point, options, Conditions(Settling(20, 128), shown[:64], 0, "cpu"), index=1)
         states = machine.settle(shown).states
-        apart[asked] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
+        apart[corrected] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
     assert apart[True] < most * apart[False]

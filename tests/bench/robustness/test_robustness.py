@@ -56,33 +56,33 @@ def test_pgd_equals_the_textbook_written_out(digits):
         (gradient,) = torch.autograd.grad(loss, x)
         x = (x + PGD_TRAVEL * epsilon / PGD_STEPS * gradient.sign()).detach()
         x = torch.minimum(torch.maximum(x, clean - epsilon), clean + epsilon).clamp(0, 1)
-    found = attack(digits, epsilon)
+    attacked = attack(digits, epsilon)
     # a gradient of exactly zero at rounding level may flip a sign: allow a few pixels
-    assert (np.abs(found - x.numpy()) > 1e-5).mean() < 0.005
+    assert (np.abs(attacked - x.numpy()) > 1e-5).mean() < 0.005
 
 
 def test_attack_stays_in_its_ball_raises_the_loss_and_breaks_the_network_when_large(digits):
     network, images, labels = digits
     losses, scores = [], []
     for epsilon in (0.02, 0.1, 0.6):
-        found = attack(digits, epsilon)
-        assert np.abs(found - images).max() <= epsilon + 1e-6
-        assert found.min() >= 0
-        assert found.max() <= 1
+        attacked = attack(digits, epsilon)
+        assert np.abs(attacked - images).max() <= epsilon + 1e-6
+        assert attacked.min() >= 0
+        assert attacked.max() <= 1
         with torch.no_grad():
-            logits = FreePhase(network, STEPS)(torch.tensor(found))
+            logits = FreePhase(network, STEPS)(torch.tensor(attacked))
         losses.append(float(torch.nn.functional.cross_entropy(logits, torch.tensor(labels))))
-        scores.append(accuracy(digits, found))
+        scores.append(accuracy(digits, attacked))
     assert losses == sorted(losses)
     assert scores[-1] <= 0.1, "an attack that may change everything must reach chance"
 
 
 def test_attack_takes_no_more_images_at_once_than_its_memory_holds_and_finds_the_same(digits, monkeypatch):
-    found = attack(digits, 0.05)
+    attacked = attack(digits, 0.05)
     # 32 x 8 x 8 and 32 x 8 x 8 sums before the pool, 8 sweeps, 3 numbers of 4 bytes of each: room for 5 images
     monkeypatch.setattr(robustness, "ATTACK_BYTES", 5 * 4096 * 8 * 12 + 1)
     assert attack_batch(digits[0], STEPS) == 5
-    assert (np.abs(attack(digits, 0.05) - found) > 1e-5).mean() < 0.005
+    assert (np.abs(attack(digits, 0.05) - attacked) > 1e-5).mean() < 0.005
 
 
 @pytest.mark.parametrize("recipe", ["digits", "hw-cifar10-small", "seed-cifar10"])

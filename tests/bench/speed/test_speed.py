@@ -18,8 +18,8 @@ from models.fast.gradient import engine_gradient
 
 
 def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
-    for given in ([], ["warp"], ["lava", "again"]):
-        monkeypatch.setattr(sys, "argv", ["bench.speed", *given])
+    for arguments in ([], ["warp"], ["lava", "again"]):
+        monkeypatch.setattr(sys, "argv", ["bench.speed", *arguments])
         with pytest.raises(SystemExit) as stopped:
             speed.main()
         assert stopped.value.code == 2
@@ -36,12 +36,12 @@ def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
         (["train", "--device", "cuda:99"], "cuda:99"),
     ],
 )
-def test_a_bad_option_exits_2_and_names_what_is_wrong(monkeypatch, capsys, given, told):
-    monkeypatch.setattr(sys, "argv", ["bench.speed", *given])
+def test_a_bad_option_exits_2_and_names_what_is_wrong(monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(sys, "argv", ["bench.speed", *arguments])
     with pytest.raises(SystemExit) as stopped:
         speed.main()
     assert stopped.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -112,7 +112,9 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
     file.write_text(json.dumps(kept[0]) + "\n" + json.dumps(kept[1])[:200])  # killed while it wrote the second
     made: list[int] = []
     repair = learning_run.repair_die
-    monkeypatch.setattr(learning_run, "repair_die", lambda *given: made.append(given[2] + 1) or repair(*given))
+    monkeypatch.setattr(
+        learning_run, "repair_die", lambda *arguments: made.append(arguments[2] + 1) or repair(*arguments)
+    )
     again = call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"]
     assert made == [kept[1]["die"]]
     # a die is its seed: the one made anew is the one that was lost
@@ -131,9 +133,9 @@ def test_machines_that_learn_from_scratch_have_a_curve_each(tmp_path: Path) -> N
     options = ["scratch", "--backend", "torch", "crossbar", "--device-preset", "li-ecram-2018"]
     options += ["--update", "pulses", "mixed", "--dies", "2", *SHORT]
     rows = call(bench_learn, *options, "--output", str(tmp_path / "run"))["rows"]
-    found = [(row["backend"], row["precision"], row["update"], row["die"]) for row in rows]
+    keys = [(row["backend"], row["precision"], row["update"], row["die"]) for row in rows]
     dies = [("crossbar", "analog", update, die) for update in ("pulses", "mixed") for die in (1, 2)]
-    assert sorted(map(str, found)) == sorted(
+    assert sorted(map(str, keys)) == sorted(
         map(str, [("torch", "float", None, None), ("torch", "fixed", None, None), *dies])
     )
     for row in rows:
@@ -284,8 +286,8 @@ def test_a_readout_that_cannot_be_nudged_so_far_is_refused_before_anything_is_wr
 ) -> None:
     squared = tmp_path / "squared.safetensors"
     save_network(_fresh(0), squared)
-    given = [*options, "--model", squared, "--data", "digits"]
-    said = stopped(bench_learn, *given, "--output", tmp_path / "run")
+    arguments = [*options, "--model", squared, "--data", "digits"]
+    said = stopped(bench_learn, *arguments, "--output", tmp_path / "run")
     assert f"a nudge of beta {beta} cannot be applied: the squared-error output has no minimum at beta <= -1" in said
     assert "use a smaller beta, or one_sided" in said
     assert not (tmp_path / "run").exists()
@@ -457,12 +459,12 @@ def test_sums_over_dies_by_hand() -> None:
         return LearningRow("repair", "crossbar", "analog", 0, 8, float_accuracy=0.9, arms=arms)
 
     rows = [row(0.5, 0.9, [3, 4]), row(0.7, 0.8, [5, 6]), row(0.9, 0.85, [0, 1])]
-    found = summary(rows)
-    assert list(found) == [LEARNT, LEFT]
-    assert found[LEARNT]["before"] == [0.5, 0.7, 0.9]
-    assert found[LEARNT]["after"] == [0.9, 0.8, 0.85]
+    medians = summary(rows)
+    assert list(medians) == [LEARNT, LEFT]
+    assert medians[LEARNT]["before"] == [0.5, 0.7, 0.9]
+    assert medians[LEARNT]["after"] == [0.9, 0.8, 0.85]
     # all of 0.4 and half of 0.2; the last die had lost nothing
-    assert found[LEARNT]["won_back"] == pytest.approx([1.0, 0.5])
+    assert medians[LEARNT]["won_back"] == pytest.approx([1.0, 0.5])
     assert won_back(rows[2].arms[LEARNT], 0.9) is None
     assert won_back({"accuracy": [0.5, 0.4]}, 0.9) == pytest.approx(-0.25)
     mean, spread = mean_curve(rows, LEARNT)

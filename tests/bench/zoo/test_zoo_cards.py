@@ -62,12 +62,12 @@ def test_accuracy_work_and_room_are_those_found_another_way(tmp_path):
     network, data = load_model("digits"), load_data("digits")
     test = data.test.first(LIMIT)
     for steps in (1, 2, 5, 12):
-        found = evaluate(network, test, steps=steps)
-        assert reference["by_step"]["accuracy"][steps - 1] == found.accuracy
-        interval = binomtest(found.correct, LIMIT).proportion_ci(0.95, method="wilson")
+        evaluation = evaluate(network, test, steps=steps)
+        assert reference["by_step"]["accuracy"][steps - 1] == evaluation.accuracy
+        interval = binomtest(evaluation.correct, LIMIT).proportion_ci(0.95, method="wilson")
         assert reference["by_step"]["accuracy_ci95"][steps - 1] == pytest.approx((interval.low, interval.high))
-    assert reference["residual"]["median"] == pytest.approx(found.residual_quantile(0.5), abs=1e-6)
-    assert reference["residual"]["p95"] == pytest.approx(found.residual_quantile(0.95), abs=1e-6)
+    assert reference["residual"]["median"] == pytest.approx(evaluation.residual_quantile(0.5), abs=1e-6)
+    assert reference["residual"]["p95"] == pytest.approx(evaluation.residual_quantile(0.95), abs=1e-6)
 
     calibration = data.train.first(CALIBRATION_IMAGES).floats()
     program = quantize(network, calibration, steps=12)

@@ -20,9 +20,9 @@ def places(images: torch.Tensor) -> list[tuple[int, int]]:
 
 def test_images_move_as_a_whole_to_every_place_in_reach() -> None:
     moved = shifted(dots(600), 2, 1.0, torch.Generator().manual_seed(0))
-    found = places(moved)
-    assert set(found) == {(y, x) for y in range(1, 6) for x in range(2, 7)}
-    for image, (y, x) in zip(moved, found, strict=True):
+    shifts = places(moved)
+    assert set(shifts) == {(y, x) for y in range(1, 6) for x in range(2, 7)}
+    for image, (y, x) in zip(moved, shifts, strict=True):
         assert image[1, y, x] == 0.5
         assert float(image.sum()) == 1.5
 

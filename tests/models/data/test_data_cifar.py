@@ -100,9 +100,9 @@ def test_a_python_2_pickle_reads_the_same(tmp_path: Path) -> None:
     path = write(tmp_path, layout)
     expected = load(tmp_path, layout)
     path.write_bytes(python2_pickle(ROWS))
-    found = load(tmp_path, layout)
-    assert torch.equal(found.train.pixels, expected.train.pixels)
-    assert torch.equal(found.train.labels, expected.train.labels)
+    data = load(tmp_path, layout)
+    assert torch.equal(data.train.pixels, expected.train.pixels)
+    assert torch.equal(data.train.labels, expected.train.labels)
 
 
 @pytest.mark.parametrize("name", ["data_batch_1", "data_batch_5", "test_batch"])

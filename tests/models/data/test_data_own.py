@@ -135,8 +135,8 @@ def changed(key: str, place: tuple[int, ...], value: float) -> np.ndarray:
     ],
 )
 def test_what_is_no_data_set_is_refused_by_file_and_array(arrays: dict, message: str, tmp_path: Path) -> None:
-    given_arrays = {key: array for key, array in {**WHOLE, **arrays}.items() if array is not None}
-    path = saved(tmp_path, **given_arrays)
+    contents = {key: array for key, array in {**WHOLE, **arrays}.items() if array is not None}
+    path = saved(tmp_path, **contents)
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}.*{re.escape(message)}"):
         check_data(path)
 
@@ -178,9 +178,11 @@ def test_float_images_are_kept_and_checked() -> None:
     images = ImageSet(pixels, torch.arange(4), 1)
     assert torch.equal(images.floats(), pixels)
     assert torch.equal(images.select(torch.tensor([2, 0])).pixels, pixels[[2, 0]])
-    found = normalisation_of(images)
-    torch.testing.assert_close(found.mean, pixels.mean(dim=(0, 2, 3)))
-    torch.testing.assert_close(found.size, DEVIATIONS * pixels.transpose(0, 1).flatten(1).std(dim=1, unbiased=False))
+    normalisation = normalisation_of(images)
+    torch.testing.assert_close(normalisation.mean, pixels.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(
+        normalisation.size, DEVIATIONS * pixels.transpose(0, 1).flatten(1).std(dim=1, unbiased=False)
+    )
     for wrong, scale in ((pixels * 1.5, 1), (pixels - 0.5, 1), (pixels * torch.nan, 1), (pixels, 255)):
         with pytest.raises(ValueError, match="pixels are floats"):
             ImageSet(wrong, torch.arange(4), scale)

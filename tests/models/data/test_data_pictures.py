@@ -45,12 +45,12 @@ def test_pictures_come_back_as_they_were_drawn(tmp_path: Path, colours: tuple[in
         for place, pixels in made.items()
     }
     parts = (data.train, data.validation, data.test)
-    found = {
+    labels = {
         image.numpy().tobytes(): int(label)
         for part in parts
         for image, label in zip(part.pixels, part.labels, strict=True)
     }
-    assert found == expected
+    assert labels == expected
 
 
 def test_folders_that_are_cut_already_stay_so(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def test_other_encodings_are_refused(path: Path) -> None:
 def test_bytes_and_arrays_come_back(path: Path) -> None:
     array = np.arange(12, dtype=np.uint8).reshape(3, 4)
     path.write_bytes(pickle.dumps({b"data": array, b"name": b"\x00\xff", b"labels": [1, 2]}, protocol=2))
-    found = read_pickle(path)
-    assert (found[b"name"], found[b"labels"]) == (b"\x00\xff", [1, 2])
-    data = found[b"data"]
+    document = read_pickle(path)
+    assert (document[b"name"], document[b"labels"]) == (b"\x00\xff", [1, 2])
+    data = document[b"data"]
     assert isinstance(data, PickledArray)
     assert np.array_equal(data.array(), array)
 

@@ -37,16 +37,16 @@ MACHINE = to_digital(SINGLE, steps=2)
     ],
 )
 def test_convolutions_keep_all_digits_and_repeat_their_bits(work, monkeypatch):
-    found = []
+    settings = []
     convolution = torch.nn.functional.conv2d
 
     def watched(*args, **options):
-        found.append((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic))
+        settings.append((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic))
         return convolution(*args, **options)
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", watched)
     before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
     work()
-    assert found
-    assert set(found) == {(False, True)}
+    assert settings
+    assert set(settings) == {(False, True)}
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before

@@ -91,10 +91,10 @@ def test_a_step_of_training_stays_on_the_gpu(kind: str, changes: dict) -> None:
     updates, generator = Updates(parameters, recipe), generator_of(0, 1)
     phases = Phases(3, 3, beta=0.01, schedule="symmetric")
     for batch, labels in islice(batches(images, recipe, generator), 2):
-        taught = programmed(rounded(deployed(network, normalisation), 4), (0.01, 0.02), generator)
+        die = programmed(rounded(deployed(network, normalisation), 4), (0.01, 0.02), generator)
         for gradient, free in (
-            engine_gradient(taught, batch, labels, phases, torch.bfloat16),
-            ep_gradient(taught, batch, labels, phases, generator),
+            engine_gradient(die, batch, labels, phases, torch.bfloat16),
+            ep_gradient(die, batch, labels, phases, generator),
         ):
             assert on_cuda(batch, labels, *gradient.values(), *free, between(free))
             updates.apply(normalisation.pulled_back(gradient))

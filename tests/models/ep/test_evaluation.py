@@ -29,6 +29,6 @@ def test_batches_do_not_matter_and_dynamics_are_synchronous_from_zero() -> None:
 def test_quantiles_of_the_residual() -> None:
     images = bars().train
     network = build_network(images.shape, tiny_recipe().layers, 3, torch.Generator().manual_seed(1))
-    found = evaluate(network, images, steps=3)
-    assert found.residual_quantile(1.0) == float(found.residual.max())
-    assert found.residual_quantile(0.0) <= found.residual_quantile(0.5) <= found.residual_quantile(0.95)
+    evaluation = evaluate(network, images, steps=3)
+    assert evaluation.residual_quantile(1.0) == float(evaluation.residual.max())
+    assert evaluation.residual_quantile(0.0) <= evaluation.residual_quantile(0.5) <= evaluation.residual_quantile(0.95)

@@ -26,13 +26,13 @@ def both(
     steps: int = 200,
 ) -> tuple[Gradient, Gradient]:
     phases = Phases(free_steps=steps, nudged_steps=steps, beta=beta, estimator=estimator)
-    found, _ = ep_gradient(network, images, labels, phases, generator())
-    return found, backprop_gradient(network, images, labels, steps=steps)
+    estimate, _ = ep_gradient(network, images, labels, phases, generator())
+    return estimate, backprop_gradient(network, images, labels, steps=steps)
 
 
-def worst_cosine(found: Gradient, truth: Gradient) -> float:
-    assert set(found) == set(truth)
-    return min(cosine(found, truth, list(truth)).values())
+def worst_cosine(estimate: Gradient, truth: Gradient) -> float:
+    assert set(estimate) == set(truth)
+    return min(cosine(estimate, truth, list(truth)).values())
 
 
 @pytest.mark.parametrize("readout", [True, False], ids=["softmax", "squared error"])
@@ -40,28 +40,28 @@ def worst_cosine(found: Gradient, truth: Gradient) -> float:
 def test_the_gradient_is_that_of_backprop(pooling: PoolKind, readout: bool) -> None:
     for seed in range(3):
         network = conv_network(seed, pooling, gain=0.4, readout=readout)
-        found, truth = both(network, random_images(8, seed), random_labels(8, seed), beta=1e-4, steps=150)
-        assert worst_cosine(found, truth) >= 0.9999
+        estimate, truth = both(network, random_images(8, seed), random_labels(8, seed), beta=1e-4, steps=150)
+        assert worst_cosine(estimate, truth) >= 0.9999
         for name in truth:
-            torch.testing.assert_close(found[name], truth[name], rtol=0, atol=0.01 * float(truth[name].abs().max()))
+            torch.testing.assert_close(estimate[name], truth[name], rtol=0, atol=0.01 * float(truth[name].abs().max()))
         # a stronger nudge pushes states over the corners of the clip, which a handful of images does not average out
-        found, truth = both(network, random_images(8, seed), random_labels(8, seed), beta=0.01, steps=150)
-        assert worst_cosine(found, truth) >= 0.98
+        estimate, truth = both(network, random_images(8, seed), random_labels(8, seed), beta=0.01, steps=150)
+        assert worst_cosine(estimate, truth) >= 0.98
 
 
 def test_the_gradient_is_that_of_backprop_in_a_dense_network() -> None:
     network = build_network((6,), (Dense(9, gain=0.5), Dense(8, gain=0.5)), 3, generator())
     network = network.map_parameters(lambda tensor: tensor.double() + 0.05)
     images = torch.rand(10, 6, generator=generator(), dtype=torch.float64)
-    found, truth = both(network, images, torch.arange(10) % 3, beta=0.01)
-    assert worst_cosine(found, truth) >= 0.999
+    estimate, truth = both(network, images, torch.arange(10) % 3, beta=0.01)
+    assert worst_cosine(estimate, truth) >= 0.999
 
 
 def test_the_gradient_is_that_of_backprop_on_the_trained_digits_network() -> None:
     network = load_model("digits").map_parameters(torch.Tensor.double)
     images, labels = load_data("digits").train.batch(torch.arange(32))
-    found, truth = both(network, images.double(), labels, beta=0.01, steps=60)
-    assert worst_cosine(found, truth) >= 0.999
+    estimate, truth = both(network, images.double(), labels, beta=0.01, steps=60)
+    assert worst_cosine(estimate, truth) >= 0.999
 
 
 def test_float32_keeps_what_a_small_nudge_moves() -> None:
@@ -70,10 +70,10 @@ def test_float32_keeps_what_a_small_nudge_moves() -> None:
     network = build_network((3, 32, 32), layers, 10, generator())
     images, labels = torch.rand((128, 3, 32, 32), generator=generator()), torch.arange(128) % 10
     phases = Phases(12, 6, beta=0.005)
-    found, _ = ep_gradient(network, images, labels, phases, generator())
+    estimate, _ = ep_gradient(network, images, labels, phases, generator())
     double = network.map_parameters(torch.Tensor.double)
     truth, _ = ep_gradient(double, images.double(), labels, phases, generator())
-    assert worst_cosine({name: tensor.double() for name, tensor in found.items()}, truth) >= 0.9999
+    assert worst_cosine({name: tensor.double() for name, tensor in estimate.items()}, truth) >= 0.9999
 
 
 def test_with_max_pooling_the_gradient_is_that_of_backprop_if_maxima_are_held() -> None:
@@ -93,8 +93,8 @@ def test_with_max_pooling_the_gradient_is_that_of_backprop_if_maxima_are_held() 
     truth = backprop_gradient(network, images, labels, steps=100)
 
     def error(beta: float, maxima: Maxima) -> float:
-        found, _ = ep_gradient(network, images, labels, Phases(100, 60, beta=beta, maxima=maxima), generator())
-        return max(float((found[name] - truth[name]).norm() / truth[name].norm()) for name in truth)
+        estimate, _ = ep_gradient(network, images, labels, Phases(100, 60, beta=beta, maxima=maxima), generator())
+        return max(float((estimate[name] - truth[name]).norm() / truth[name].norm()) for name in truth)
 
     assert [error(beta, "held") < most for beta, most in ((0.1, 0.1), (0.01, 0.02), (1e-3, 1e-4))] == [True] * 3
     assert error(0.01, "live") > 10 * error(0.01, "held")
@@ -124,8 +124,8 @@ def test_order_of_the_error_in_beta(estimator: Estimator, order: int) -> None:
     network, images, labels = smooth_network(), random_images(6), random_labels(6)
 
     def error(beta: float) -> float:
-        found, truth = both(network, images, labels, beta, estimator, steps=100)
-        return sum(float((found[name] - truth[name]).square().sum()) for name in truth) ** 0.5
+        estimate, truth = both(network, images, labels, beta, estimator, steps=100)
+        return sum(float((estimate[name] - truth[name]).square().sum()) for name in truth) ** 0.5
 
     assert error(0.1) / error(0.05) == pytest.approx(2**order, rel=0.1)
 

@@ -64,11 +64,11 @@ def test_the_energy_never_rises() -> None:
 
 def test_gradients_are_those_of_backprop() -> None:
     network, images, labels = residual_network(2), random_images(6), random_labels(6)
-    found, _ = ep_gradient(network, images, labels, Phases(200, 100, beta=1e-4), torch.Generator())
+    estimate, _ = ep_gradient(network, images, labels, Phases(200, 100, beta=1e-4), torch.Generator())
     truth = backprop_gradient(network, images, labels, steps=200)
-    assert "skip1.weight" in found
+    assert "skip1.weight" in estimate
     assert list(truth) == list(network.named_parameters())
-    assert min(cosine(found, truth, list(truth)).values()) > 0.9999
+    assert min(cosine(estimate, truth, list(truth)).values()) > 0.9999
 
 
 @given(seed=st.integers(0, 99), free=st.integers(1, 5), nudged=st.integers(1, 4), kernel=st.sampled_from([2, 4]))
@@ -83,11 +83,11 @@ def test_the_engine_computes_the_same(seed: int, free: int, nudged: int, kernel:
             engine.states(engine.settle(images, free)), relax(network, images, steps=free).states, strict=True
         ):
             torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
-    found, _ = engine_gradient(network, images, labels, phases, torch.float64)
+    gradient, _ = engine_gradient(network, images, labels, phases, torch.float64)
     expected, _ = ep_gradient(network, images, labels, phases, torch.Generator())
-    assert list(found) == list(network.named_parameters())
+    assert list(gradient) == list(network.named_parameters())
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(gradient[name], tensor, rtol=1e-9, atol=1e-11)
 
 
 def test_one_pass_upwards_goes_through_skips_too() -> None:

@@ -49,11 +49,11 @@ def test_the_compiled_gradient_is_that_of_the_engine_and_takes_other_weights_as_
     for seed in range(3):
         network, images, labels = network_of(seed, layers), random_images(4, seed), random_labels(4, seed)
         with torch.compiler.set_stance("default" if seed == 0 else "fail_on_recompile"):
-            found, states = compiled_gradient(network, images, labels, phases, torch.float64)
+            gradient, states = compiled_gradient(network, images, labels, phases, torch.float64)
         expected, free = engine_gradient(network, images, labels, phases, torch.float64)
-        assert list(found) == list(expected)
+        assert list(gradient) == list(expected)
         for name, tensor in expected.items():
-            torch.testing.assert_close(found[name], tensor, rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(gradient[name], tensor, rtol=1e-9, atol=1e-11)
         for state, reference in zip(states, free, strict=True):
             torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
 
@@ -67,9 +67,9 @@ def test_a_recipe_that_compiles_takes_all_gradients_from_the_program(monkeypatch
         return engine_gradient(network, images, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiled, "_program", lambda: program)
-    found = train(bars(), recipe, seed=2).network
+    network = train(bars(), recipe, seed=2).network
     assert batches == [8] * 12
-    assert_same_bits(found, train(bars(), replace(recipe, compiled=False), seed=2).network)
+    assert_same_bits(network, train(bars(), replace(recipe, compiled=False), seed=2).network)
 
 
 @pytest.mark.slow

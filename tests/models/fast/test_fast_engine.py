@@ -77,9 +77,9 @@ def test_states_are_those_of_the_reference_after_every_number_of_sweeps(network,
     assume(maxima_are_decided(network, images, "odd_even", sweeps))
     engine = Engine(network, torch.float64)
     with torch.no_grad():
-        found = engine.states(engine.settle(images, sweeps))
+        states = engine.states(engine.settle(images, sweeps))
         expected = relax(network, images, steps=sweeps).states
-    for state, reference in zip(found, expected, strict=True):
+    for state, reference in zip(states, expected, strict=True):
         torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
 
 
@@ -95,11 +95,11 @@ def test_gradients_are_those_of_the_reference(network, batch, free, nudged, sche
     images, labels = random_images(batch), random_labels(batch)
     phases = Phases(free, nudged, beta=0.3, schedule=schedule)
     assume(maxima_are_decided(network, images, phases.schedules[0], free))
-    found, states = engine_gradient(network, images, labels, phases, torch.float64)
+    gradient, states = engine_gradient(network, images, labels, phases, torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, torch.Generator())
-    assert list(found) == list(network.named_parameters())
+    assert list(gradient) == list(network.named_parameters())
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(gradient[name], tensor, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(states[-1], free_states[-1], rtol=0, atol=1e-12)
 
 
@@ -128,23 +128,23 @@ def test_half_precision_points_the_same_way(pooling: PoolKind, least: float) -> 
     generator = torch.Generator().manual_seed(1)
     images, labels = torch.rand((64, 3, 16, 16), generator=generator), torch.arange(64) % 10
     phases = Phases(15, 6, beta=0.01)
-    found, _ = engine_gradient(network, images, labels, phases)
+    gradient, _ = engine_gradient(network, images, labels, phases)
     exact, _ = ep_gradient(
         network.map_parameters(torch.Tensor.double), images.double(), labels, phases, torch.Generator()
     )
     for name, tensor in exact.items():
-        assert found[name].dtype == torch.float32
-        cosine = torch.cosine_similarity(found[name].double().flatten(), tensor.flatten(), dim=0)
+        assert gradient[name].dtype == torch.float32
+        cosine = torch.cosine_similarity(gradient[name].double().flatten(), tensor.flatten(), dim=0)
         assert float(cosine) > least, name
 
 
 def test_watching_on_the_engine_is_evaluating_at_two_steps_a_sweep() -> None:
     trained = train(bars(), tiny_recipe(3), seed=0).network
-    found = evaluate_fast(trained, bars().test, sweeps=6, dtype=torch.float32, batch_size=5)
+    evaluation = evaluate_fast(trained, bars().test, sweeps=6, dtype=torch.float32, batch_size=5)
     expected = evaluate(trained, bars().test, steps=6, schedule="odd_even")
-    assert found.correct == expected.correct
-    assert found.cost == pytest.approx(expected.cost, rel=1e-5)
-    torch.testing.assert_close(found.residual, expected.residual, rtol=0, atol=1e-6)
+    assert evaluation.correct == expected.correct
+    assert evaluation.cost == pytest.approx(expected.cost, rel=1e-5)
+    torch.testing.assert_close(evaluation.residual, expected.residual, rtol=0, atol=1e-6)
 
 
 def test_training_in_half_precision_learns_and_repeats_its_bits() -> None:

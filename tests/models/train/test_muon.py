@@ -39,12 +39,12 @@ def moved(optimizer: str, gradient: dict[str, Tensor], momentum: float = 0.0) ->
 
 def of_tensors(optimizer: str, values: tuple[float, ...], of_bias: float) -> dict[str, float]:
     """Rate or decay of every tensor: a skip has its upper layer's, biases and norms their own beside Muon."""
-    found = {}
+    rates = {}
     for name in parameters():
         own = {"skip1": 3, "readout": 5}.get(name.split(".")[0])
         layer = own if own is not None else int(name[4]) - 1
-        found[name] = of_bias if optimizer == "muon" and own is None and not name.endswith("weight") else values[layer]
-    return found
+        rates[name] = of_bias if optimizer == "muon" and own is None and not name.endswith("weight") else values[layer]
+    return rates
 
 
 def some_gradient() -> dict[str, Tensor]:

@@ -51,29 +51,29 @@ def test_a_gradient_is_pulled_back_by_the_chain_rule() -> None:
         return float(mean_cost(folded, relax(folded, images, steps=8).states[-1], labels))
 
     raw = backprop_gradient(network.with_parameters(COLOURS.folded(named)), images, labels, steps=8)
-    found = COLOURS.pulled_back(raw)
+    gradient = COLOURS.pulled_back(raw)
     for name, place in (("link1.weight", (2, 1, 0, 2)), ("link1.bias", (3,)), ("link2.weight", (0, 1, 1, 1))):
         step = torch.zeros_like(named[name])
         step[place] = 1e-6
         slope = (cost({**named, name: named[name] + step}) - cost({**named, name: named[name] - step})) / 2e-6
-        assert float(found[name][place]) == pytest.approx(slope, rel=1e-5, abs=1e-9)
+        assert float(gradient[name][place]) == pytest.approx(slope, rel=1e-5, abs=1e-9)
 
 
 def test_mean_and_size_are_those_of_the_pixels() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 17, (50, 2, 3, 5), dtype=np.uint8)
-    found = normalisation_of(ImageSet(torch.from_numpy(pixels), torch.zeros(50, dtype=torch.int64), 16))
+    normalisation = normalisation_of(ImageSet(torch.from_numpy(pixels), torch.zeros(50, dtype=torch.int64), 16))
     x = pixels / 16
-    np.testing.assert_allclose(found.mean, x.mean(axis=(0, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(found.size, 3 * x.std(axis=(0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(normalisation.mean, x.mean(axis=(0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(normalisation.size, 3 * x.std(axis=(0, 2, 3)), rtol=1e-6)
 
 
 def test_the_network_that_is_saved_takes_pixels_as_they_are() -> None:
     recipe = replace(tiny_recipe(epochs=15), normalise=True)
     trained = train(bars(), recipe, seed=0)
-    found = evaluate(trained.network, bars().validation, steps=recipe.steps)
-    assert found.accuracy == 1.0
-    assert (found.accuracy, found.cost) == (
+    evaluation = evaluate(trained.network, bars().validation, steps=recipe.steps)
+    assert evaluation.accuracy == 1.0
+    assert (evaluation.accuracy, evaluation.cost) == (
         trained.history[-1].validation_accuracy,
         trained.history[-1].validation_cost,
     )

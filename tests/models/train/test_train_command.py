@@ -90,10 +90,14 @@ def test_a_run_writes_checkpoint_and_manifest(capsys: pytest.CaptureFixture[str]
     network = load_network(output)
     assert manifest["parameters"] == sum(tensor.numel() for tensor in network.named_parameters().values())
     for split in ("validation", "test"):
-        found = evaluate(network, getattr(bars(), split), steps=tiny_recipe().steps)
+        evaluation = evaluate(network, getattr(bars(), split), steps=tiny_recipe().steps)
         said = manifest[split]
-        assert (said["accuracy"], said["correct"], said["count"]) == (found.accuracy, found.correct, found.count)
-        assert said["residual"]["p95"] == found.residual_quantile(0.95)
+        assert (said["accuracy"], said["correct"], said["count"]) == (
+            evaluation.accuracy,
+            evaluation.correct,
+            evaluation.count,
+        )
+        assert said["residual"]["p95"] == evaluation.residual_quantile(0.95)
 
 
 @pytest.mark.usefixtures("small")

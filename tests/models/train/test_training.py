@@ -21,9 +21,9 @@ def test_it_learns_an_easy_set() -> None:
     assert evaluate(trained.network, data.test, steps=recipe.steps).accuracy == 1.0
     assert [record.epoch for record in trained.history] == list(range(1, 16))
     last = trained.history[-1]
-    found = evaluate(trained.network, data.validation, steps=recipe.steps)
-    assert (last.validation_accuracy, last.validation_cost) == (found.accuracy, found.cost)
-    assert last.residual_p95 == found.residual_quantile(0.95)
+    evaluation = evaluate(trained.network, data.validation, steps=recipe.steps)
+    assert (last.validation_accuracy, last.validation_cost) == (evaluation.accuracy, evaluation.cost)
+    assert last.residual_p95 == evaluation.residual_quantile(0.95)
     assert last.train_accuracy > trained.history[0].train_accuracy
     assert trained.wall_s > 0
 

@@ -82,10 +82,10 @@ def test_folding_gives_the_states_of_the_normed_network(network: EPNetwork, seed
     norms = random_norms(network, seed)
     images = torch.rand((3, *network.input_shape), generator=torch.Generator().manual_seed(seed))
     plain = start_states(without_norms(network, norms), images, "feed_forward")
-    for found, layer in zip(plain, by_modules(network, norms, images, training=False), strict=True):
-        torch.testing.assert_close(found, layer, rtol=0, atol=1e-5)
-    for found, layer in zip(plain, normed_states(network, norms, images, training=False), strict=True):
-        torch.testing.assert_close(found, layer, rtol=0, atol=1e-5)
+    for state, layer in zip(plain, by_modules(network, norms, images, training=False), strict=True):
+        torch.testing.assert_close(state, layer, rtol=0, atol=1e-5)
+    for state, layer in zip(plain, normed_states(network, norms, images, training=False), strict=True):
+        torch.testing.assert_close(state, layer, rtol=0, atol=1e-5)
 
 
 def test_what_skips_bring_is_not_normalised() -> None:
@@ -95,8 +95,8 @@ def test_what_skips_bring_is_not_normalised() -> None:
     norms = random_norms(network, 2)
     plain = start_states(without_norms(network, norms), random_images(3), "feed_forward")
     normed = normed_states(network, norms, random_images(3), training=False)
-    for found, layer in zip(plain, normed, strict=True):
-        torch.testing.assert_close(found, layer, rtol=0, atol=1e-12)
+    for state, layer in zip(plain, normed, strict=True):
+        torch.testing.assert_close(state, layer, rtol=0, atol=1e-12)
     without = normed_states(replace(network, skips=()), norms, random_images(3), training=False)
     assert not torch.equal(without[3], normed[3])
 
@@ -106,11 +106,11 @@ def test_a_training_pass_and_its_averages_are_those_of_torch() -> None:
         network, images = conv_network(3, pooling), random_images(6)
         norms, before = random_norms(network, 5), random_norms(network, 5)
         expected = by_modules(network, before, images, training=True)
-        found = normed_states(network, norms, images, training=True)
-        for ours, theirs in zip(found, expected, strict=True):
+        states = normed_states(network, norms, images, training=True)
+        for ours, theirs in zip(states, expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
         for index, link in enumerate(network.links):
-            below = images if index == 0 else found[index - 1]
+            below = images if index == 0 else states[index - 1]
             if link.kind == "conv":
                 sums = nn.functional.conv2d(below, link.weight, link.bias, link.stride, link.padding)
             else:

@@ -83,8 +83,8 @@ def test_a_run_writes_a_plain_network_and_what_made_it(capsys: pytest.CaptureFix
     network = load_network(output)
     assert manifest["parameters"] == sum(tensor.numel() for tensor in network.named_parameters().values())
     for split in ("validation", "test"):
-        found = evaluate_feed_forward(network, getattr(bars(), split))
-        said = {"accuracy": found.accuracy, "correct": found.correct, "count": found.count, "cost": found.cost}
+        score = evaluate_feed_forward(network, getattr(bars(), split))
+        said = {"accuracy": score.accuracy, "correct": score.correct, "count": score.count, "cost": score.cost}
         assert manifest[split] == said
 
 
@@ -110,11 +110,11 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_does(
     output = tmp_path / "net.safetensors"
     train_twin = command.train_twin
 
-    def stopped_after_an_epoch(*given: object, **options: object) -> None:
+    def stopped_after_an_epoch(*positional: object, **options: object) -> None:
         def report(_record: object) -> None:
             raise KeyboardInterrupt
 
-        train_twin(*given, **{**options, "report": report})
+        train_twin(*positional, **{**options, "report": report})
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "train_twin", stopped_after_an_epoch)

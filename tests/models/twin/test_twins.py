@@ -39,8 +39,8 @@ def test_it_learns_an_easy_set(batch_norm: bool, changes: dict) -> None:
     trained = train_twin(data, recipe, batch_norm=batch_norm, seed=0)
     assert evaluate_feed_forward(trained.network, data.test).accuracy == 1.0
     assert [record.epoch for record in trained.history] == list(range(1, 16))
-    last, found = trained.history[-1], evaluate_feed_forward(trained.network, data.validation)
-    assert (last.validation_accuracy, last.validation_cost) == (found.accuracy, found.cost)
+    last, score = trained.history[-1], evaluate_feed_forward(trained.network, data.validation)
+    assert (last.validation_accuracy, last.validation_cost) == (score.accuracy, score.cost)
     assert last.residual_p95 is None
     assert last.train_accuracy > trained.history[0].train_accuracy
     assert trained.wall_s > 0
@@ -118,8 +118,8 @@ def test_equal_seeds_give_equal_bits_whatever_the_global_generators_say(batch_no
 def test_it_looks_at_no_more_validation_images_than_the_recipe_says() -> None:
     data = bars()
     trained = train_twin(data, tiny_recipe(1, watched=5), seed=0)
-    found = evaluate_feed_forward(trained.network, data.validation.first(5))
-    assert trained.history[0].validation_cost == found.cost
+    score = evaluate_feed_forward(trained.network, data.validation.first(5))
+    assert trained.history[0].validation_cost == score.cost
 
 
 def test_a_run_that_saturates_stops_with_layer_and_step() -> None:
