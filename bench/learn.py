@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.command_line import ConfigError, Group, failed, flags_in, flat, parse, refuse
+from bench.command_line import ConfigError, Group, flags_in, flat, parse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
@@ -32,7 +32,7 @@ from bench.options import (
     machines_of,
     model_sha256,
 )
-from bench.records.version import project_version
+from bench.run_command import run_command
 from bench.studies.defaults import STUCK
 from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning
 
@@ -66,29 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = read(arguments)
-    if config.run.version:
-        print(project_version())
-        return
-    try:
-        check(config, arguments)
-        if config.run.list:
-            from bench.reports.listing import listing
+    run_command(
+        config.run,
+        config.learning.study,
+        check=lambda: check(config, arguments),
+        identity=lambda: config.identity,
+        run=lambda folder: run(config, folder),
+        show=show,
+        document=lambda row: row.to_json(),
+    )
 
-            print(listing())
-            return
-        from bench.records.folders import open_folder
 
-        folder = open_folder(config.run.output, config.run.resume, config.identity, config.learning.study)
-        rows = run(config, folder)
-    except ConfigError as error:
-        raise refuse(error) from None
-    except (ValueError, OSError, RuntimeError) as error:
-        raise failed(error) from None
+def show(rows: list[LearningRow], folder: Path) -> None:
+    """Print the tables of a run for people."""
     from bench.reports.learning import print_tables
 
     print_tables(rows, folder)
-    if config.run.json or not sys.stdout.isatty():
-        print(json.dumps({"folder": str(folder), "rows": [row.to_json() for row in rows]}))
 
 
 def read(arguments: Sequence[str]) -> LearnConfig:
@@ -134,11 +127,11 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
 def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     """Make every row that the folder does not hold yet, then the report."""
     from bench.records.folders import begin
-    from bench.records.manifests import check_same, trained_on
     from bench.reports.learning import write_learning_report
     from bench.reports.learning_figures import draw_learning
     from bench.studies.run import StudyRun, check_study, conditions_of, learn, material_of
     from models.data import load_data
+    from models.zoo.manifests import check_same, trained_on
 
     options = config.run
     machines = {name: config.machines[name] for name in options.backend}

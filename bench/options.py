@@ -170,7 +170,7 @@ def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, B
 
 def model_sha256(model: str) -> str | None:
     """Of a checkpoint file; None for the zoo, which is part of the source and known by its commit."""
-    from bench.records.manifests import fingerprint
     from models.zoo import zoo_names
+    from models.zoo.manifests import fingerprint
 
     return None if model in zoo_names() else fingerprint(model)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.command_line import ConfigError, Group, choose, failed, option, parse, refuse
+from bench.command_line import ConfigError, Group, choose, option, parse
 from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Settling, Workload
 from bench.machines.registry import row_keys
 from bench.options import (
@@ -30,8 +30,8 @@ from bench.options import (
     machines_of,
     model_sha256,
 )
-from bench.records.version import project_version
 from bench.robustness.names import ATTACKS, DISTURBANCES
+from bench.run_command import run_command
 
 if TYPE_CHECKING:
     from bench.evaluate import Shown
@@ -79,29 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = read(arguments)
-    if config.run.version:
-        print(project_version())
-        return
-    try:
-        check(config, arguments)
-        if config.run.list:
-            from bench.reports.listing import listing
+    run_command(
+        config.run,
+        Path(config.run.model).stem,
+        check=lambda: check(config, arguments),
+        identity=lambda: config.identity,
+        run=lambda folder: run(config, folder),
+        show=show,
+        document=lambda row: row.contract(),
+    )
 
-            print(listing())
-            return
-        from bench.records.folders import open_folder
 
-        folder = open_folder(config.run.output, config.run.resume, config.identity, Path(config.run.model).stem)
-        rows = run(config, folder)
-    except ConfigError as error:
-        raise refuse(error) from None
-    except (ValueError, OSError, RuntimeError) as error:
-        raise failed(error) from None
+def show(rows: list[Row], folder: Path) -> None:
+    """Print the tables of a run for people."""
     from bench.reports.screen import print_run
 
     print_run(rows, folder)
-    if config.run.json or not sys.stdout.isatty():
-        print(json.dumps({"folder": str(folder), "rows": [row.contract() for row in rows]}))
 
 
 def read(arguments: Sequence[str]) -> RunConfig:
@@ -135,12 +128,12 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
     from bench.evaluate import Origin
     from bench.records.folders import begin
-    from bench.records.manifests import check_same, trained_on
     from bench.records.row import Row
     from bench.records.rows_file import append_row, read_rows
     from bench.reports.run_report import write_all
     from models.data import load_data
     from models.zoo import load_model
+    from models.zoo.manifests import check_same, trained_on
 
     model = model_of(config)
     network = load_model(model)
@@ -185,7 +178,7 @@ def _rows(
 ) -> Any:
     """(key, row) as they are finished. A sweep is disturbed at its main point only: attacks take most of a run."""
     from bench.evaluate import Shown, evaluate, unpublished
-    from bench.reports.progress import Progress
+    from bench.progress import Progress
 
     mains = {name: machine.main_point() for name, machine in config.chosen.items()}
 

@@ -126,7 +126,7 @@ class LearningKey:
 
 
 @dataclass(frozen=True)
-class Learner:
+class ScratchLearner:
     """A machine that is to learn from scratch: one row of that study."""
 
     key: LearningKey
@@ -141,6 +141,13 @@ class Learner:
     """Prepare a measurement, e.g. set converter ranges."""
     effort: Callable[[Any, list[Learned]], dict[str, Any]] = lambda _machine, _done: {}
     """What the machine was put through, epoch by epoch."""
+
+
+def learners_by_precision(
+    name: str, precisions: Sequence[str], seed: int, make: Callable[[EPNetwork | Program], LearningMachine]
+) -> list[ScratchLearner]:
+    """One per number format, of the machine of this name, which changes its weights in one way."""
+    return [ScratchLearner(LearningKey(name, precision), precision, "recipe", seed, make) for precision in precisions]
 
 
 @dataclass(frozen=True)
@@ -218,7 +225,12 @@ class Backend(ABC):
         """Files of the user's that its options name, and their sha256: a run does not go on with others."""
         return {}
 
-    def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:  # noqa: ARG002
+    def learners(
+        self,
+        conditions: Conditions,  # noqa: ARG002
+        precisions: Sequence[str],  # noqa: ARG002
+        updates: Sequence[str],  # noqa: ARG002
+    ) -> list[ScratchLearner]:
         """The rows of learning from scratch in these precisions, none of a machine that does not learn.
 
         `updates` are ways to write a change; none: the machine's own choice.

@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.machines.backend import Backend, Conditions, Learner, LearningKey, Prices, RowKey, Settling, Workload
+from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
 from bench.machines.crossbar_options import CrossbarOptions
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
         A network that was itself trained with noise has none beside it and needs none.
         """
-        from bench.records.manifests import trained_with_noise
         from models.zoo import zoo_names
+        from models.zoo.manifests import trained_with_noise
 
         beside = f"{model}{NOISE_AWARE}"
         if self.remedies.noise_aware and beside not in zoo_names() and not trained_with_noise(model):
@@ -159,7 +159,9 @@ class CrossbarBackend(CrossbarOptions, Backend):
         encoding = "balanced" if self.tiles.encoding == "pair" else self.tiles.encoding
         return replace(self, device=replace(self.device, hours=hours), tiles=replace(self.tiles, encoding=encoding))
 
-    def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:
+    def learners(
+        self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]
+    ) -> list[ScratchLearner]:
         """One per point, way to write and die."""
         from bench.machines.crossbar_dies import die, remedies_of
         from bench.machines.crossbar_prices import effort
@@ -167,8 +169,8 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
         dies = self.fresh()
 
-        def learner(precision: str, point: Any, update: str, index: int) -> Learner:
-            return Learner(
+        def learner(precision: str, point: Any, update: str, index: int) -> ScratchLearner:
+            return ScratchLearner(
                 LearningKey(self.name, precision, update, point, index + 1),
                 "dies",
                 "die",

@@ -8,7 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from bench.command_line import option
-from bench.machines.backend import Backend, Conditions, Learner, LearningKey, Prices, RowKey, Settling, Workload
+from bench.machines.backend import (
+    Backend,
+    Conditions,
+    Prices,
+    RowKey,
+    ScratchLearner,
+    Settling,
+    Workload,
+    learners_by_precision,
+)
 
 if TYPE_CHECKING:
     from hw.events.messages import Coding
@@ -67,14 +76,14 @@ class LavaBackend(Backend):
         """Changes, or every state that is not zero."""
         return "delta" if precision == "delta" else "zero_skip"
 
-    def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:  # noqa: ARG002
+    def learners(
+        self,
+        conditions: Conditions,
+        precisions: Sequence[str],
+        updates: Sequence[str],  # noqa: ARG002
+    ) -> list[ScratchLearner]:
         """One per number format; it changes its weights in one way."""
-        return [
-            Learner(
-                LearningKey(self.name, precision), precision, "recipe", conditions.seed, partial(_learner, conditions)
-            )
-            for precision in precisions
-        ]
+        return learners_by_precision(self.name, precisions, conditions.seed, partial(_learner, conditions))
 
 
 def _learner(conditions: Conditions, source: EPNetwork | Program) -> LearningMachine:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.machines.backend import Backend, Conditions, Learner, LearningKey, Prices, RowKey, Workload
+from bench.machines.backend import Backend, Conditions, Prices, RowKey, ScratchLearner, Workload, learners_by_precision
 
 if TYPE_CHECKING:
     from hw.ledger import Ledger
@@ -60,14 +60,14 @@ class TorchBackend(Backend):
             return Prices({}, {"roofline": f"no published figures of {board}"})
         return Prices({cost.profile: cost}, {})
 
-    def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:  # noqa: ARG002
+    def learners(
+        self,
+        conditions: Conditions,
+        precisions: Sequence[str],
+        updates: Sequence[str],  # noqa: ARG002
+    ) -> list[ScratchLearner]:
         """One per number format; it changes its weights in one way."""
-        return [
-            Learner(
-                LearningKey(self.name, precision), precision, "recipe", conditions.seed, partial(_learner, conditions)
-            )
-            for precision in precisions
-        ]
+        return learners_by_precision(self.name, precisions, conditions.seed, partial(_learner, conditions))
 
 
 def _learner(conditions: Conditions, source: EPNetwork | Program) -> LearningMachine:

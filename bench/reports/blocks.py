@@ -15,11 +15,11 @@ from typing import Any
 from bench.records.learning_row import LearningRow
 from bench.records.row import Row
 from bench.records.rows_file import read_rows
+from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent
 from bench.reports.learning import tables
 from bench.reports.run_report import columns
 from bench.reports.sweep_table import device_lines
-from bench.zoo.row import ZooRow
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"

@@ -11,13 +11,13 @@ from typing import Any
 
 from bench.command_line import ConfigError
 from bench.evaluate import one_thread_each
-from bench.machines.backend import Backend, Conditions, Learner, LearningKey
+from bench.machines.backend import Backend, Conditions, LearningKey, ScratchLearner
 from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
 from bench.machines.crossbar_updates import UPDATES
 from bench.options import QUICK_LIMIT, RunOptions, check_fit, check_limit
+from bench.progress import Progress
 from bench.records.learning_row import LearningRow
 from bench.records.rows_file import append_row, read_rows
-from bench.reports.progress import Progress
 from bench.studies.beta import REMEDIES, BetaSweep, beta_sweep, phases_of
 from bench.studies.defaults import REPAIR, SCRATCH
 from bench.studies.options import LearnOptions, betas_of, check_rates, schedule_of
@@ -193,7 +193,11 @@ def _scratch(study: StudyRun) -> list[Task]:
         schedule = schedule_of(study.learning, SCRATCH[learner.study], study.run.quick)
 
         def make(
-            _: LearningKey, keep: Path, advance: Callable[[], None], learner: Learner = learner, how: Any = schedule
+            _: LearningKey,
+            keep: Path,
+            advance: Callable[[], None],
+            learner: ScratchLearner = learner,
+            how: Any = schedule,
         ) -> Figures:
             steps = study.conditions.settling.steps
             curve = scratch_curve(learner, recipe, how, study.material, steps, keep, advance)
@@ -205,7 +209,7 @@ def _scratch(study: StudyRun) -> list[Task]:
 
 def learners_of(
     run: RunOptions, learning: LearnOptions, machines: dict[str, Backend], conditions: Conditions
-) -> list[Learner]:
+) -> list[ScratchLearner]:
     """Every machine that learns from scratch, in the precisions that were asked for."""
     return [
         learner

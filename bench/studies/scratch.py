@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.machines.backend import INTEGERS, Learner
+from bench.machines.backend import INTEGERS, ScratchLearner
 from bench.records.learning_row import LearningCurve
 from bench.studies.curve import learning_curve
 from bench.studies.training import Material, Training
@@ -28,7 +28,7 @@ CALIBRATION_IMAGES = 256
 
 
 def scratch_curve(
-    learner: Learner,
+    learner: ScratchLearner,
     recipe: Recipe,
     schedule: LearningSchedule,
     material: Material,
@@ -55,7 +55,7 @@ def scratch_curve(
         )
 
 
-def links_of(learner: Learner, recipe: Recipe) -> int:
+def links_of(learner: ScratchLearner, recipe: Recipe) -> int:
     """Links of the network that learns, readout included."""
     return len(DIE_LAYERS) if learner.network == "die" else len(recipe.layers) + 1
 

@@ -24,16 +24,16 @@ from rich.table import Table
 
 from bench.command_line import ConfigError, failed, refuse
 from bench.records.folders import begin, open_folder
-from bench.records.manifests import check_same, checkpoint_of, fingerprint, manifest_of, trained_on
 from bench.records.rows_file import append_row, read_rows
+from bench.records.zoo_row import ZooRow
 from bench.zoo.cards import Setting, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
-from bench.zoo.row import ZooRow
 from models.data import check_data, data_sha256, load_data
 from models.train.checks import check_device
 from models.zoo import SUFFIX, zoo_names
 from models.zoo.fit import check_fit
+from models.zoo.manifests import check_same, checkpoint_of, fingerprint, manifest_of, trained_on
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import numpy as np
 from bench.evaluate import Origin, Shown, evaluate
 from bench.machines.backend import Conditions, RowKey, Settling, Workload
 from bench.machines.registry import BACKENDS
-from bench.records.manifests import fingerprint, manifest_of
 from bench.records.row import Row
 from bench.records.statistics import accuracy_interval
-from bench.zoo.row import ZooRow, card_key
+from bench.records.zoo_row import ZooRow, card_key
 from hw.events.messages import CODINGS
 from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantization import quantize
@@ -23,6 +22,7 @@ from models.ep.contraction import contraction
 from models.ep.network import EPNetwork
 from models.train.manifest import parameter_count
 from models.zoo import load_model
+from models.zoo.manifests import fingerprint, manifest_of
 
 CALIBRATION_IMAGES = 256
 TILE_SIZE = 256

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.records.zoo_row import ZooRow
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.zoo.published import PUBLISHED
-from bench.zoo.row import ZooRow
 
 NAMES = {"float": "float", "delta": "int8"}
 CODINGS = {"dense": "every state", "zero_skip": "states that are not zero", "delta": "states that changed"}

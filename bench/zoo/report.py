@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent, si, spread
 from bench.zoo.cards import TILE_SIZE
 from bench.zoo.published import PUBLISHED
-from bench.zoo.row import ZooRow
 
 NEAR = 0.005
 """Accuracy below that of all steps at which a step limit counts as enough."""

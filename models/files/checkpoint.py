@@ -22,10 +22,17 @@ from models.ep.network import EPNetwork, Skip
 from models.ep.pooling import as_pool_kind
 from models.files.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
 
+SUFFIX = ".safetensors"
+"""How the names of checkpoints end."""
 KEY = "ep-hardware network"
 VERSION = 1
 
-__all__ = ["CheckpointError", "load_network", "save_network"]
+__all__ = ["SUFFIX", "CheckpointError", "load_network", "manifest_path", "save_network"]
+
+
+def manifest_path(checkpoint: Path) -> Path:
+    """Where the manifest of a checkpoint is: NAME.json beside NAME.safetensors."""
+    return checkpoint.with_suffix(".json")
 
 
 def save_network(network: EPNetwork, path: Path) -> None:

@@ -11,31 +11,23 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-SUFFIX = ".safetensors"
+from models.files.checkpoint import SUFFIX
+from models.train.options import TrainingOptions
 
 
-def check_options(data_dir: Path | None, checkpoint: Path, seed: int, device: str) -> None:
+def check_options(options: TrainingOptions) -> None:
     """ValueError names the option of any training that is bad, its value and what it may be."""
-    if data_dir is not None and not data_dir.is_dir():
-        raise ValueError(f"--data-dir is {str(data_dir)!r}, expected a directory")
-    if checkpoint.suffix != SUFFIX:
-        raise ValueError(f"--output is {str(checkpoint)!r}, expected a name that ends in {SUFFIX}")
-    if seed < 0:
-        raise ValueError(f"--seed is {seed}, expected a number from 0")
-    check_device(device)
-
-
-def state_of(checkpoint: Path) -> Path:
-    """Where the state of a running training is kept."""
-    return checkpoint.with_name(f"{checkpoint.name}.training")
-
-
-def check_resume(state: Path, resume: bool) -> None:
-    """ValueError: there is nothing to resume, or a run that was stopped would be written over."""
-    if resume and not state.exists():
-        raise ValueError(f"--resume has nothing to continue: there is no {state}")
-    if state.exists() and not resume:
-        raise ValueError(f"{state} is left of a run that was stopped: continue it with --resume, or delete it")
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
+    if options.checkpoint.suffix != SUFFIX:
+        raise ValueError(f"--output is {str(options.checkpoint)!r}, expected a name that ends in {SUFFIX}")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}, expected a number from 0")
+    check_device(options.device)
+    if options.resume and not options.state.exists():
+        raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
+    if options.state.exists() and not options.resume:
+        raise ValueError(f"{options.state} is left of a run that was stopped: continue it with --resume, or delete it")
 
 
 def made_by(module: str, arguments: Sequence[str]) -> str:

@@ -12,55 +12,32 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
 from models.data import check_data, load_data
 from models.ep.gradient import Estimator
-from models.files.checkpoint import save_network
+from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
-from models.train.checks import (
-    SUFFIX,
-    check_options,
-    check_resume,
-    how_to_go_on,
-    made_by,
-    overrides,
-    progress_bar,
-    state_of,
-)
+from models.train.checks import check_options, how_to_go_on, made_by, overrides, progress_bar
 from models.train.loop import DivergedError, train
-from models.train.manifest import make_manifest, manifest_path, write_manifest
+from models.train.manifest import make_manifest, write_manifest
 from models.train.memory import TooLittleMemoryError
+from models.train.options import TrainingOptions
 from models.train.parallel import Team, team_of_torchrun
 from models.train.state import EpochRecord
 from models.zoo import load_model
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(TrainingOptions):
     """Train a network by equilibrium propagation. What is not given comes from the recipe."""
 
-    recipe: Annotated[str, tyro.conf.Positional] = "digits"
-    """Name of a recipe in models/recipes, or a .toml file of your own."""
-    data: str | None = None
-    """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
-    data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
-    output: Path | None = None
-    """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
-    seed: int = 0
-    """Seed of all random numbers."""
     start: str | None = None
     """Network of the zoo, or .safetensors file, to go on from; by default all weights are drawn."""
     images: int | None = None
     """Learn from the first so many training images only, and measure on no more of the others: a try, not a result."""
-    epochs: int | None = None
-    """Times every training image is seen."""
-    batch_size: int | None = None
-    """Images per gradient."""
     beta: float | None = None
     """Strength of the nudge."""
     estimator: Estimator | None = None
@@ -71,10 +48,6 @@ class TrainOptions:
     """Odd-even sweeps of each nudged phase."""
     momentum: float | None = None
     """Momentum of the gradient descent."""
-    weight_decay: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
-    learning_rates: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
     shift: int | None = None
     """Augmentation: shift images by up to this many pixels."""
     weight_noise: tuple[float, ...] | None = None
@@ -86,20 +59,6 @@ class TrainOptions:
     compiled: bool = False
     """Make one program of the engine's gradient, which takes a C++ compiler and minutes at first. On a CPU it pays
     where nothing pools by maxima."""
-    device: str = "cpu"
-    """cpu, cuda, or a device of that kind such as cuda:1."""
-    resume: bool = False
-    """Continue a run that was stopped, with the same options."""
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-        return Path("results", f"{Path(self.recipe).stem}{SUFFIX}") if self.output is None else self.output
-
-    @property
-    def state(self) -> Path:
-        """Where the state of a running training is kept."""
-        return state_of(self.checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def checked(options: TrainOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
-    check_options(options.data_dir, options.checkpoint, options.seed, options.device)
-    check_resume(options.state, options.resume)
+    check_options(options)
     recipe = apply(options, recipe)
     check_data(recipe.data, options.data_dir)
     if recipe.start is not None:

@@ -43,11 +43,6 @@ SHARED_BY_TWINS = (
 """What a feed-forward twin takes from the recipe."""
 
 
-def manifest_path(checkpoint: Path) -> Path:
-    """NAME.json beside NAME.safetensors."""
-    return checkpoint.with_suffix(".json")
-
-
 def make_manifest(
     trained: Trained, data: Dataset, recipe: Recipe, *, seed: int, device: str, command: str, processes: int = 1
 ) -> dict[str, Any]:

@@ -19,64 +19,30 @@ from typing import Annotated, Any
 import tyro
 
 from models.data import check_data, load_data
-from models.files.checkpoint import save_network
+from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
-from models.train.checks import (
-    SUFFIX,
-    check_options,
-    check_resume,
-    how_to_go_on,
-    made_by,
-    overrides,
-    progress_bar,
-    state_of,
-)
+from models.train.checks import check_options, how_to_go_on, made_by, overrides, progress_bar
 from models.train.loop import DivergedError
-from models.train.manifest import make_twin_manifest, manifest_path, write_manifest
+from models.train.manifest import make_twin_manifest, write_manifest
+from models.train.options import TrainingOptions
 from models.train.state import EpochRecord
 from models.twin.loop import train_twin
 
 
 @dataclass(frozen=True)
-class TwinOptions:
+class TwinOptions(TrainingOptions):
     """Train the feed-forward twin of a recipe by backpropagation. What is not given comes from the recipe."""
 
-    recipe: Annotated[str, tyro.conf.Positional] = "digits"
-    """Name of a recipe in models/recipes, or a .toml file of your own."""
-    batch_norm: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Normalise the sums of every layer over the batch."""
-    data: str | None = None
-    """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
-    data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
     output: Path | None = None
     """Checkpoint to write, ending in .safetensors; results/RECIPE-twin.safetensors if not given, with batch
     normalisation results/RECIPE-twin-batch-norm.safetensors."""
-    seed: int = 0
-    """Seed of all random numbers."""
-    epochs: int | None = None
-    """Times every training image is seen."""
-    batch_size: int | None = None
-    """Images per gradient."""
-    learning_rates: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
-    weight_decay: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
-    device: str = "cpu"
-    """cpu, cuda, or a device of that kind such as cuda:1."""
-    resume: bool = False
-    """Continue a run that was stopped, with the same options."""
+    batch_norm: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Normalise the sums of every layer over the batch."""
 
     @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-        name = f"{Path(self.recipe).stem}-twin{'-batch-norm' if self.batch_norm else ''}{SUFFIX}"
-        return Path("results", name) if self.output is None else self.output
-
-    @property
-    def state(self) -> Path:
-        """Where the state of a running training is kept."""
-        return state_of(self.checkpoint)
+    def name(self) -> str:
+        """Of the checkpoint, if the options name none."""
+        return f"{Path(self.recipe).stem}-twin{'-batch-norm' if self.batch_norm else ''}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,8 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def checked(options: TwinOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
-    check_options(options.data_dir, options.checkpoint, options.seed, options.device)
-    check_resume(options.state, options.resume)
+    check_options(options)
     recipe = replace(recipe, **overrides(options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay")))
     check_data(recipe.data, options.data_dir)
     return recipe

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.ep.network import EPNetwork
-from models.files.checkpoint import load_network
+from models.files.checkpoint import SUFFIX, load_network
 
 FOLDER = Path(__file__).parent
-SUFFIX = ".safetensors"
 
 
 def zoo_names() -> tuple[str, ...]:

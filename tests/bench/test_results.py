@@ -7,12 +7,12 @@ from statistics import fmean
 
 import pytest
 
-from bench.records.manifests import fingerprint
 from bench.reports.blocks import RESULTS, ROOT, learning_rows_of, rows_of, zoo_rows
 from bench.reports.learning import cosines
 from bench.studies.repair import EP, summary
 from hw.crossbar.devices.presets import PRESETS
 from models.zoo import load_model, zoo_names
+from models.zoo.manifests import fingerprint
 
 DEFAULT_POINT = {"device": "pcm-nandakumar-2019", "noise_scale": 1.0, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
 

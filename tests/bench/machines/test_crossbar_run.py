@@ -23,7 +23,7 @@ from bench.run import MainOptions, RunConfig, check, model_of
 from hw.crossbar.devices.presets import PRESETS
 from mapping.machines import to_digital
 from models.data import load_data
-from models.train.manifest import manifest_path
+from models.files.checkpoint import manifest_path
 from models.zoo import FOLDER, load_model
 
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
@@ -95,13 +95,12 @@ def test_written_pulse_by_pulse_a_row_tells_the_pulses(tmp_path):
     options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
     row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     devices = 0
-    for die in row["dies"]:
-        programming = die["programming"]
+    for programming in (drawn["programming"] for drawn in row["dies"]):
         assert programming["devices"] == 2 * (25 * 32 + 288 * 32 + 512 * 10), "pairs of links 1, 2 and the readout"
-        assert written["pulses"] > written["devices"]
-        assert written["pulses"] <= written["verify_reads"] <= written["pulses"] + written["devices"]
-        assert written["energy_j"] is None, "no voltage of a pulse is published"
-        devices += written["devices"]
+        assert programming["pulses"] > programming["devices"]
+        assert programming["pulses"] <= programming["verify_reads"] <= programming["pulses"] + programming["devices"]
+        assert programming["energy_j"] is None, "no voltage of a pulse is published"
+        devices += programming["devices"]
     ledger = row["tiles"]["written"]
     assert ledger["devices"] == devices
     assert ledger["pulses"] == sum(die["programming"]["pulses"] for die in row["dies"])

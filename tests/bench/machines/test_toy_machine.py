@@ -17,7 +17,7 @@ from helpers.run_calls import call, refused
 
 from bench import learn as bench_learn
 from bench import run as bench_run
-from bench.machines.backend import Backend, Conditions, Learner, LearningKey, Prices, RowKey, Settling, Workload
+from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
 from bench.machines.registry import BACKENDS, backend_of
 from bench.studies import run as studies
 from hw.cost.cost import Cost, Range
@@ -83,10 +83,15 @@ class Toy(Backend):
     def coding(self, precision: str) -> None:  # noqa: ARG002
         return None
 
-    def learners(self, conditions: Conditions, precisions: Sequence[str], updates: Sequence[str]) -> list[Learner]:  # noqa: ARG002
+    def learners(
+        self,
+        conditions: Conditions,
+        precisions: Sequence[str],
+        updates: Sequence[str],  # noqa: ARG002
+    ) -> list[ScratchLearner]:
         steps = conditions.settling.steps
         return [
-            Learner(
+            ScratchLearner(
                 LearningKey(self.name, precision),
                 "dies",
                 "die",

@@ -27,7 +27,7 @@ def test_unknown_name_exits_2_and_lists_the_choices(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "message"),
     [
         (["lava", "--again", "1"], "--again"),
         (["settle", "--seed-network", "nowhere.safetensors"], "nowhere.safetensors"),

@@ -13,13 +13,13 @@ from helpers.run_calls import call, refused, stopped
 from scipy.stats import binomtest
 
 from bench.records.rows_file import read_rows
+from bench.records.zoo_row import ZooRow
 from bench.zoo import __main__ as zoo
 from bench.zoo import figures
 from bench.zoo.cards import CALIBRATION_IMAGES
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.published import PUBLISHED
 from bench.zoo.report import HEADING, enough, table_lines
-from bench.zoo.row import ZooRow
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
@@ -29,8 +29,7 @@ from models.data import data_sha256, load_data
 from models.ep.contraction import spectral_norm
 from models.ep.evaluation import evaluate
 from models.ep.network import Conv, build_network
-from models.files.checkpoint import load_network, save_network
-from models.train.manifest import manifest_path
+from models.files.checkpoint import load_network, manifest_path, save_network
 from models.zoo import FOLDER, load_model, zoo_names
 
 LIMIT = 40

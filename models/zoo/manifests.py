@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from models.data import Dataset
-from models.train.manifest import manifest_path
-from models.zoo import FOLDER, SUFFIX, zoo_names
+from models.files.checkpoint import SUFFIX, manifest_path
+from models.zoo import FOLDER, zoo_names
 
 
 def checkpoint_of(model: str) -> Path:
@@ -24,7 +24,7 @@ def manifest_of(model: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(file.read_text())
     except FileNotFoundError:
         raise ValueError(
-            f"{model} has no manifest {str(file)!r} that names its data (bench.run: give --data)"
+            f"{model} has no manifest {str(file)!r} that names its data: give the data as --data"
         ) from None
     except ValueError as error:
         raise ValueError(f"{file}: not a manifest: {error}") from None
