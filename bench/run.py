@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from models.data import Dataset
     from models.ep.network import EPNetwork
 
-HELP = "What would this network do on that hardware? Accuracy, robustness, energy and latency, machine by machine."
+HELP = "What would this network do on that hardware? Accuracy, robustness, energy and latency."
 CALIBRATION_IMAGES = 256
 """Training images by which a network is quantized."""
 DIE_CALIBRATION_IMAGES = 64

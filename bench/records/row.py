@@ -79,8 +79,9 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """JSON types; each block of a machine stands under its own name."""
-        values = {"schema": SCHEMA, **asdict(self)}
-        return {**values, **values.pop("details")}
+        values = asdict(self)
+        blocks = values.pop("details")
+        return {"schema": SCHEMA, **values, **blocks}
 
     def contract(self) -> dict[str, Any]:
         """As it stands on the last line of a run: names that were once there stay, curves are left to the file."""
