@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.records.row import Row
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
-from bench.reports.sweep_table import SWEEP, device_lines, main_point, sweep_lines, written
+from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, sweep_lines, written
 from bench.reports.sweeps import draw_sweeps
 
 
@@ -26,8 +26,8 @@ def write_all(folder: Path, rows: list[Row]) -> None:
 
 def main_rows(rows: list[Row]) -> list[Row]:
     """The rows of the summary: every machine, and of a sweep of dies the disturbed point."""
-    shown = (None, main_point(rows))
-    return [row for row in rows if row.point in shown]
+    swept, point = dies(rows), main_point(rows)
+    return [row for row in rows if row not in swept or row.point == point]
 
 
 LINES: dict[str, Callable[[Row], str]] = {

@@ -19,6 +19,8 @@ from bench import learn as bench_learn
 from bench import run as bench_run
 from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
 from bench.machines.registry import BACKENDS, backend_of
+from bench.records.row import Row
+from bench.reports.run_report import main_rows
 from bench.studies import run as studies
 from hw.cost.cost import Cost, Range
 from hw.learning.rule import Learned
@@ -187,6 +189,11 @@ def test_it_is_listed_and_a_machine_without_an_entry_is_unknown() -> None:
     assert backend_of("toy") is Toy
     with pytest.raises(ValueError, match="backend 'abacus' is unknown, choices are torch, lava, crossbar, toy"):
         backend_of("abacus")
+
+
+def test_points_of_a_machine_of_ones_own_stay_in_the_summary() -> None:
+    rows = [Row("torch", "float", "m", "d", 0), *(Row("toy", "analog", "m", "d", 0, {"volts": v}) for v in (1, 2))]
+    assert main_rows(rows) == rows
 
 
 def test_its_states_are_those_of_the_reference() -> None:
