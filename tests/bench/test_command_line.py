@@ -21,7 +21,7 @@ from helpers.run_calls import call, refused, stopped
 from bench import __main__ as bench_index
 from bench import learn as bench_learn
 from bench import run as bench_run
-from bench.command_line import ConfigError, choose, given_flags
+from bench.command_line import ConfigError, choose, flags_in
 from bench.records.version import project_version
 from models.ep.network import Dense, build_network
 from models.files.checkpoint import save_network
@@ -104,7 +104,7 @@ def test_a_choice_that_is_near_to_none_names_them_all() -> None:
 
 def test_flags_are_found_however_they_are_written() -> None:
     given = ["repair", "--tile_size", "64", "--dies=2", "--no-adc-calibration", "--kelvin", "-5"]
-    assert given_flags(given) == ["--tile-size", "--dies", "--no-adc-calibration", "--kelvin"]
+    assert flags_in(given) == ["--tile-size", "--dies", "--no-adc-calibration", "--kelvin"]
 
 
 @pytest.mark.parametrize(("command", "first"), [(bench_run, []), (bench_learn, ["beta"])])

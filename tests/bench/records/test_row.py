@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bench.records.learning_row import LearningRow
 from bench.records.row import SCHEMA, Row
 from bench.records.rows_file import read_rows
+from bench.records.zoo_row import ZooRow
 from bench.reports.blocks import RESULTS
-from bench.zoo.row import ZooRow
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 FIGURES = st.floats(allow_nan=False, allow_infinity=False)
