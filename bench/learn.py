@@ -12,7 +12,6 @@ A run that was killed goes on with --resume, and repeats no finished row.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +51,11 @@ class LearnConfig:
     machines: dict[str, Backend]
 
     @property
+    def name(self) -> str:
+        """The study, which a run folder is named after."""
+        return self.learning.study
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What must not change when the run goes on."""
         learning = flat(self.learning)
@@ -64,17 +68,7 @@ class LearnConfig:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    config = read(arguments)
-    run_command(
-        config.run,
-        config.learning.study,
-        check=lambda: check(config, arguments),
-        identity=lambda: config.identity,
-        run=lambda folder: run(config, folder),
-        show=show,
-        document=lambda row: row.to_json(),
-    )
+    run_command(arguments, read, check, run, show, lambda row: row.to_json())
 
 
 def show(rows: list[LearningRow], folder: Path) -> None:

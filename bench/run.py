@@ -69,6 +69,11 @@ class RunConfig:
         return {name: self.machines[name] for name in self.run.backend}
 
     @property
+    def name(self) -> str:
+        """The network, which a run folder is named after."""
+        return Path(self.run.model).stem
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What must not change when the run goes on."""
         fixed = fixed_part(self.run, self.settling, self.machines)
@@ -77,17 +82,7 @@ class RunConfig:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    config = read(arguments)
-    run_command(
-        config.run,
-        Path(config.run.model).stem,
-        check=lambda: check(config, arguments),
-        identity=lambda: config.identity,
-        run=lambda folder: run(config, folder),
-        show=show,
-        document=lambda row: row.contract(),
-    )
+    run_command(arguments, read, check, run, show, lambda row: row.contract())
 
 
 def show(rows: list[Row], folder: Path) -> None:

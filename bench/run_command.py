@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bench.command_line import ConfigError, failed, refuse
 from bench.options import RunOptions
 from bench.records.version import project_version
 
+ConfigT = TypeVar("ConfigT", bound="Config")
 RowT = TypeVar("RowT")
 
 
+class Config(Protocol):
+    """A command line, parsed."""
+
+    @property
+    def run(self) -> RunOptions:
+        """What all runs have."""
+
+    @property
+    def name(self) -> str:
+        """Of the run folder, after the date, if the options name none."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must not change when the run goes on; taken once the options are checked."""
+
+
 def run_command(
-    options: RunOptions,
-    name: str,
-    *,
-    check: Callable[[], None],
-    identity: Callable[[], Mapping[str, Any]],
-    run: Callable[[Path], list[RowT]],
+    arguments: Sequence[str] | None,
+    read: Callable[[Sequence[str]], ConfigT],
+    check: Callable[[ConfigT, Sequence[str]], None],
+    run: Callable[[ConfigT, Path], list[RowT]],
     show: Callable[[list[RowT], Path], None],
     document: Callable[[RowT], dict[str, Any]],
 ) -> None:
     """Check, open the run folder, run, show the rows and print them as one JSON line; or only the version or the list.
 
     Args:
-        options: what all runs have.
-        name: of the folder, after the date, if the options name none.
+        arguments: of the command line; those of this process, if None.
+        read: parses them.
         check: raises `ConfigError` for options that cannot be used.
-        identity: what must not change when the run goes on; taken once the options are checked.
         run: makes the rows in a folder.
         show: prints rows for people.
         document: a row as JSON types.
@@ -39,11 +53,14 @@ def run_command(
     Raises:
         SystemExit: exit code 2 for options that cannot be used, 1 for a run that failed.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = read(arguments)
+    options = config.run
     if options.version:
         print(project_version())
         return
     try:
-        check()
+        check(config, arguments)
         if options.list:
             from bench.reports.listing import listing
 
@@ -51,8 +68,8 @@ def run_command(
             return
         from bench.records.folders import open_folder
 
-        folder = open_folder(options.output, options.resume, identity(), name)
-        rows = run(folder)
+        folder = open_folder(options.output, options.resume, config.identity, config.name)
+        rows = run(config, folder)
     except ConfigError as error:
         raise refuse(error) from None
     except (ValueError, OSError, RuntimeError) as error:

@@ -36,7 +36,7 @@ def made_by(module: str, arguments: Sequence[str]) -> str:
 
 
 def how_to_go_on(state: Path, command: str) -> str:
-    """What to tell whoever stopped a run."""
+    """What a run that was stopped says: how it is continued."""
     rest = f"continue after the last whole epoch with {command} --resume" if state.exists() else "no epoch done"
     return f"\nstopped: {rest}"
 
