@@ -15,8 +15,8 @@ from models.recipes import Recipe
 def batches(images: ImageSet, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, C, H, W) in [0, 1] and labels (B,) on the device of `images`; the last batch may be smaller.
 
-    `generator`, on the CPU, is drawn from as batches are asked for: whoever draws from it between them gets the same
-    numbers again from the same seed.
+    `generator`, on the CPU, is drawn from only when the next batch is made: code that draws from it between batches
+    gets the same numbers again from the same seed.
     """
     order = torch.randperm(len(images), generator=generator).to(images.pixels.device)
     for indices in order.split(recipe.batch_size):
