@@ -10,8 +10,8 @@ import numpy as np
 from bench.machines.backend import Conditions
 from bench.machines.crossbar_options import DEFAULT_DEVICE, EVERY, CrossbarOptions
 from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.device_array import program
 from hw.crossbar.devices.device_file import load_device
-from hw.crossbar.devices.die import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.write_verify import WriteVerify
 from hw.crossbar.fabrication import Fabrication
@@ -169,7 +169,7 @@ def die(
     headroom: float = 1.0,
     update: Update = REWRITING,
 ) -> Crossbar:
-    """Die number `index` of a point: programmed, aged and with its remedies applied."""
+    """DeviceArray number `index` of a point: programmed, aged and with its remedies applied."""
     settling, device = conditions.settling, options.device
     seed = conditions.seed * DIES_PER_SEED + index
     machine = to_crossbar(

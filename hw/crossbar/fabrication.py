@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import Die, program
+from hw.crossbar.devices.device_array import DeviceArray, program
 from hw.crossbar.tiles.design import Design
 
 
@@ -22,7 +22,7 @@ class Fabrication:
     """Of the die: programming errors, stuck devices, drift."""
     noise_seed: tuple[int, ...] = (0,)
     """Of what is drawn while it is used: slow and fresh noise."""
-    programming: Callable[[Array, Device, np.random.Generator], Die] = program
+    programming: Callable[[Array, Device, np.random.Generator], DeviceArray] = program
     """With the published error, or pulse by pulse (`hw.crossbar.devices.write_verify.WriteVerify`)."""
     headroom: float = 1.0
     """The range of the devices over the largest weight of a link: room for weights to grow."""

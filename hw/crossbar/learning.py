@@ -80,9 +80,9 @@ def too_large(name: str, link: CrossbarLink, change: Array) -> str | None:
     )
 
 
-def worn_out(name: str, arrays: Sequence[TiledMatrix], device: Device) -> str | None:
-    """Why learning must stop: a device of the arrays of a link has had all the writes it stands. None if none has."""
-    most = max(int(tile.die.writes.max()) for array in arrays for tile in array.tiles)
+def worn_out(name: str, matrices: Sequence[TiledMatrix], device: Device) -> str | None:
+    """Why learning must stop: a device of the matrices of a link has had all the writes it stands. None if none has."""
+    most = max(int(tile.array.writes.max()) for matrix in matrices for tile in matrix.tiles)
     if device.endurance is None or most < device.endurance:
         return None
     return f"a device of {name} has had {most} writes, {device.name} stands {device.endurance:g}: stopped"

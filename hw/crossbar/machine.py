@@ -110,7 +110,7 @@ class Crossbar:
         ranges = ", no ranges yet" if any(isinstance(tile.adc_up, MissingAdc) for tile in tiles) else ""
         chip = f"{len(tiles)} tiles of {design.rows} x {design.columns} {self.device.name}, seed {self.seed[0]}"
         adc = "ideal converters" if design.adc_bits is None else f"{design.adc_bits} bit converters{ranges}"
-        when = f"{tiles[0].die.seconds:g} s after programming"
+        when = f"{tiles[0].array.seconds:g} s after programming"
         return f"Crossbar, {chip}, {adc}, {when}, {self.processor.steps} steps, {self.circuit!r}"
 
     @property
@@ -274,10 +274,10 @@ class Crossbar:
     @exclusive
     def writes(self) -> NDArray[np.int64]:
         """Writes every device has had since it was first programmed, all tiles in one row; a way to write that has
-        arrays of its own adds theirs."""
-        own = [array for writer in self.writers for array in writer.arrays[1:]]
-        arrays = [*(link.matrix for link in self.links), *own]
-        return np.concatenate([tile.die.writes.ravel() for array in arrays for tile in array.tiles])
+        matrices of its own adds theirs."""
+        own = [matrix for writer in self.writers for matrix in writer.matrices[1:]]
+        matrices = [*(link.matrix for link in self.links), *own]
+        return np.concatenate([tile.array.writes.ravel() for matrix in matrices for tile in matrix.tiles])
 
     def _metered(self, run: Callable[[], object], percent: float) -> None:
         """Set every converter's range to a percentile of what it sees during a run through ideal ones."""
@@ -305,7 +305,7 @@ class Crossbar:
     @exclusive
     def programming(self) -> ProgrammingEvents:
         """What it took to write all tiles once."""
-        return reduce(add, (tile.die.events for tile in self._tiles()))
+        return reduce(add, (tile.array.events for tile in self._tiles()))
 
     @exclusive
     def mismatch(self) -> dict[str, float]:
@@ -384,7 +384,7 @@ class Crossbar:
     def _worn_out(self) -> str | None:
         """Why nothing may be written any more, or None."""
         reasons = (
-            worn_out(name, writer.arrays, self.device) for name, writer in zip(self.names, self.writers, strict=True)
+            worn_out(name, writer.matrices, self.device) for name, writer in zip(self.names, self.writers, strict=True)
         )
         return next(filter(None, reasons), None)
 

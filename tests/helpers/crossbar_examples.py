@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hw.crossbar.devices.curves import Constant, Polynomial
+from hw.crossbar.devices.curves import ConstantCurve, Polynomial
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.retention import PowerLawDrift
@@ -24,4 +24,4 @@ def noisy_reads(relative: float = 0.05) -> Device:
 
 def uniform_drift(nu: float) -> Device:
     """Perfect but for a drift that is the same for every device: G (1 + t / 10 s)**-nu."""
-    return replace(IDEAL, retention=PowerLawDrift(nu_mean=Constant(nu), nu_sigma=Constant(0.0), t0_s=10.0))
+    return replace(IDEAL, retention=PowerLawDrift(nu_mean=ConstantCurve(nu), nu_sigma=ConstantCurve(0.0), t0_s=10.0))

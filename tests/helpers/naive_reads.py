@@ -65,7 +65,7 @@ def heat(link: CrossbarLink, vectors: Array, direction: str) -> Array:
     design, device = link.matrix.design, link.matrix.device
     joules = np.zeros(len(vectors))
     for placed in link.matrix.placed:
-        g_s = placed.tile.die.conductance_s()
+        g_s = placed.tile.array.conductance_s()
         for driven in slices(vectors, design.input_bits, design.slice_bits):
             for image, position in product(range(vectors.shape[0]), range(vectors.shape[1])):
                 volts = device.read_v * driven[image, position, placed.inputs if direction == "up" else placed.outputs]

@@ -18,7 +18,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantCurve:
     """The same value at every conductance."""
 
     value: float

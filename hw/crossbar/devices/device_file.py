@@ -55,7 +55,7 @@ from hw.crossbar.devices.presets import preset
 
 KINDS: dict[type, dict[str, type]] = {
     Curve: {
-        "constant": curves.Constant,
+        "constant": curves.ConstantCurve,
         "polynomial": curves.Polynomial,
         "log-polynomial": curves.LogPolynomial,
         "clamped-log": curves.ClampedLog,

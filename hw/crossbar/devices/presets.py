@@ -12,7 +12,7 @@ from typing import Any
 from hw.crossbar.devices.curves import (
     ClampedLog,
     ClampedPower,
-    Constant,
+    ConstantCurve,
     LogPolynomial,
     PerConductance,
     Piecewise,
@@ -35,9 +35,9 @@ IDEAL = Device(
     g_max_s=25 * _US,
     read_v=0.2,
     read_s=250e-9,
-    programming=Constant(0.0),
-    fresh=Constant(0.0),
-    retention=PowerLawDrift(nu_mean=Constant(0.0), nu_sigma=Constant(0.0), t0_s=1.0),
+    programming=ConstantCurve(0.0),
+    fresh=ConstantCurve(0.0),
+    retention=PowerLawDrift(nu_mean=ConstantCurve(0.0), nu_sigma=ConstantCurve(0.0), t0_s=1.0),
     assumed="range and read pulse of the PCM of Nandakumar 2019; never drifts",
 )
 
@@ -69,7 +69,7 @@ PCM_JOSHI_2020 = Device(
     read_v=0.2,
     read_s=250e-9,
     programming=Polynomial((0.28638599, 0.07585724, -0.00178767), reference_s=_US, unit=_US),
-    fresh=Constant(0.0),
+    fresh=ConstantCurve(0.0),
     assumed="read pulse of the PCM of Nandakumar 2019, measured on the same array",
 )
 
@@ -175,7 +175,7 @@ RERAM_WAN_2022_AIHWKIT = Device(
     read_v=0.5,
     read_s=2e-9,
     programming=_WAN_SIGMA[0],
-    fresh=Constant(0.01 * 40 * _US),
+    fresh=ConstantCurve(0.01 * 40 * _US),
     retention=Broadening(seconds=(1.0, _DAY, 2 * _DAY), sigma=_WAN_SIGMA),
     assumed=f"{_WAN_ASSUMED}; that a device keeps its place in the distribution while it broadens",
 )
@@ -189,7 +189,7 @@ RERAM_WAN_2022_CROSSSIM = Device(
     read_v=0.5,
     read_s=2e-9,
     programming=Polynomial((1.053, 2.374e-1, -1.167e-2, 1.536e-4), reference_s=_US, unit=_US),
-    fresh=Constant(0.01 * 39.26 * _US),
+    fresh=ConstantCurve(0.01 * 39.26 * _US),
     assumed=_WAN_ASSUMED,
 )
 
@@ -203,7 +203,7 @@ RERAM_MILO_2021 = Device(
     read_v=0.2,
     read_s=100e-9,
     programming=Polynomial((4.782321, -0.009107), reference_s=_US, unit=_US),
-    fresh=Constant(0.0),
+    fresh=ConstantCurve(0.0),
     nonlinearity=Nonlinearity(
         second=LogPolynomial((0.007063, 0.005711, 0.001541, 0.0001388), low_s=50 * _US, high_s=225 * _US),
         third=LogPolynomial((1.2968e-03, 6.7919e-04, 8.8710e-05), low_s=50 * _US, high_s=225 * _US),
@@ -225,7 +225,7 @@ def _cmo_hfox(accepted_percent: str, programming: Polynomial) -> Device:
         read_s=1e-6,
         programming=programming,
         # the 1/f law is the whole read noise that is published
-        fresh=Constant(0.0),
+        fresh=ConstantCurve(0.0),
         retention=LogRelaxation(
             mean_slope_s=-0.08900206 * _US,
             sigma_slope_s=0.04201137 * _US,
@@ -348,8 +348,8 @@ RERAM_HFO2_GONG_2022 = Device(
     g_max_s=100 * _US,
     read_v=0.2,
     read_s=100e-9,
-    programming=Constant(_HFO2_STEPS.write_noise * _HFO2_STEPS.step_s),
-    fresh=Constant(0.0),
+    programming=ConstantCurve(_HFO2_STEPS.write_noise * _HFO2_STEPS.step_s),
+    fresh=ConstantCurve(0.0),
     pulses=_HFO2_STEPS,
     assumed="absolute conductances, read pulse; on them the published spread of the lower bound, 60 % of its distance "
     "from the middle, is cut at 0 S for 35.5 % of the devices: they switch off, and the mean lower bound is 15.4 uS",
@@ -386,8 +386,8 @@ RERAM_GONG_2018 = Device(
     g_max_s=100 * _US,
     read_v=0.2,
     read_s=100e-9,
-    programming=Constant(_GONG_STEPS.write_noise * _GONG_STEPS.step_s),
-    fresh=Constant(0.0),
+    programming=ConstantCurve(_GONG_STEPS.write_noise * _GONG_STEPS.step_s),
+    fresh=ConstantCurve(0.0),
     pulses=_GONG_STEPS,
     assumed="absolute conductances, those of the later array of the same authors; on them the published spread of the "
     "lower bound, 30 % of its distance from the middle, is cut at 0 S for 22.9 % of the devices: they switch off, and "
@@ -395,9 +395,9 @@ RERAM_GONG_2018 = Device(
 )
 
 
-def _verified(steps: LinearStep) -> Constant:
+def _verified(steps: LinearStep) -> ConstantCurve:
     """Closed loop with steps: what is left is half a step of rounding and the variation of the last step."""
-    return Constant(steps.step_s * sqrt(1 / 12 + steps.cycle**2))
+    return ConstantCurve(steps.step_s * sqrt(1 / 12 + steps.cycle**2))
 
 
 _ECRAM_DERIVED = (
@@ -448,7 +448,7 @@ LI_ECRAM_2018 = Device(
     read_v=0.2,
     read_s=100e-9,
     programming=_verified(_LI_ECRAM_STEPS),
-    fresh=Constant(0.0),
+    fresh=ConstantCurve(0.0),
     pulses=_LI_ECRAM_STEPS,
     assumed=_ECRAM_ASSUMED,
 )
@@ -462,7 +462,7 @@ MO_ECRAM_2019 = Device(
     read_v=0.2,
     read_s=100e-9,
     programming=_verified(_MO_ECRAM_STEPS),
-    fresh=Constant(0.0),
+    fresh=ConstantCurve(0.0),
     pulses=_MO_ECRAM_STEPS,
     assumed=_ECRAM_ASSUMED,
 )

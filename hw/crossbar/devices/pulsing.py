@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device, PulseResponse
-from hw.crossbar.devices.die import Die, rewritten
+from hw.crossbar.devices.device_array import DeviceArray, rewritten
 from hw.crossbar.devices.presets import PRESETS
 from hw.events.tiles import ProgrammingEvents
 
@@ -23,23 +23,23 @@ def response_of(device: Device) -> PulseResponse:
 
 
 def pulsed(
-    die: Die, up: NDArray[np.int64], down: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Die, ProgrammingEvents]:
-    """The die after `up` and `down` pulses on every device, in random order, and what they took.
+    array: DeviceArray, up: NDArray[np.int64], down: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[DeviceArray, ProgrammingEvents]:
+    """The array after `up` and `down` pulses on every device, in random order, and what they took.
 
     Stuck devices take pulses and do not move.
     """
-    response = response_of(die.device)
-    assert die.steps is not None, "drawn when the die was programmed"
+    response = response_of(array.device)
+    assert array.steps is not None, "drawn when the array was programmed"
     total = up + down
     places = np.flatnonzero(total)
     nothing = ProgrammingEvents(0, 0.0, 0.0, None if response.voltage_v is None or response.width_s is None else 0.0)
     if not len(places):
-        return die, nothing
+        return array, nothing
     rising, left = up.ravel()[places], total.ravel()[places]
-    steps = {name: values.ravel()[places] for name, values in die.steps.items()}
-    stuck_s = die.stuck_s.ravel()[places]
-    g_s = die.resting_s.ravel()[places]
+    steps = {name: values.ravel()[places] for name, values in array.steps.items()}
+    stuck_s = array.stuck_s.ravel()[places]
+    g_s = array.resting_s.ravel()[places]
     before_s = np.where(np.isnan(stuck_s), g_s, stuck_s)
     for _ in range(int(left.max())):
         going = left > 0
@@ -52,11 +52,11 @@ def pulsed(
     voltage, width = response.voltage_v, response.width_s
     energy_j = None if voltage is None or width is None else voltage**2 * width * conducted_s
     where = total > 0
-    reached_s, rested_s = die.programmed_s.copy(), die.resting_s.copy()
+    reached_s, rested_s = array.programmed_s.copy(), array.resting_s.copy()
     reached_s[where], rested_s[where] = response.visible(g_s, rng), g_s
     # nobody aimed at anything: where a device ended is the target that its drift and its noise go by
-    target_s = np.clip(rested_s, die.device.g_min_s, die.device.g_max_s)
-    changed = rewritten(die, target_s, where, reached_s, rested_s, count, rng)
+    target_s = np.clip(rested_s, array.device.g_min_s, array.device.g_max_s)
+    changed = rewritten(array, target_s, where, reached_s, rested_s, count, rng)
     return changed, ProgrammingEvents(len(places), float(count.sum()), 0.0, energy_j)
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.crossbar.devices.device import Array, Device, PulseResponse
-from hw.crossbar.devices.die import Die, stuck_devices, written
+from hw.crossbar.devices.device_array import DeviceArray, stuck_devices, written
 from hw.crossbar.devices.pulsing import response_of
 from hw.events.tiles import ProgrammingEvents
 
 
 @dataclass(frozen=True)
 class WriteVerify:
-    """A way to program a die, to be given to tiles and machines in the place of `die.program`.
+    """A way to program an array, to be given to tiles and machines in the place of `device_array.program`.
 
     All devices start at the lower end of their range. In each round every device not yet at its target is read once,
     with the fresh noise of a read, and gets one pulse up or down if it is further off than the tolerance.
@@ -35,8 +35,8 @@ class WriteVerify:
         """The device's response to pulses; ValueError where none is published."""
         return response_of(device)
 
-    def __call__(self, target_s: Array, device: Device, rng: np.random.Generator) -> Die:
-        """Program a die."""
+    def __call__(self, target_s: Array, device: Device, rng: np.random.Generator) -> DeviceArray:
+        """Program an array."""
         device.check_conductance(target_s)
         response = self.check(device)
         allowed_s = self.tolerance * (device.g_max_s - device.g_min_s)
@@ -60,5 +60,5 @@ class WriteVerify:
         voltage, width = response.voltage_v, response.width_s
         energy_j = None if voltage is None or width is None else voltage**2 * width * conducted_s
         events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j, int(wanted.sum()))
-        die = written(target_s, seen_s, stuck_s, device, rng, events, drawn)
-        return replace(die, resting_s=g_s)
+        array = written(target_s, seen_s, stuck_s, device, rng, events, drawn)
+        return replace(array, resting_s=g_s)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hw.crossbar.devices.device import Array
-from hw.crossbar.devices.die import Die
+from hw.crossbar.devices.device_array import DeviceArray
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
@@ -89,7 +89,7 @@ class TiledMatrix:
                     self.placed.append(Placed(tile, inputs, outputs, significance))
         self._aimed = np.zeros(self.shape)
         for placed in self.placed:
-            self._aimed[placed.outputs, placed.inputs] += placed.significance * _targets(placed.tile, placed.tile.die)
+            self._aimed[placed.outputs, placed.inputs] += placed.significance * _targets(placed.tile, placed.tile.array)
         # tiles have the numbers below, and fresh noise of their own
         self._calibration = np.random.default_rng((*fabrication.noise_seed, len(self.placed)))
         self._reference: Reference | None = None
@@ -135,17 +135,17 @@ class TiledMatrix:
             tile.begin(rng)
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
-        """Read the die `seconds` after programming from now on. `gain` stays as it is."""
+        """Read all tiles `seconds` after programming from now on. `gain` stays as it is."""
         for tile in self.tiles:
             tile.aged(seconds, kelvin)  # before any of them changes
         self.reference()  # what has just been written will never again be as new
         for tile in self.tiles:
             tile.age(seconds, kelvin)
 
-    def write(self, placed: Placed, die: Die) -> None:
+    def write(self, placed: Placed, array: DeviceArray) -> None:
         """Read these devices in the place of those of a tile from now on: some of them were written, under `gain`."""
-        before, after = (_targets(placed.tile, each) for each in (placed.tile.die, die))
-        placed.tile.write(die)
+        before, after = (_targets(placed.tile, each) for each in (placed.tile.array, array))
+        placed.tile.write(array)
         part = (placed.outputs, placed.inputs)
         drift = np.broadcast_to(self.gain.drift[:, None], self.shape)[part]
         self._aimed[part] = np.where(after != before, drift * after, self._aimed[part])
@@ -160,21 +160,21 @@ class TiledMatrix:
             self.gain = then.gain
             return
         now = np.mean([self._read_back() for _ in range(READ_BACKS)], axis=0)
-        self.gain = then.compensated(now, self.device.thermal(self.tiles[0].die.kelvin), by_column=by_column)
+        self.gain = then.compensated(now, self.device.thermal(self.tiles[0].array.kelvin), by_column=by_column)
 
     def reference(self) -> Reference:
         """What was read back of the link after it was last written: now, if it has been written since."""
-        writes = sum(int(tile.die.writes.sum()) for tile in self.tiles)
+        writes = sum(int(tile.array.writes.sum()) for tile in self.tiles)
         if self._reference is None or self._reference.writes != writes:
-            thermal = self.device.thermal(self.tiles[0].die.kelvin)
+            thermal = self.device.thermal(self.tiles[0].array.kelvin)
             self._reference = reference_of(self._read_back, self.gain, thermal, self._when, writes)
         return self._reference
 
     @property
     def _when(self) -> tuple[float, float | None]:
         """Age and temperature, alike for all tiles."""
-        die = self.tiles[0].die
-        return die.seconds, die.kelvin
+        array = self.tiles[0].array
+        return array.seconds, array.kelvin
 
     def _read_back(self) -> Array:
         """(outputs, inputs) weights as one read-back shows them, without a gain."""
@@ -252,9 +252,9 @@ class _Total:
         return self.sums, Read(self.heat * (matrix.device.read_v**2 * matrix.device.read_s), self.clipped)
 
 
-def _targets(tile: Tile, die: Die) -> Array:
+def _targets(tile: Tile, array: DeviceArray) -> Array:
     """(outputs, inputs) of a tile that its devices were aimed at, in units of weight."""
-    signed = tile.design.codec.up(die.target_s, np.zeros_like(die.target_s), tile.scale)
+    signed = tile.design.codec.up(array.target_s, np.zeros_like(array.target_s), tile.scale)
     return np.asarray(signed.weight.T)
 
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import Die, program
+from hw.crossbar.devices.device_array import DeviceArray, program
 from hw.crossbar.tiles.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.fresh_noise import FreshNoise, Product
@@ -36,8 +36,8 @@ from hw.crossbar.tiles.wires import Wires, asymmetry, effective_down, effective_
 
 
 @dataclass(frozen=True)
-class Direction:
-    """One direction of a tile during one settle, in units of weight times input."""
+class Reading:
+    """What a tile computes in one direction during one settle, in units of weight times input."""
 
     weight: Tensor
     """(outputs, inputs)."""
@@ -75,7 +75,7 @@ class Direction:
 class Tile:
     """A matrix (outputs, inputs) on one array of devices, programmed when made.
 
-    What changes: `die` (the devices, at some time after programming), `up` and `down` (what they compute during this
+    What changes: `array` (the devices, at some time after programming), `up` and `down` (what they compute during this
     settle), `adc_up` and `adc_down`.
     """
 
@@ -88,19 +88,19 @@ class Tile:
         *,
         seed: tuple[int, ...] = (0,),
         noise_seed: tuple[int, ...] = (0,),
-        programming: Callable[[Array, Device, np.random.Generator], Die] = program,
+        programming: Callable[[Array, Device, np.random.Generator], DeviceArray] = program,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Program a die.
+        """Program an array.
 
         Args:
             weight: (outputs, inputs).
             largest: the weight that the whole range of a device stands for; no |weight| may be above it.
             design: size, encoding, converters and wires.
             device: what sits at the crossings.
-            seed: of this die: programming, device variation, converters.
+            seed: of this array: programming, device variation, converters.
             noise_seed: of the fresh noise.
-            programming: `die.program`, which draws from the published spread, or a procedure that writes pulses.
+            programming: `device_array.program`, which draws from the published spread, or a procedure that pulses.
             dtype: in which products are computed.
         """
         check_weights(weight, largest)
@@ -117,7 +117,7 @@ class Tile:
         )
         rng = np.random.default_rng(seed)
         targets = design.codec.targets(np.asarray(weight, np.float64).T, largest, device)
-        self.die = programming(targets, device, rng)
+        self.array = programming(targets, device, rng)
         gains = {"dac": design.dac_gain_sigma, "adc": design.adc_gain_sigma}
         self.gains = {
             (part, side): 1 + sigma * rng.standard_normal(count)
@@ -134,9 +134,9 @@ class Tile:
         self.generator = generator_of(noise_seed)
         self.age(0.0)
 
-    def write(self, die: Die) -> None:
-        """Read these devices from now on: the same die after some of them were written."""
-        self.die = die
+    def write(self, array: DeviceArray) -> None:
+        """Read these devices from now on: the same array after some of them were written."""
+        self.array = array
         self._forget()
         weight = np.abs(self.stored())
         self.worst_up, self.worst_down = (
@@ -145,48 +145,48 @@ class Tile:
 
     def stored(self) -> Array:
         """(outputs, inputs) weights that the devices hold now, without wires, converters and noise of reading."""
-        g_s = self.die.conductance_s()
+        g_s = self.array.conductance_s()
         return np.asarray(self.design.codec.up(g_s, np.zeros_like(g_s), self.scale).weight.T)
 
     def age(self, seconds: float, kelvin: float | None = None) -> None:
-        """Read the die `seconds` after programming from now on, until the next `begin` without slow noise."""
-        self.die = self.aged(seconds, kelvin)
+        """Read the array `seconds` after programming from now on, until the next `begin` without slow noise."""
+        self.array = self.aged(seconds, kelvin)
         self._forget()
 
-    def aged(self, seconds: float, kelvin: float | None = None) -> Die:
-        """The die at that age and temperature; ValueError where its device or its wires have none. Changes nothing."""
+    def aged(self, seconds: float, kelvin: float | None = None) -> DeviceArray:
+        """The array at that age and temperature; ValueError where device or wires have none. Changes nothing."""
         if kelvin is not None:
             self.design.wires.at_kelvin(kelvin)
-        return self.die.at(seconds, kelvin)
+        return self.array.at(seconds, kelvin)
 
     def _forget(self) -> None:
-        """What was computed of the die as it was."""
+        """Forget what was computed of the array as it was."""
         self._wired: tuple[_WireFold, _WireFold] | None = None
-        self._sides: tuple[Direction, Direction] | None = None
+        self._readings: tuple[Reading, Reading] | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw the slow noise of the settle that begins.
 
-        Wires keep the shares they take of the die without slow noise: a percent of noise changes a voltage drop, itself
-        a few percent, by a percent.
+        The shares of the wires stay those without slow noise: a percent of noise changes a voltage drop, itself a few
+        percent, by a percent.
         """
-        self._sides = self._both(self.die.settling_s(rng))
+        self._readings = self._both(self.array.settling_s(rng))
 
-    def up_once(self, rng: np.random.Generator) -> Direction:
+    def up_once(self, rng: np.random.Generator) -> Reading:
         """What driving the rows computes with slow noise of its own, beside the settle that goes on."""
-        return self._direction(self.die.settling_s(rng), self._folds()[0], "up")
+        return self._reading(self.array.settling_s(rng), self._folds()[0], "up")
 
     @property
-    def up(self) -> Direction:
+    def up(self) -> Reading:
         """What driving the rows computes during this settle."""
-        self._sides = self._sides or self._both(self.die.conductance_s())
-        return self._sides[0]
+        self._readings = self._readings or self._both(self.array.conductance_s())
+        return self._readings[0]
 
     @property
-    def down(self) -> Direction:
+    def down(self) -> Reading:
         """What driving the columns computes during this settle."""
-        self._sides = self._sides or self._both(self.die.conductance_s())
-        return self._sides[1]
+        self._readings = self._readings or self._both(self.array.conductance_s())
+        return self._readings[1]
 
     def set_ranges(self, up: float, down: float) -> None:
         """Give both converters a range, in units of weight times input; ideal converters need none."""
@@ -204,12 +204,12 @@ class Tile:
 
     def kappa(self) -> float:
         """Load of the wires; see `hw.crossbar.tiles.wires.kappa`."""
-        return kappa(self.die.conductance_s(), self.wires)
+        return kappa(self.array.conductance_s(), self.wires)
 
     @property
     def wires(self) -> Wires:
-        """The wires at the temperature of the die."""
-        wires, kelvin = self.design.wires, self.die.kelvin
+        """The wires at the temperature of the array."""
+        wires, kelvin = self.design.wires, self.array.kelvin
         return wires if kelvin is None else wires.at_kelvin(kelvin)
 
     @property
@@ -226,20 +226,20 @@ class Tile:
 
         x (inputs, N). Exact and slow: what the folded matrices of a read are held against.
         """
-        volts = np.zeros((x.shape[1], self.die.target_s.shape[0]))
+        volts = np.zeros((x.shape[1], self.array.target_s.shape[0]))
         volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven
-        currents = solve(self.die.conductance_s(), volts, self.device.nonlinearity, self.wires)
+        currents = solve(self.array.conductance_s(), volts, self.device.nonlinearity, self.wires)
         return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
 
-    def _both(self, g_s: Array) -> tuple[Direction, Direction]:
+    def _both(self, g_s: Array) -> tuple[Reading, Reading]:
         """Both directions of these conductances behind the wires."""
         up, down = self._folds()
-        return self._direction(g_s, up, "up"), self._direction(g_s, down, "down")
+        return self._reading(g_s, up, "up"), self._reading(g_s, down, "down")
 
     def _folds(self) -> tuple[_WireFold, _WireFold]:
-        """What the wires do up and down, solved once for every age of the die."""
+        """What the wires do up and down, solved once for every age of the array."""
         if self._wired is None:
-            now, wires = self.die.conductance_s(), self.wires
+            now, wires = self.array.conductance_s(), self.wires
             up_s = effective_up(now, wires)
             down_s = up_s if wires.terminals == "same" else effective_down(now, wires)
             outputs, inputs = self.shape  # a reference is not driven, and both of a pair lift nothing
@@ -251,7 +251,7 @@ class Tile:
             )
         return self._wired
 
-    def _direction(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Direction:
+    def _reading(self, g_s: Array, fold: _WireFold, name: Literal["up", "down"]) -> Reading:
         """One direction of these conductances behind wires."""
         codec, device = self.design.codec, self.device
         side, other = ("rows", "columns") if name == "up" else ("columns", "rows")
@@ -285,7 +285,7 @@ class Tile:
             common = FreshNoise.of(alone, alike, self.dtype)
         total = codec.row_total if name == "up" else codec.column_total
         offset = self.offsets[name]
-        return Direction(
+        return Reading(
             weight=tensor(signed.weight * drivers * converters),
             powers=tuple(powers),
             fresh=fresh,
@@ -297,7 +297,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class _WireFold:
-    """What wires do to a die: the share of its own current each cell keeps, and what dead cells pass on from others."""
+    """What wires do to an array: the share of its current each cell keeps, and what dead cells pass on from others."""
 
     share: Array
     detour_s: Array
@@ -325,7 +325,7 @@ class Transposed:
         """W^T x (inputs, N) as `Tile.solve`; x (outputs, N)."""
         tile, codec = self.tile, self.tile.design.codec
         volts = codec.drive_columns(x.T.double().numpy() * tile.device.read_v)
-        g_s, curve = tile.die.conductance_s(), tile.device.nonlinearity
+        g_s, curve = tile.array.conductance_s(), tile.device.nonlinearity
         currents = codec.row_differences(solve(g_s, volts, curve, tile.wires, "down"))
         return torch.as_tensor(currents.T * (tile.scale / tile.device.read_v))
 
@@ -368,11 +368,11 @@ def generator_of(seed: tuple[int, ...]) -> torch.Generator:
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
-def _through(tile: Tile, x: Tensor, direction: Direction, adc: Adc, expected: int) -> Tensor:
+def _through(tile: Tile, x: Tensor, reading: Reading, adc: Adc, expected: int) -> Tensor:
     if x.ndim not in (1, 2) or len(x) != expected:
         raise ValueError(f"inputs {tuple(x.shape)} do not fit: expected ({expected},) or ({expected}, N)")
     columns = x if x.ndim == 2 else x[:, None]
     driven = drive(columns.T.to(tile.dtype), tile.design.input_bits)
-    sums = direction.read(torch.nn.functional.linear, driven, driven * driven, tile.generator)
+    sums = reading.read(torch.nn.functional.linear, driven, driven * driven, tile.generator)
     read = adc.convert(sums)[0].T
     return read if x.ndim == 2 else read[:, 0]

@@ -44,8 +44,8 @@ class MixedWriter:
         self.chi = np.zeros(matrix.shape)
 
     @property
-    def arrays(self) -> tuple[TiledMatrix, ...]:
-        """All arrays it writes."""
+    def matrices(self) -> tuple[TiledMatrix, ...]:
+        """All matrices it writes."""
         return (self.matrix,)
 
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:

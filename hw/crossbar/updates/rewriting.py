@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device
-from hw.crossbar.devices.die import reprogram
+from hw.crossbar.devices.device_array import reprogram
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import Placed, TiledMatrix
 from hw.crossbar.updates.update import Outer, check_whole_weights, total
@@ -54,8 +54,8 @@ class RewritingWriter:
         self.wanted = self.aimed.copy()
 
     @property
-    def arrays(self) -> tuple[TiledMatrix, ...]:
-        """All arrays it writes."""
+    def matrices(self) -> tuple[TiledMatrix, ...]:
+        """All matrices it writes."""
         return (self.matrix,)
 
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
@@ -83,8 +83,8 @@ class RewritingWriter:
         matrix, tile = self.matrix, placed.tile
         device, codec = matrix.device, matrix.design.codec
         targets_s = codec.targets(aimed, matrix.largest, device)
-        changed = np.abs(targets_s - tile.die.target_s) > SAME * (device.g_max_s - device.g_min_s)
+        changed = np.abs(targets_s - tile.array.target_s) > SAME * (device.g_max_s - device.g_min_s)
         where = changed & (codec.pulses(moved.astype(np.int64)) != 0)
-        matrix.write(placed, reprogram(tile.die, np.where(where, targets_s, tile.die.target_s), where, self.rng))
+        matrix.write(placed, reprogram(tile.array, np.where(where, targets_s, tile.array.target_s), where, self.rng))
         # how many pulses one programming takes is not published
         return ProgrammingEvents(int(where.sum()), None, 0.0, None)

@@ -52,8 +52,8 @@ class StochasticWriter:
     rng: np.random.Generator
 
     @property
-    def arrays(self) -> tuple[TiledMatrix, ...]:
-        """All arrays it writes."""
+    def matrices(self) -> tuple[TiledMatrix, ...]:
+        """All matrices it writes."""
         return (self.matrix,)
 
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:

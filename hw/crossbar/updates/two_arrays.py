@@ -91,8 +91,8 @@ class TwoArraysWriter:
         self.zero = np.mean([self._rested_read() for _ in range(REST_READS)], axis=0)
 
     @property
-    def arrays(self) -> tuple[TiledMatrix, ...]:
-        """All arrays it writes."""
+    def matrices(self) -> tuple[TiledMatrix, ...]:
+        """All matrices it writes."""
         return (self.matrix, self.fast)
 
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:

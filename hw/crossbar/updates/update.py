@@ -44,8 +44,8 @@ class Writer(Protocol):
     """Writes one link; keeps what its method keeps beside the devices."""
 
     @property
-    def arrays(self) -> tuple[TiledMatrix, ...]:
-        """All arrays it writes, that of the link first."""
+    def matrices(self) -> tuple[TiledMatrix, ...]:
+        """All matrices it writes, that of the link first."""
         ...
 
     def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
@@ -100,8 +100,8 @@ def send_pulses(
         # what moves a weight up moves the second device of a pair down
         positive = np.maximum(rising, 0) + np.maximum(-falling, 0)
         negative = np.maximum(-rising, 0) + np.maximum(falling, 0)
-        die, taken = pulsed(placed.tile.die, positive, negative, rng)
+        array, taken = pulsed(placed.tile.array, positive, negative, rng)
         if taken.devices:
-            matrix.write(placed, die)
+            matrix.write(placed, array)
         events.append(taken)
     return reduce(add, events)

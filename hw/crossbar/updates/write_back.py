@@ -50,7 +50,7 @@ def read_once(matrix: TiledMatrix, rng: np.random.Generator) -> Array:
     """(outputs, inputs) weights as one read of every device shows them, drift compensation applied."""
     seen = np.zeros(matrix.shape)
     for placed in matrix.placed:
-        g_s = placed.tile.die.conductance_s()
+        g_s = placed.tile.array.conductance_s()
         noisy_s = g_s + matrix.device.read_sigma_s(g_s) * rng.standard_normal(g_s.shape)
         signed = matrix.design.codec.up(noisy_s, np.zeros_like(g_s), placed.tile.scale)
         seen[placed.outputs, placed.inputs] += placed.significance * signed.weight.T

@@ -24,7 +24,7 @@ from helpers.random_nets import program_of
 from numpy.typing import NDArray
 
 from hw.circuit import Weights
-from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.device import Device, Temperature
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import LinearStep
@@ -183,7 +183,7 @@ def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: 
     network, (images, labels) = example("dense squared error"), stripes(20)
     machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=update)
     first = machine.learn(images[:8], labels[:8], _rule(network))
-    programmed = sum(tile.die.target_s.size for link in machine.links for tile in link.matrix.tiles)
+    programmed = sum(tile.array.target_s.size for link in machine.links for tile in link.matrix.tiles)
     counted = int(machine.writes().sum())
     assert first.ledger.tiles is not None
     written = first.ledger.tiles.written
@@ -225,13 +225,13 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     for _ in range(6):
         trained.learn(images, labels, _rule(network, 5, rates=(0.3,) * 3))
     learnt = network_with(network, trained.read_weights())
-    device = replace(IDEAL, programming=Constant(0.04 * G_MAX), stuck_on=0.05, stuck_off=0.05)
+    device = replace(IDEAL, programming=ConstantCurve(0.04 * G_MAX), stuck_on=0.05, stuck_off=0.05)
     design = replace(SMALL, wires=Wires(1.0, 1.0, "opposite"))
     machine = _crossbar(learnt, device, design, die_seed=0, headroom=1.0, update=Rewriting(0.02))
     before = _accuracy(machine, unseen, truth)
-    dies = [tile.die for link in machine.links for tile in link.matrix.tiles]
-    stuck = [~np.isnan(die.stuck_s) for die in dies]
-    held = [die.conductance_s()[where] for die, where in zip(dies, stuck, strict=True)]
+    arrays = [tile.array for link in machine.links for tile in link.matrix.tiles]
+    stuck = [~np.isnan(array.stuck_s) for array in arrays]
+    held = [array.conductance_s()[where] for array, where in zip(arrays, stuck, strict=True)]
     for _ in range(2):
         machine.learn(images, labels, _rule(learnt, 5, rates=(0.1,) * 3))
     after = _accuracy(machine, unseen, truth)
@@ -240,9 +240,9 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     for link in machine.links:
         for tile in link.matrix.tiles:
             where = stuck.pop(0)
-            np.testing.assert_array_equal(tile.die.conductance_s()[where], held.pop(0))
+            np.testing.assert_array_equal(tile.array.conductance_s()[where], held.pop(0))
             assert where.any()
-            assert (np.isnan(tile.die.stuck_s) == ~where).all()
+            assert (np.isnan(tile.array.stuck_s) == ~where).all()
     assert machine.writes().max() > 1
 
 
@@ -295,7 +295,7 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
     def errors(repeats: int) -> NDArray[np.float64]:
         machine = _crossbar(network, noisy, EXACT)
         for tile in machine.links[0].matrix.tiles:
-            tile.device = replace(noisy, fresh=Constant(0.0))
+            tile.device = replace(noisy, fresh=ConstantCurve(0.0))
             tile.age(0.0)
         rule = _rule(network, phases=_phases("centered", 0.3).repeated(repeats))
         tries = [machine.wanted(images, labels, rule) for _ in range(8)]

@@ -15,9 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.device import Temperature
-from hw.crossbar.devices.die import reprogram
+from hw.crossbar.devices.device_array import reprogram
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import LinearStep
 from hw.crossbar.devices.write_verify import WriteVerify
@@ -425,7 +425,7 @@ def noisy_machine(network, *, device=PCM, die_seed=0, noise_seed=0):
 
 
 def conductances(machine):
-    return np.concatenate([tile.die.conductance_s().ravel() for link in machine.links for tile in link.matrix.tiles])
+    return np.concatenate([tile.array.conductance_s().ravel() for link in machine.links for tile in link.matrix.tiles])
 
 
 def test_seeds_repeat_the_die_and_the_noise():
@@ -444,11 +444,11 @@ def test_seeds_repeat_the_die_and_the_noise():
     assert np.abs(one[0].logits - other_die.settle(images).logits).max() > 1e-3
 
 
-def test_every_tile_is_a_die_of_its_own():
+def test_every_tile_has_errors_of_its_own():
     wide = EPNetwork((DenseLink(torch.full((2, 60), 0.5), torch.zeros(2), (60,)),))
     stacked = EPNetwork((*wide.links, DenseLink(torch.full((20, 2), 0.5), torch.zeros(20), (2,))))
     machine = to_crossbar(stacked, Fabrication(PCM, replace(EXACT, rows=20, columns=4)), steps=1)
-    found = [tile.die.programmed_s[:, ::2].ravel() for link in machine.links for tile in link.matrix.tiles]
+    found = [tile.array.programmed_s[:, ::2].ravel() for link in machine.links for tile in link.matrix.tiles]
     everything = np.concatenate(found)
     assert len(np.unique(everything)) == len(everything)
 
@@ -466,15 +466,15 @@ def test_slow_noise_is_not_the_programming_error_again(seed):
     machine.settle(np.zeros((1, 50), np.float32))
     for link in machine.links:
         for tile in link.matrix.tiles:
-            written, quiet = tile.die.programmed_s[:, ::2], tile.die.conductance_s()[:, ::2]
-            slow = tile.up.weight.double().numpy().T / tile.scale + tile.die.conductance_s()[:, 1::2] - quiet
+            written, quiet = tile.array.programmed_s[:, ::2], tile.array.conductance_s()[:, ::2]
+            slow = tile.up.weight.double().numpy().T / tile.scale + tile.array.conductance_s()[:, 1::2] - quiet
             assert slow.std() > 0
             assert abs(np.corrcoef(slow.ravel(), written.ravel())[0, 1]) < 5 / np.sqrt(slow.size)
 
 
 def test_slow_noise_holds_during_a_settle_and_changes_between_two():
     network, images = mixed_network(), random_images((2, 7, 6), 2, 1)
-    machine = noisy_machine(network, device=replace(PCM, fresh=Constant(0.0)))
+    machine = noisy_machine(network, device=replace(PCM, fresh=ConstantCurve(0.0)))
     seen, links = [], machine.links[1 : len(network.links)]
 
     def watched(up, tile):
@@ -502,7 +502,7 @@ def test_batches_are_settles_of_their_own():
     """Slow noise is drawn for every batch; images of one batch share it."""
     network = dense_network()
     images = np.repeat(random_images((1, 4, 4), 1, 1), 4, axis=0)
-    device = replace(PCM, fresh=Constant(0.0))
+    device = replace(PCM, fresh=ConstantCurve(0.0))
     machine = to_crossbar(network, Fabrication(device, EXACT), steps=6, batch_size=2)
     machine.age(3600.0)
     logits = machine.settle(images).logits
@@ -520,7 +520,7 @@ def test_fresh_noise_averages_out_to_the_digital_answer():
     machine = to_crossbar(network, Fabrication(device, EXACT), steps=1, batch_size=count)
     logits = machine.settle(np.repeat(image[None], count, axis=0)).logits
     (tile,) = machine.links[0].matrix.tiles
-    cells = device.fresh(tile.die.conductance_s()) ** 2
+    cells = device.fresh(tile.array.conductance_s()) ** 2
     sigma = np.sqrt(tile.scale**2 * (image.astype(float) ** 2 @ (cells[:, ::2] + cells[:, 1::2])))
     np.testing.assert_allclose(logits.mean(0), weight.numpy() @ image + 0.5, atol=4 * sigma.max() / np.sqrt(count))
     np.testing.assert_allclose(logits.std(0), sigma, rtol=0.025)
@@ -789,18 +789,18 @@ def test_times_without_a_law_are_refused():
         machine.age(1.0, 350.0)
     warm = replace(PCM, temperature=Temperature(0.1, 300.0))
     machine = to_crossbar(dense_network(), Fabrication(warm, replace(EXACT, rows=7, wires=Wires(2.0, 2.0))), steps=2)
-    dies = [tile.die for link in machine.links for tile in link.matrix.tiles]
+    arrays = [tile.array for link in machine.links for tile in link.matrix.tiles]
     with pytest.raises(ValueError, match=r"temperature is 600\.0 K, expected 200\.0 to 500\.0 K"):
         machine.age(1.0, 600.0)
-    assert [tile.die for link in machine.links for tile in link.matrix.tiles] == dies
+    assert [tile.array for link in machine.links for tile in link.matrix.tiles] == arrays
     # one tile was written at 50 s: the others, which were not, must not go back alone
     machine.age(50.0)
     tile = machine.links[-1].matrix.tiles[0]
-    where = np.ones(tile.die.target_s.shape, bool)
-    tile.write(reprogram(tile.die, tile.die.target_s, where, np.random.default_rng(0)))
+    where = np.ones(tile.array.target_s.shape, bool)
+    tile.write(reprogram(tile.array, tile.array.target_s, where, np.random.default_rng(0)))
     with pytest.raises(ValueError, match=r"time is 49\.0 s: devices of this die were written 50 s"):
         machine.age(49.0)
-    assert {tile.die.seconds for link in machine.links for tile in link.matrix.tiles} == {50.0}
+    assert {tile.array.seconds for link in machine.links for tile in link.matrix.tiles} == {50.0}
 
 
 # symmetry
@@ -824,7 +824,7 @@ def test_mismatch_is_that_of_the_wired_conductances(encoding, terminals):
     for name, link in zip(machine.names[1:], machine.links[1:], strict=True):
         up, down = np.zeros((2, *link.matrix.shape))
         for placed in link.matrix.placed:
-            g_s, part = placed.tile.die.conductance_s(), (placed.outputs, placed.inputs)
+            g_s, part = placed.tile.array.conductance_s(), (placed.outputs, placed.inputs)
             above, below = effective_up(g_s, wires), effective_down(g_s, wires)
             if encoding == "pair":
                 up[part], down[part] = (g[:, ::2].T - g[:, 1::2].T for g in (above, below))
@@ -841,7 +841,7 @@ def test_the_load_of_the_wires_is_that_of_the_worst_tile():
     found = machine.kappa()
     assert list(found) == ["link1", "link2", "readout"]
     for value, link in zip(found.values(), machine.links, strict=True):
-        loads = [kappa(tile.die.conductance_s(), wires) for tile in link.matrix.tiles]
+        loads = [kappa(tile.array.conductance_s(), wires) for tile in link.matrix.tiles]
         assert value == max(loads) > 0
     assert set(to_crossbar(pooled_network(), Fabrication(PCM, EXACT), steps=2).kappa().values()) == {0.0}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hw.crossbar.devices.curves import (
     ClampedLog,
     ClampedPower,
-    Constant,
+    ConstantCurve,
     LogPolynomial,
     PerConductance,
     Piecewise,
@@ -24,7 +24,7 @@ from hw.crossbar.devices.curves import (
 from hw.crossbar.devices.device import Curve
 
 CURVES: list[Curve] = [
-    Constant(2e-7),
+    ConstantCurve(2e-7),
     Polynomial((0.2, 1.0, -0.5), reference_s=1e-5, unit=1e-6, low=0.0),
     LogPolynomial((1.0, -2.0, 0.5), low_s=1e-6, high_s=1e-4, reference_s=1e-6),
     ClampedLog(-0.0155, 0.0244, reference_s=2.5e-5, low=0.049, high=0.1),
@@ -32,8 +32,8 @@ CURVES: list[Curve] = [
     ClampedPower(0.0088, 0.65, reference_s=2.5e-5, high=0.2),
     Saturating(19.9, reference_s=1.7e-6, unit=1e-8),
     SquareRoot(0.0175, g_max_s=2.5e-5),
-    Piecewise(1e-5, Constant(1.0), Polynomial((0.0, 1.0), reference_s=1e-5)),
-    PerConductance(Constant(1e-7)),
+    Piecewise(1e-5, ConstantCurve(1.0), Polynomial((0.0, 1.0), reference_s=1e-5)),
+    PerConductance(ConstantCurve(1e-7)),
     Points((0.0, 1e-5, 3e-5), (1e-7, 3e-7, 2e-7), outside="hold"),
 ]
 conductances = st.lists(
@@ -82,12 +82,12 @@ def test_limits_at_zero_conductance() -> None:
     assert ClampedLog(-1.0, 0.0, reference_s=1e-6, low=0.1, high=0.7)(zero) == 0.7
     assert ClampedLog(1.0, 0.0, reference_s=1e-6, low=0.1, high=0.7)(zero) == 0.1
     assert ClampedPower(0.01, 0.5, reference_s=1e-6, high=0.2)(zero) == pytest.approx(0.2)
-    assert PerConductance(Constant(1.0))(zero) == 0
+    assert PerConductance(ConstantCurve(1.0))(zero) == 0
     assert SquareRoot(1.0, 1e-6)(-np.ones(1)) == 0  # a sample may lie below zero before it is cut off
 
 
 def test_piecewise_belongs_above_at_the_split() -> None:
-    curve = Piecewise(1e-6, Constant(1.0), Constant(2.0))
+    curve = Piecewise(1e-6, ConstantCurve(1.0), ConstantCurve(2.0))
     np.testing.assert_array_equal(curve(np.array([0.9e-6, 1e-6, 1.1e-6])), [1.0, 2.0, 2.0])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hw.crossbar.devices import device_file
-from hw.crossbar.devices.curves import ClampedLog, Constant, PerConductance, Piecewise, Points, Polynomial
+from hw.crossbar.devices.curves import ClampedLog, ConstantCurve, PerConductance, Piecewise, Points, Polynomial
 from hw.crossbar.devices.device import Flicker, Nonlinearity, Telegraph, Temperature
 from hw.crossbar.devices.device_file import KINDS, load_device
 from hw.crossbar.devices.presets import preset
@@ -51,7 +51,7 @@ def test_the_example_of_the_docstring(tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_device(tmp_path: Path) -> None:
     device = load_device(_file(tmp_path, PLAIN))
     assert device.programming == Polynomial((0.1, 0.5), reference_s=50e-6, unit=1e-6)
-    assert device.fresh == Constant(1e-7)
+    assert device.fresh == ConstantCurve(1e-7)
     assert (device.retention, device.flicker, device.pulses) == (None, None, None)
     assert device.stuck_on == 0
 
@@ -104,10 +104,12 @@ def test_everything_a_device_can_have(tmp_path: Path) -> None:
     assert device.stuck_on == 0.01
     assert device.telegraph == Telegraph(0.1, 0.05)
     assert device.temperature == Temperature(0.2, 300.0)
-    assert device.retention == PowerLawDrift(ClampedLog(-0.02, 0.02, 5e-5, 0.05, 0.1), Constant(0.01), 20.0)
-    assert device.flicker == Flicker(Piecewise(5e-6, Constant(0.02), PerConductance(Constant(1e-7))), 250e-9, 20.0)
+    assert device.retention == PowerLawDrift(ClampedLog(-0.02, 0.02, 5e-5, 0.05, 0.1), ConstantCurve(0.01), 20.0)
+    assert device.flicker == Flicker(
+        Piecewise(5e-6, ConstantCurve(0.02), PerConductance(ConstantCurve(1e-7))), 250e-9, 20.0
+    )
     third = Points((1e-6, 50e-6), (0.0, 1e-6), outside="hold")
-    assert device.nonlinearity == Nonlinearity(Constant(0.0), third, 0.5)
+    assert device.nonlinearity == Nonlinearity(ConstantCurve(0.0), third, 0.5)
     assert isinstance(device.pulses, LinearStep)
     assert (device.pulses.multiplicative, device.pulses.voltage_v, device.pulses.width_s) == (False, 1.5, None)
 
@@ -146,7 +148,7 @@ def test_a_preset_with_changes(tmp_path: Path) -> None:
     fresh = {kind = "constant", value = 0.0}
     stuck_off = 0.02
     """
-    expected = replace(preset("pcm-nandakumar-2019"), name="quieter", fresh=Constant(0.0), stuck_off=0.02)
+    expected = replace(preset("pcm-nandakumar-2019"), name="quieter", fresh=ConstantCurve(0.0), stuck_off=0.02)
     assert load_device(_file(tmp_path, text)) == expected
 
 

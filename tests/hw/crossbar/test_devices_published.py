@@ -1,8 +1,8 @@
 """Every preset against its paper: a million devices at ten conductances have the published mean and spread.
 
 The formulas stand here a second time, in microsiemens and with the numbers of the sources, on purpose: nothing is
-called from the curves under test. Laws are held against them before a die cuts conductances off at zero; the slow tests
-do the same with whole dies and reads of tiles.
+called from the curves under test. Laws are held against them before an array cuts conductances off at zero; the slow
+tests do the same with whole arrays and reads of tiles.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from hw.crossbar.devices.curves import Constant
-from hw.crossbar.devices.die import program
+from hw.crossbar.devices.curves import ConstantCurve
+from hw.crossbar.devices.device_array import program
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.retention import Broadening, PowerLawDrift
 from hw.crossbar.tiles.design import Design
@@ -358,7 +358,7 @@ def test_flicker(name: str, normals: NDArray[np.float64]) -> None:
             _agree(sigma[i] * normals, 0.0, 0.8 * g * relative(g) * grown)
 
 
-# dies and tiles, which cut conductances off at zero
+# arrays and tiles, which cut conductances off at zero
 
 
 def _cut(mean: float, sigma: float) -> tuple[float, float]:
@@ -381,12 +381,12 @@ def test_a_million_programmed_devices_drift_and_flicker_as_published(name: str) 
     device, published = preset(name), PUBLISHED[name]
     ages = [seconds for seconds in (HOUR, DAY, MONTH) if seconds <= published.longest]
     for index, g in enumerate(_grid(published)):
-        die = program(np.full(SAMPLES, g * 1e-6), device, np.random.default_rng([31, index]))
+        array = program(np.full(SAMPLES, g * 1e-6), device, np.random.default_rng([31, index]))
         sigma = published.programming(g)
         written = _cut(g, sigma)
-        _close(die.conductance_s(), written)
+        _close(array.conductance_s(), written)
         for seconds in ages:
-            now = die.at(seconds).conductance_s()
+            now = array.at(seconds).conductance_s()
             if published.drift is not None:
                 decay = log((seconds + published.drift[2]) / published.drift[2])
                 nu, spread = published.drift[0](g), published.drift[1](g)
@@ -400,7 +400,7 @@ def test_a_million_programmed_devices_drift_and_flicker_as_published(name: str) 
                 relative, read, start = published.flicker
                 grown = relative(g) * sqrt(log((seconds + start + read) / (2 * read)))
                 if grown < 0.2:
-                    ratio = die.at(seconds).settling_s(np.random.default_rng([32, index])) / now
+                    ratio = array.at(seconds).settling_s(np.random.default_rng([32, index])) / now
                     _agree(ratio * 1e-6, 1.0, grown)
 
 
@@ -409,7 +409,7 @@ def test_a_million_programmed_devices_drift_and_flicker_as_published(name: str) 
 def test_a_million_reads_of_a_tile_are_as_noisy_as_published(name: str) -> None:
     """Ten weights of one row at full voltage, each a pair with one device at the lower end."""
     published = PUBLISHED[name]
-    device = replace(preset(name), programming=Constant(0.0), nonlinearity=None)
+    device = replace(preset(name), programming=ConstantCurve(0.0), nonlinearity=None)
     grid, (low, high) = _grid(published), published.range_us
     design = Design(rows=1, columns=20, input_bits=None, adc_bits=None)
     tile = Tile((grid[:, None] - low) / (high - low), 1.0, design, device, noise_seed=(33,), dtype=torch.float64)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hw.crossbar.devices.curves import Constant, Polynomial
+from hw.crossbar.devices.curves import ConstantCurve, Polynomial
 from hw.crossbar.devices.device import Array, Retention
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.retention import Broadening, LogRelaxation, PowerLawDrift
@@ -77,7 +77,11 @@ def test_broadening_starts_from_the_spread_of_programming(name: str) -> None:
 
 
 def test_a_device_keeps_its_place_while_the_distribution_broadens() -> None:
-    law = Broadening(seconds=(1.0, 100.0), sigma=(Constant(1e-6), Constant(3e-6)), shift=(Constant(0), Constant(-2e-6)))
+    law = Broadening(
+        seconds=(1.0, 100.0),
+        sigma=(ConstantCurve(1e-6), ConstantCurve(3e-6)),
+        shift=(ConstantCurve(0), ConstantCurve(-2e-6)),
+    )
     target = np.full(3, 10e-6)
     programmed = target + np.array([-1e-6, 0.0, 2e-6])
     drawn = law.draw(target, np.random.default_rng(0))
@@ -87,13 +91,13 @@ def test_a_device_keeps_its_place_while_the_distribution_broadens() -> None:
 
 
 def test_between_in_time() -> None:
-    law = Broadening(seconds=(0.0, 100.0), sigma=(Constant(1e-6), Constant(3e-6)), between="time")
+    law = Broadening(seconds=(0.0, 100.0), sigma=(ConstantCurve(1e-6), ConstantCurve(3e-6)), between="time")
     mean, sigma = law.moments(np.array([4e-6]), 25.0)
     np.testing.assert_allclose((mean[0], sigma[0]), (4e-6, 1.5e-6))
 
 
 def test_where_the_first_spread_is_zero_a_device_gets_a_number_of_its_own() -> None:
-    law = Broadening(seconds=(0.0, DAY), sigma=(Polynomial((0.0, 0.1)), Constant(1e-6)), between="time")
+    law = Broadening(seconds=(0.0, DAY), sigma=(Polynomial((0.0, 0.1)), ConstantCurve(1e-6)), between="time")
     target = np.zeros(100_000)
     drawn = law.draw(target, np.random.default_rng(1))
     assert law.conductance(target, target, drawn, DAY).std() == pytest.approx(1e-6, rel=0.02)
@@ -112,12 +116,12 @@ def test_relaxation_grows_from_nothing_to_its_law() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PowerLawDrift(Constant(0), Constant(0), t0_s=0.0), "expected 0 < the first"),
+        (lambda: PowerLawDrift(ConstantCurve(0), ConstantCurve(0), t0_s=0.0), "expected 0 < the first"),
         (lambda: LogRelaxation(0, 1e-8, -1e-6, first_s=1.0, longest_s=9.0), "negative"),
-        (lambda: Broadening((2.0, 1.0), (Constant(0), Constant(0))), "do not ascend"),
-        (lambda: Broadening((1.0, 2.0), (Constant(0),)), "2 times, 1 sigmas"),
-        (lambda: Broadening((0.0, 2.0), (Constant(0), Constant(0))), "no logarithm"),
-        (lambda: Broadening((1.0,), (Constant(0),), between="day"), "'time' or 'log time'"),  # type: ignore[arg-type]
+        (lambda: Broadening((2.0, 1.0), (ConstantCurve(0), ConstantCurve(0))), "do not ascend"),
+        (lambda: Broadening((1.0, 2.0), (ConstantCurve(0),)), "2 times, 1 sigmas"),
+        (lambda: Broadening((0.0, 2.0), (ConstantCurve(0), ConstantCurve(0))), "no logarithm"),
+        (lambda: Broadening((1.0,), (ConstantCurve(0),), between="day"), "'time' or 'log time'"),  # type: ignore[arg-type]
     ],
 )
 def test_impossible_laws_are_refused(make: Callable[[], object], message: str) -> None:
@@ -126,7 +130,7 @@ def test_impossible_laws_are_refused(make: Callable[[], object], message: str) -
 
 
 def test_a_single_measurement_holds_until_it() -> None:
-    law = Broadening((5.0,), (Constant(1e-6),))
+    law = Broadening((5.0,), (ConstantCurve(1e-6),))
     target = np.full(2, 1e-5)
     np.testing.assert_array_equal(law.conductance(target, target, np.zeros(2), 5.0), target)
     assert law.longest_s == 5.0

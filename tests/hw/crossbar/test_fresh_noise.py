@@ -13,18 +13,18 @@ from helpers import kirchhoff
 from helpers.crossbar_examples import EXACT, IDEAL
 from numpy.typing import NDArray
 
-from hw.crossbar.devices.curves import Constant, SquareRoot
+from hw.crossbar.devices.curves import ConstantCurve, SquareRoot
 from hw.crossbar.devices.device import Device
 from hw.crossbar.tiles.fresh_noise import FreshNoise
 from hw.crossbar.tiles.layout import ConvLayout
 from hw.crossbar.tiles.sensitivity import sensitivity_down, sensitivity_up
-from hw.crossbar.tiles.tile import Direction, Tile
+from hw.crossbar.tiles.tile import Reading, Tile
 from hw.crossbar.tiles.wires import Wires, effective_down, effective_up, kappa
 
 Array = NDArray[np.float64]
 
 SQUARE_ROOT = replace(IDEAL, fresh=SquareRoot(0.0175, g_max_s=IDEAL.g_max_s), g_min_s=0.5e-6)
-FLAT = replace(IDEAL, fresh=Constant(0.25e-6), g_min_s=0.5e-6)
+FLAT = replace(IDEAL, fresh=ConstantCurve(0.25e-6), g_min_s=0.5e-6)
 """Noise of small cells counts, and wires that lead currents around change theirs most."""
 
 
@@ -78,17 +78,17 @@ def inputs(count: int) -> dict[str, Array]:
     }
 
 
-def sigma(direction: Direction, x: Array) -> Array:
+def sigma(reading: Reading, x: Array) -> Array:
     """(B, outputs) spread of one read, what the outputs share included."""
     driven = torch.as_tensor(x)
-    parts = [part for part in (direction.fresh, direction.common) if part is not None]
+    parts = [part for part in (reading.fresh, reading.common) if part is not None]
     total = sum((part.sigma(torch.nn.functional.linear, driven, driven**2) ** 2 for part in parts), torch.zeros(1))
     return np.asarray(total.sqrt().numpy())
 
 
 def exact_sigma(tile: Tile, x: Array, name: str) -> Array:
     """The same, every cell drawn anew: sqrt(sum_kl sigma_kl**2 (sum_i x_i dW_ij / dG_kl)**2)."""
-    codec, g_s = tile.design.codec, tile.die.conductance_s()
+    codec, g_s = tile.design.codec, tile.array.conductance_s()
     effective, decode = (effective_up, codec.up) if name == "up" else (effective_down, codec.down)
     weight = by_cell(lambda g: decode(effective(g, tile.wires), np.zeros_like(g), tile.scale).weight, g_s)
     read = np.einsum("bi,klij->bklj", x, weight)
@@ -103,12 +103,12 @@ def test_noise_of_a_read_is_that_of_the_nodal_solution(
     """Small arrays are the worst case: what a cell does to its own voltage counts most there."""
     weight = np.random.default_rng(3).uniform(-1, 1, (5, 9))
     free = Tile(weight, 1.0, replace(EXACT, encoding=encoding), device, dtype=torch.float64)
-    ohm = load / kappa(free.die.conductance_s(), Wires(1.0, 1.0))
+    ohm = load / kappa(free.array.conductance_s(), Wires(1.0, 1.0))
     wired = replace(EXACT, encoding=encoding, wires=Wires(ohm, ohm, method="exact"))
     tile = Tile(weight, 1.0, wired, device, dtype=torch.float64)
-    for name, direction, count in (("up", tile.up, 9), ("down", tile.down, 5)):
+    for name, reading, count in (("up", tile.up, 9), ("down", tile.down, 5)):
         for kind, x in inputs(count).items():
-            ratio = sigma(direction, x) / exact_sigma(tile, x, name) - 1
+            ratio = sigma(reading, x) / exact_sigma(tile, x, name) - 1
             assert abs(ratio.mean()) < mean, (name, kind, ratio.mean())
             assert np.abs(ratio).max() < worst, (name, kind, np.abs(ratio).max())
 
@@ -153,7 +153,7 @@ def test_equal_inputs_lose_what_is_lifted_and_one_loses_nothing(count: int) -> N
 
 def test_perfect_wires_lift_nothing() -> None:
     tile = Tile(np.random.default_rng(8).uniform(-1, 1, (3, 5)), 1.0, EXACT, FLAT)
-    for direction in (tile.up, tile.down):
-        assert direction.fresh is not None
-        assert direction.fresh.lifted is None
+    for reading in (tile.up, tile.down):
+        assert reading.fresh is not None
+        assert reading.fresh.lifted is None
     assert Tile(np.eye(2), 1.0, EXACT, IDEAL).up.fresh is None

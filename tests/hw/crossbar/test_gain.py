@@ -11,9 +11,9 @@ import torch
 from helpers.crossbar_examples import EXACT, IDEAL, uniform_drift
 from numpy.typing import NDArray
 
-from hw.crossbar.devices.curves import Constant, Polynomial
+from hw.crossbar.devices.curves import ConstantCurve, Polynomial
 from hw.crossbar.devices.device import Device, Flicker, Temperature
-from hw.crossbar.devices.die import reprogram
+from hw.crossbar.devices.device_array import reprogram
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.pulses import LinearStep
 from hw.crossbar.devices.retention import PowerLawDrift
@@ -110,9 +110,9 @@ def test_the_gain_is_the_best_one_of_what_a_link_computes(name: str, encoding: s
 def test_total_conductance_was_not_the_best_gain() -> None:
     """What was compensated once, 128 x 128 Gaussian weights, phase-change memory, a day: 2 % too much."""
     matrix = TiledMatrix(drawn("gauss", (128, 128)), Fabrication(preset("pcm-nandakumar-2019"), EXACT))
-    once, total = matrix.stored(), sum(tile.die.conductance_s().sum() for tile in matrix.tiles)
+    once, total = matrix.stored(), sum(tile.array.conductance_s().sum() for tile in matrix.tiles)
     matrix.age(DAY_S)
-    total /= sum(tile.die.conductance_s().sum() for tile in matrix.tiles)
+    total /= sum(tile.array.conductance_s().sum() for tile in matrix.tiles)
     matrix.compensate()
     right = best(once, matrix.stored())
     assert total / right - 1 == pytest.approx(0.02, abs=0.006)
@@ -123,8 +123,8 @@ def test_noise_of_the_reads_moves_no_gain_on_average() -> None:
     """Fresh and slow noise of half the weights: the mean over 60 links is right within 3 standard errors."""
     noisy = replace(
         uniform_drift(0.05),
-        fresh=Constant(0.1 * IDEAL.g_max_s),
-        flicker=Flicker(Constant(0.05), read_s=1e-7, start_s=1.0),
+        fresh=ConstantCurve(0.1 * IDEAL.g_max_s),
+        flicker=Flicker(ConstantCurve(0.05), read_s=1e-7, start_s=1.0),
     )
     weight = 0.3 * np.random.default_rng(0).choice([-1.0, 1.0], (12, 20))
     gains = []
@@ -151,7 +151,7 @@ def test_where_nothing_was_lost_nothing_is_scaled(name: str) -> None:
     matrix.age(0.0)
     matrix.compensate()
     assert gain_of(matrix) == 1.0
-    silent = replace(preset(name).noisy(1.0), programming=Constant(0.0), retention=uniform_drift(0.0).retention)
+    silent = replace(preset(name).noisy(1.0), programming=ConstantCurve(0.0), retention=uniform_drift(0.0).retention)
     matrix = TiledMatrix(np.zeros((9, 14)), Fabrication(silent, Design(rows=10, encoding="balanced")))
     matrix.age(HOUR_S)
     matrix.compensate()
@@ -160,7 +160,7 @@ def test_where_nothing_was_lost_nothing_is_scaled(name: str) -> None:
 
 def test_a_gain_is_never_worse_than_none_by_more_than_its_noise() -> None:
     """Devices that lose nothing, and are read with as much noise as one weight in ten is large: 40 links."""
-    noisy = replace(uniform_drift(0.0), fresh=Constant(0.1 * IDEAL.g_max_s))
+    noisy = replace(uniform_drift(0.0), fresh=ConstantCurve(0.1 * IDEAL.g_max_s))
     gains = []
     for seed in range(40):
         matrix = TiledMatrix(drawn("sparse", (16, 20)), Fabrication(noisy, EXACT, noise_seed=(seed, 1)))
@@ -205,7 +205,7 @@ def test_weights_in_slices_have_one_gain() -> None:
 
 def stepped() -> tuple[TiledMatrix, NDArray[np.float64]]:
     """Columns of weights +-0.2 to +-1, whose devices drift with nu = 0.1 - 0.05 g / g_max, and their gains at 990 s."""
-    law = PowerLawDrift(Polynomial((0.1, -0.05), reference_s=IDEAL.g_max_s), Constant(0.0), t0_s=10.0)
+    law = PowerLawDrift(Polynomial((0.1, -0.05), reference_s=IDEAL.g_max_s), ConstantCurve(0.0), t0_s=10.0)
     sizes = np.array([0.2, 0.5, 0.7, 1.0])
     weight = sizes[:, None] * np.random.default_rng(1).choice([-1.0, 1.0], (4, 7))
     return TiledMatrix(weight, Fabrication(replace(IDEAL, retention=law), replace(EXACT, rows=4))), 100 ** (
@@ -251,7 +251,7 @@ def test_what_was_written_is_no_drift() -> None:
     # and so it is after some time, and if the tile was written by another hand
     matrix.age(DAY_S)
     (tile,) = matrix.tiles
-    tile.write(reprogram(tile.die, tile.die.target_s / 2, np.ones((4, 8), bool), np.random.default_rng(0)))
+    tile.write(reprogram(tile.array, tile.array.target_s / 2, np.ones((4, 8), bool), np.random.default_rng(0)))
     matrix.age(2 * DAY_S)
     matrix.compensate()
     assert gain_of(matrix) == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import root
 
-from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.device import Nonlinearity
 from hw.crossbar.devices.presets import RERAM_MILO_2021
 from hw.crossbar.tiles.nonlinear import operating_point, solve
@@ -20,8 +20,8 @@ from hw.crossbar.tiles.wires import Wires, effective_down, effective_up
 
 Array = NDArray[np.float64]
 
-LINEAR = Nonlinearity(Constant(0.0), Constant(0.0), largest_v=1.0)
-BENT = Nonlinearity(Constant(-6e-5), Constant(9e-5), largest_v=1.0)
+LINEAR = Nonlinearity(ConstantCurve(0.0), ConstantCurve(0.0), largest_v=1.0)
+BENT = Nonlinearity(ConstantCurve(-6e-5), ConstantCurve(9e-5), largest_v=1.0)
 """Cells of 1e-4 S carry at 0.5 V 30 % less by the square and 22 % more by the cube."""
 
 
@@ -164,7 +164,7 @@ def test_published_cells_settle_in_a_few_steps() -> None:
 
 def test_cells_bent_too_far_are_reported() -> None:
     g_s = conductances(12, 8, 8)
-    steep = Nonlinearity(Constant(0.0), Constant(0.1), largest_v=1.0)
+    steep = Nonlinearity(ConstantCurve(0.0), ConstantCurve(0.1), largest_v=1.0)
     with pytest.raises(RuntimeError, match=r"have not converged: the last of \d+ steps moved a cell by"):
         solve(g_s, voltages(13, 3, 8), steep, Wires(1e4, 1e4))
     with pytest.raises(RuntimeError, match="the last of 1 steps"):

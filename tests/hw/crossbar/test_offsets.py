@@ -12,7 +12,7 @@ from helpers.random_nets import networks, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.fabrication import Fabrication
 from mapping.machines import to_crossbar, to_digital
@@ -22,7 +22,7 @@ from models.ep.network import EPNetwork
 from models.ep.relaxation import relax
 from models.zoo import load_model
 
-STILL = replace(preset("pcm-nandakumar-2019"), fresh=Constant(0.0), flicker=None)
+STILL = replace(preset("pcm-nandakumar-2019"), fresh=ConstantCurve(0.0), flicker=None)
 """Programming errors alone: every read of a die is the same."""
 
 

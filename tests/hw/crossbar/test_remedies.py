@@ -35,7 +35,7 @@ def state(machine: Crossbar) -> list[Any]:
     tiles = [tile for link in machine.links for tile in link.matrix.tiles]
     ranges = [getattr(adc, "full_scale", None) for tile in tiles for adc in (tile.adc_up, tile.adc_down)]
     gains = [link.matrix.gain.total.tolist() for link in machine.links]
-    return [ranges, gains, [bias.tolist() for bias in machine.read_weights().biases], tiles[0].die.seconds]
+    return [ranges, gains, [bias.tolist() for bias in machine.read_weights().biases], tiles[0].array.seconds]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_preparing_a_die_is_every_step_by_hand(drift: bool, columns: bool, range
 def test_an_hour_is_what_a_die_has_aged_if_nothing_is_said() -> None:
     machine = die()
     machine.prepare(IMAGES, Remedies())
-    (seconds,) = {tile.die.seconds for link in machine.links for tile in link.matrix.tiles}
+    (seconds,) = {tile.array.seconds for link in machine.links for tile in link.matrix.tiles}
     assert seconds == 3600.0
 
 
@@ -115,4 +115,4 @@ def test_what_a_die_cannot_have_is_refused_and_changes_nothing() -> None:
     analog = to_crossbar(example("dense squared error"), Fabrication(PCM, Design(neurons="analog")), steps=2)
     with pytest.raises(ValueError, match="neurons 'analog' convert no drive"):
         analog.prepare(random_images(SHAPE, 2, 0), Remedies(offset_correction=True))
-    assert analog.links[0].matrix.tiles[0].die.seconds == 0.0
+    assert analog.links[0].matrix.tiles[0].array.seconds == 0.0

@@ -60,7 +60,7 @@ def test_perfect_tiles_compute_the_product(
     np.testing.assert_allclose(matrix.down(above)[0].numpy(), back, atol=1e-9)
 
 
-def test_one_die_serves_both_directions():
+def test_one_array_serves_both_directions():
     weight, _ = drawn(20, 30)
     tile = Tile(weight, 1.0, replace(EXACT, wires=Wires(2.0, 2.0)), PCM, dtype=torch.float64)
     tile.begin(np.random.default_rng(1))
@@ -81,7 +81,7 @@ def test_fresh_noise_is_the_law_of_a_matrix_redrawn_for_every_vector(encoding, d
     many = torch.as_tensor(x)[:, None].expand(-1, count)
     read = (tile @ many if direction == "up" else tile.T @ many).numpy()
     # the same physics device by device: every vector meets conductances of its own
-    rng, g = np.random.default_rng(11), tile.die.conductance_s()
+    rng, g = np.random.default_rng(11), tile.array.conductance_s()
     redrawn = g + device.fresh(g) * rng.standard_normal((count, *g.shape))
     unit = tile.scale
     if encoding == "pair":
@@ -96,7 +96,7 @@ def test_fresh_noise_is_the_law_of_a_matrix_redrawn_for_every_vector(encoding, d
     covariance, expected = np.cov(read), np.cov(slow)
     np.testing.assert_allclose(covariance, expected, atol=0.03 * expected.diagonal().max())
     if encoding == "offset":  # what all outputs share is there, and as large as the formula says
-        reference = tile.die.conductance_s()[:-1, -1] if direction == "up" else tile.die.conductance_s()[-1, :-1]
+        reference = tile.array.conductance_s()[:-1, -1] if direction == "up" else tile.array.conductance_s()[-1, :-1]
         shared = unit**2 * (device.fresh(reference) ** 2 * x**2).sum()
         off = covariance[~np.eye(len(covariance), dtype=bool)]
         np.testing.assert_allclose(off, shared, rtol=0.06)
@@ -145,7 +145,7 @@ def test_ranges_come_from_a_percentile_of_what_calibration_sees():
     assert tile.adc_down.full_scale == pytest.approx(np.percentile(down, 90.0))
 
 
-def test_gains_and_offsets_of_converters_stay_with_the_die():
+def test_gains_and_offsets_of_converters_stay_with_the_array():
     weight, x = drawn(6, 9)
     design = replace(EXACT, dac_gain_sigma=0.05, adc_gain_sigma=0.02, adc_offset_sigma=0.01)
     tile = Tile(weight, 1.0, design, IDEAL, seed=(2,), dtype=torch.float64)
@@ -178,7 +178,7 @@ def test_heat_is_v_squared_g_t_over_all_devices():
     codes = np.rint(x.numpy() * 15).astype(int)
     expected = np.zeros(3)
     for placed in matrix.placed:
-        g = placed.tile.die.conductance_s()
+        g = placed.tile.array.conductance_s()
         for part in (codes & 3, codes >> 2):
             volts = 0.3 * part[placed.inputs] / 3
             expected += (volts**2 * g.sum(axis=1)[:, None]).sum(axis=0) * 1e-7
@@ -223,7 +223,7 @@ def test_nonlinear_cells_follow_their_curve_and_the_nodal_solution(encoding):
     weight, x = drawn(6, 10)
     design = replace(EXACT, encoding=encoding)
     tile = Tile(weight, 1.0, design, device, dtype=torch.float64)
-    g = tile.die.conductance_s()
+    g = tile.array.conductance_s()
     log = np.log10(g)
     second = np.polyval([1.388e-4, 1.541e-3, 5.711e-3, 7.063e-3], log)  # Milo 2021 as fitted by CrossSim
     third = np.polyval([8.871e-5, 6.7919e-4, 1.2968e-3], log)
@@ -301,15 +301,15 @@ def test_a_refused_temperature_leaves_every_tile_as_it_was(wires, kelvin):
     weight, _ = drawn(7, 11)
     matrix = TiledMatrix(weight, Fabrication(hot, replace(EXACT, rows=5, columns=6, wires=wires)), dtype=torch.float64)
     matrix.age(60.0, 350.0)
-    before = [(tile.die, tile.up.weight) for tile in matrix.tiles]
+    before = [(tile.array, tile.up.weight) for tile in matrix.tiles]
     for seconds, temperature, message in ((3600.0, kelvin, "temperature is"), (-1.0, 350.0, "time is -1")):
         with pytest.raises(ValueError, match=message):
             matrix.age(seconds, temperature)
-        for tile, (die, up) in zip(matrix.tiles, before, strict=True):
-            assert tile.die is die
+        for tile, (array, up) in zip(matrix.tiles, before, strict=True):
+            assert tile.array is array
             assert tile.up.weight is up
     matrix.age(3600.0)
-    assert {tile.die.seconds for tile in matrix.tiles} == {3600.0}
+    assert {tile.array.seconds for tile in matrix.tiles} == {3600.0}
 
 
 def test_warm_copper_wires_take_more_of_a_read():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from hw.crossbar.devices.curves import Constant
+from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.devices.pulses import ExpStep, LinearStep
@@ -70,7 +70,7 @@ def _random_outer(rng: np.random.Generator, shape: tuple[int, int], count: int, 
 
 
 def _writes(matrix: TiledMatrix) -> int:
-    return int(sum(tile.die.writes.sum() for tile in matrix.tiles))
+    return int(sum(tile.array.writes.sum() for tile in matrix.tiles))
 
 
 def test_an_outer_product_by_loops() -> None:
@@ -227,9 +227,11 @@ def test_mixed_precision_does_not_look_at_what_pulses_did() -> None:
     """On devices with twice the nominal step, the weight moves twice as far: the next gradients have to see it."""
     matrix = _matrix(_device())
     for tile in matrix.tiles:
-        assert tile.die.steps is not None
+        assert tile.array.steps is not None
         tile.write(
-            replace(tile.die, steps=tile.die.steps | {name: 2 * tile.die.steps[name] for name in ("up_s", "down_s")})
+            replace(
+                tile.array, steps=tile.array.steps | {name: 2 * tile.array.steps[name] for name in ("up_s", "down_s")}
+            )
         )
     before = matrix.stored()
     MixedPrecision().writer(matrix, (0,)).write([_as_outer(np.full((5, 7), 0.0201), 1.0)])
@@ -271,7 +273,7 @@ def test_rewriting_touches_one_device_of_a_plain_pair() -> None:
     events = writer.write([_as_outer(np.array([[0.1, -0.2, 0.0]]), 1.0)])
     np.testing.assert_allclose(matrix.stored(), [[0.3, -0.1, -0.4]], atol=1e-6)
     assert events.devices == 3
-    writes = np.concatenate([tile.die.writes for tile in matrix.tiles])
+    writes = np.concatenate([tile.array.writes for tile in matrix.tiles])
     np.testing.assert_array_equal(writes, [[1, 0], [1, 1], [0, 0]])
 
 
@@ -287,11 +289,11 @@ def test_rewriting_stops_at_the_range_and_comes_back_at_once() -> None:
 
 def test_rewriting_lands_with_the_spread_of_programming() -> None:
     sigma_s = 0.01 * G_MAX
-    device = replace(IDEAL, programming=Constant(sigma_s))
+    device = replace(IDEAL, programming=ConstantCurve(sigma_s))
     matrix = TiledMatrix(np.zeros((60, 50)), Fabrication(device, replace(EXACT, encoding="offset")), largest=1.0)
     Rewriting(0.0).writer(matrix, (0, 4)).write([_as_outer(np.full((60, 50), 0.3), 1.0)])
     placed = matrix.placed[0].tile
-    landed = placed.die.conductance_s()[:-1, :-1] - placed.die.target_s[:-1, :-1]
+    landed = placed.array.conductance_s()[:-1, :-1] - placed.array.target_s[:-1, :-1]
     assert landed.std() == pytest.approx(sigma_s, rel=0.05)
     assert abs(landed.mean()) <= 4 * sigma_s / np.sqrt(3000)
 
@@ -356,7 +358,7 @@ def test_the_fast_array_starts_where_its_steps_are_equal() -> None:
     # (1 - g / b) up = 0.6 (1 + g / b) up, with g measured from zero: at g = b / 4
     expected_s = G_MAX / 2 * (1 + 0.25)
     for tile in writer.fast.tiles:
-        assert np.abs(tile.die.conductance_s() - expected_s).max() <= 1.1 * G_MAX / 40
+        assert np.abs(tile.array.conductance_s() - expected_s).max() <= 1.1 * G_MAX / 40
     # both devices of a pair rest alike: the weight of the fast array is zero, and so is what is taken for it
     assert np.abs(writer.zero).max() <= 2.2 / 40
     assert np.abs(writer.fast.stored() - writer.zero).max() <= 2.2 / 40
@@ -470,13 +472,13 @@ def _written_back(matrices: list[TiledMatrix], rounds: int, budget: int, toleran
 
 
 def test_write_back_brings_weights_within_the_tolerance() -> None:
-    device = replace(IDEAL, programming=Constant(0.004 * G_MAX))
+    device = replace(IDEAL, programming=ConstantCurve(0.004 * G_MAX))
     matrices = [_matrix(device, seed=1), _matrix(device, "offset", seed=2)]
     wanted = [matrix.aimed() for matrix in matrices]
     for matrix in matrices:  # something else happened to the die
         for tile in matrix.tiles:
-            shifted = tile.die.programmed_s + 0.1 * G_MAX * np.random.default_rng(0).random(tile.die.target_s.shape)
-            tile.write(replace(tile.die, programmed_s=shifted))
+            shifted = tile.array.programmed_s + 0.1 * G_MAX * np.random.default_rng(0).random(tile.array.target_s.shape)
+            tile.write(replace(tile.array, programmed_s=shifted))
     off = max(float(np.abs(m.stored() - w).max()) for m, w in zip(matrices, wanted, strict=True))
     writer = WriteBack(matrices, wanted, 0, 0.03)
     events = [writer.round(10_000) for _ in range(12)]
@@ -506,12 +508,12 @@ def test_write_back_works_around_a_stuck_device() -> None:
     """G+ stuck fully on stands for 1; G- is brought to where the pair shows 0.5 again."""
     matrix = TiledMatrix(np.full((1, 1), 0.5), Fabrication(IDEAL, _design("pair")), largest=1.0)
     tile = matrix.tiles[0]
-    tile.write(replace(tile.die, stuck_s=np.array([[G_MAX, np.nan]])))
+    tile.write(replace(tile.array, stuck_s=np.array([[G_MAX, np.nan]])))
     np.testing.assert_allclose(matrix.stored(), 1.0)
     events = _written_back([matrix], 4, 100)
     np.testing.assert_allclose(matrix.stored(), 0.5, atol=0.01)
     assert events[-1].devices == 0
-    assert np.isfinite(tile.die.stuck_s[0, 0])
+    assert np.isfinite(tile.array.stuck_s[0, 0])
 
 
 def test_write_back_reads_with_the_noise_of_a_read() -> None:

@@ -18,45 +18,45 @@ STEP = LinearStep(g_min_s=0.0, g_max_s=25e-6, zero_s=12.5e-6, step_s=1e-7, volta
 
 def test_equal_steps_take_the_pulses_that_arithmetic_says():
     device, target = replace(IDEAL, pulses=STEP), np.array([0.0, 5.02e-6, 25e-6])
-    die = WriteVerify(tolerance=0.0019)(target, device, np.random.default_rng(0))
+    array = WriteVerify(tolerance=0.0019)(target, device, np.random.default_rng(0))
     # 5.02 uS from 0 in steps of 0.1 uS, done within 0.0475 uS: 50 pulses; 25 uS: 250
-    np.testing.assert_allclose(die.programmed_s, [0.0, 5.0e-6, 25e-6], atol=1e-12)
-    assert die.events.pulses == 300
-    assert die.events.verify_reads == 300 + 3
+    np.testing.assert_allclose(array.programmed_s, [0.0, 5.0e-6, 25e-6], atol=1e-12)
+    assert array.events.pulses == 300
+    assert array.events.verify_reads == 300 + 3
     # V**2 t (G_before + G_after) / 2 along both ramps: 4 V**2 x 100 ns x sum
     ramp = sum((k + 0.5) * 1e-7 for k in range(50)) + sum((k + 0.5) * 1e-7 for k in range(250))
-    assert die.events.energy_j == pytest.approx(4 * 1e-7 * ramp)
-    assert die.events.given_up == 0
+    assert array.events.energy_j == pytest.approx(4 * 1e-7 * ramp)
+    assert array.events.given_up == 0
     # 50 pulses are as many as the second device needs, but nobody reads it after the last
     few = WriteVerify(tolerance=0.0019, most_pulses=50)(target, device, np.random.default_rng(0)).events
     assert (few.pulses, few.given_up) == (100, 2)
-    assert (die.events + few).given_up == 2
+    assert (array.events + few).given_up == 2
 
 
 def test_noisy_steps_end_within_the_tolerance():
     device = replace(IDEAL, pulses=replace(STEP, cycle=1.0, step_dtod=0.1, gamma_up=0.5, gamma_down=0.5))
     target = np.random.default_rng(1).uniform(0, 20e-6, 5000)
-    die = WriteVerify(tolerance=0.01, most_pulses=2000)(target, device, np.random.default_rng(0))
-    assert np.abs(die.programmed_s - target).max() <= 0.01 * 25e-6
-    assert die.events.energy_j > 0
+    array = WriteVerify(tolerance=0.01, most_pulses=2000)(target, device, np.random.default_rng(0))
+    assert np.abs(array.programmed_s - target).max() <= 0.01 * 25e-6
+    assert array.events.energy_j > 0
 
 
 def test_reads_of_the_verify_are_noisy():
     """With a read noise above the tolerance devices are accepted by luck: the error is that of the reads."""
-    from hw.crossbar.devices.curves import Constant
+    from hw.crossbar.devices.curves import ConstantCurve
 
-    device = replace(IDEAL, pulses=STEP, fresh=Constant(5e-7))
-    die = WriteVerify(tolerance=0.004)(np.full(3000, 1e-5), device, np.random.default_rng(0))
-    error = die.programmed_s - 1e-5
+    device = replace(IDEAL, pulses=STEP, fresh=ConstantCurve(5e-7))
+    array = WriteVerify(tolerance=0.004)(np.full(3000, 1e-5), device, np.random.default_rng(0))
+    error = array.programmed_s - 1e-5
     assert 2e-7 < error.std() < 1.2e-6
 
 
 def test_stuck_devices_waste_every_pulse():
     device = replace(IDEAL, pulses=STEP, stuck_off=1.0)
-    die = WriteVerify(most_pulses=40)(np.full(10, 1e-5), device, np.random.default_rng(0))
-    assert (die.conductance_s() == 0).all()
-    assert die.events.pulses == 400
-    assert die.events.given_up == 10
+    array = WriteVerify(most_pulses=40)(np.full(10, 1e-5), device, np.random.default_rng(0))
+    assert (array.conductance_s() == 0).all()
+    assert array.events.pulses == 400
+    assert array.events.given_up == 10
 
 
 @pytest.mark.parametrize("name", ["li-ecram-2018", "mo-ecram-2019"])
@@ -67,7 +67,7 @@ def test_presets_with_a_pulse_response_can_hold_a_matrix(name):
     assert np.abs(tile.up.weight.numpy() - weight).max() < 0.021 + 6 * float(
         device.fresh(np.array([device.g_max_s]))[0]
     )
-    assert tile.die.events.energy_j is None  # no pulse voltage is published
+    assert tile.array.events.energy_j is None  # no pulse voltage is published
 
 
 def test_what_cannot_be_written_is_refused():

@@ -1,4 +1,4 @@
-"""A die: one array of devices as it came out of programming, reproducible by the seed it was programmed with."""
+"""One array of devices as it came out of programming, reproducible by the seed it was programmed with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hw.events.tiles import ProgrammingEvents
 
 
 @dataclass(frozen=True)
-class Die:
+class DeviceArray:
     """Devices at one time after programming. All arrays have one shape, any shape.
 
     Made by `program` or `write_verify.WriteVerify`; `at` gives the same devices at another time.
@@ -34,7 +34,7 @@ class Die:
     resting_s: Array
     """Conductance that the next pulse goes on from: `programmed_s` without write noise."""
     writes: NDArray[np.int64]
-    """Pulses, or programmings, that every device has had since the die was first programmed."""
+    """Pulses, or programmings, that every device has had since the array was first programmed."""
     written_at_s: Array
     """Seconds after programming at which every device was last written."""
     seconds: float = 0.0
@@ -42,7 +42,7 @@ class Die:
     kelvin: float | None = None
     """Temperature; None is the one at which the device was published."""
 
-    def at(self, seconds: float, kelvin: float | None = None) -> Die:
+    def at(self, seconds: float, kelvin: float | None = None) -> DeviceArray:
         """The same devices `seconds` after programming, at a temperature.
 
         Raises ValueError for a time or a temperature at which the source of the device says nothing, and for a time
@@ -82,7 +82,7 @@ class Die:
         return np.where(np.isnan(self.stuck_s), np.maximum(noisy, 0.0), now)
 
 
-def program(target_s: Array, device: Device, rng: np.random.Generator) -> Die:
+def program(target_s: Array, device: Device, rng: np.random.Generator) -> DeviceArray:
     """Program devices in one go, with the published spread: G = max(0, target + sigma(target) N).
 
     Raises ValueError for a target outside the range of the device.
@@ -93,13 +93,13 @@ def program(target_s: Array, device: Device, rng: np.random.Generator) -> Die:
     return written(target_s, reached, stuck_s, device, rng, events)
 
 
-def reprogram(die: Die, target_s: Array, where: NDArray[np.bool_], rng: np.random.Generator) -> Die:
-    """Program some devices of a die anew, with the published spread, now; their drift begins again.
+def reprogram(array: DeviceArray, target_s: Array, where: NDArray[np.bool_], rng: np.random.Generator) -> DeviceArray:
+    """Program some devices of an array anew, with the published spread, now; their drift begins again.
 
     Raises ValueError for a target outside the range of the device.
     """
     count = int(where.sum())
-    return rewritten(die, target_s, where, _reached(target_s, die.device, rng), None, np.ones(count, np.int64), rng)
+    return rewritten(array, target_s, where, _reached(target_s, array.device, rng), None, np.ones(count, np.int64), rng)
 
 
 def stuck_devices(shape: tuple[int, ...], device: Device, rng: np.random.Generator) -> Array:
@@ -119,41 +119,41 @@ def written(
     rng: np.random.Generator,
     events: ProgrammingEvents,
     steps: dict[str, Array] | None = None,
-) -> Die:
-    """A die whose devices some procedure brought to `programmed_s`, except for those that are stuck."""
+) -> DeviceArray:
+    """An array whose devices some procedure brought to `programmed_s`, except for those that are stuck."""
     drawn = None if device.retention is None else device.retention.draw(target_s, rng)
     if steps is None and device.pulses is not None:
         steps = device.pulses.draw(target_s.shape, rng)
     nothing = np.zeros(target_s.shape)
-    return Die(
+    return DeviceArray(
         device, target_s, programmed_s, drawn, stuck_s, events, steps, programmed_s, nothing.astype(np.int64), nothing
     )
 
 
 def rewritten(
-    die: Die,
+    array: DeviceArray,
     target_s: Array,
     where: NDArray[np.bool_],
     programmed_s: Array,
     resting_s: Array | None,
     writes: NDArray[np.int64],
     rng: np.random.Generator,
-) -> Die:
-    """The die after some of its devices were written, `writes` times each (in the order of `where`)."""
-    device = die.device
-    drawn = die.drawn
+) -> DeviceArray:
+    """The array after some of its devices were written, `writes` times each (in the order of `where`)."""
+    device = array.device
+    drawn = array.drawn
     if device.retention is not None and drawn is not None:
         drawn = np.where(where, device.retention.draw(target_s, rng), drawn)
-    counted = die.writes.copy()
+    counted = array.writes.copy()
     counted[where] += writes
     return replace(
-        die,
-        target_s=np.where(where, target_s, die.target_s),
-        programmed_s=np.where(where, programmed_s, die.programmed_s),
+        array,
+        target_s=np.where(where, target_s, array.target_s),
+        programmed_s=np.where(where, programmed_s, array.programmed_s),
         drawn=drawn,
-        resting_s=np.where(where, programmed_s if resting_s is None else resting_s, die.resting_s),
+        resting_s=np.where(where, programmed_s if resting_s is None else resting_s, array.resting_s),
         writes=counted,
-        written_at_s=np.where(where, die.seconds, die.written_at_s),
+        written_at_s=np.where(where, array.seconds, array.written_at_s),
     )
 
 
