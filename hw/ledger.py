@@ -51,8 +51,8 @@ def merge(ledgers: list[Ledger]) -> Ledger:
         raise ValueError("no ledger to merge")
     parts = {}
     for name in (field.name for field in fields(Ledger) if field.name != "images"):
-        found = [part for ledger in ledgers if (part := getattr(ledger, name)) is not None]
-        if found and len(found) < len(ledgers):
-            raise ValueError(f"ledgers of different machines: {len(found)} of {len(ledgers)} have {name!r}")
-        parts[name] = reduce(add, found) if found else None
+        present = [part for ledger in ledgers if (part := getattr(ledger, name)) is not None]
+        if present and len(present) < len(ledgers):
+            raise ValueError(f"ledgers of different machines: {len(present)} of {len(ledgers)} have {name!r}")
+        parts[name] = reduce(add, present) if present else None
     return Ledger(images=sum(ledger.images for ledger in ledgers), **parts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.updates.update import Update
 from hw.digital.machine import Digital
+from hw.lava.hosting import HOSTING, Hosting
 from hw.lava.machine import Lava
 from mapping.circuit import circuit_of
 from mapping.operators import float_operator, integer_operator
@@ -50,9 +49,7 @@ def to_lava(
     batch_size: int = 256,
     tolerance: float | None = None,
     delta_threshold: int | None = None,
-    stall_s: float = 60.0,
-    process_models: Mapping[str, str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    hosting: Hosting = HOSTING,
     seed: int = 0,
 ) -> Lava:
     """A Lava graph: a network in float, a program in fixed point, or in fixed point sending only changes of at least
@@ -63,9 +60,7 @@ def to_lava(
         batch_size=batch_size,
         tolerance=tolerance,
         delta_threshold=delta_threshold,
-        stall_s=stall_s,
-        process_models=process_models,
-        progress=progress,
+        hosting=hosting,
         seed=seed,
     )
 

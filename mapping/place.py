@@ -92,9 +92,9 @@ def _send(
     targets: NDArray[np.int64],
     senders: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
 ) -> None:
-    """Add the messages and hops to every core that holds targets; `senders` tells who reaches a set of targets."""
-    found = np.unique(targets)
-    for chunk in np.array_split(found, ceil(len(found) / CORES_AT_ONCE)):
+    """Add the messages and hops to every core that holds targets; `senders` says who reaches a set of targets."""
+    cores = np.unique(targets)
+    for chunk in np.array_split(cores, ceil(len(cores) / CORES_AT_ONCE)):
         for core, joined in zip(chunk, senders(targets == chunk[:, None]), strict=True):
             sent = joined > 0.5
             ew, ns = _distance(places, int(core))

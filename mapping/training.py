@@ -1,4 +1,4 @@
-"""Teaching a machine: the loop, the order of the images and the schedule of the rates, the same for all machines."""
+"""Training on a machine: the loop, the order of the images and the schedule of the rates, the same for all machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Change = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32
 
 @dataclass(frozen=True)
 class LearningSchedule:
-    """What is taught, apart from the images. Rates follow a cosine from `learning_rates` down to 0 over the epochs."""
+    """How a machine is trained. Rates follow a cosine from `learning_rates` down to 0 over the epochs."""
 
     phases: UpdatePhases
     learning_rates: tuple[float, ...]

@@ -99,7 +99,7 @@ def _cosines(
     totals = np.zeros(len(machine.links))
     machine.calibrate_phases(batches[0].images, batches[0].labels, phases)
     for batch, truth in zip(batches, truths, strict=True):
-        changes = machine.wanted(batch.images, batch.labels, rule)
+        changes = machine.weight_changes(batch.images, batch.labels, rule)
         totals += [_cosine(change, true) for change, true in zip(changes, truth, strict=True)]
     return dict(zip(machine.names, (totals / len(batches)).tolist(), strict=True))
 

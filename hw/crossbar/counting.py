@@ -35,7 +35,6 @@ def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEven
     Images at rest are no longer read and not counted.
     """
     links, chain = chip.links, chip.chain
-    links, chain = chip.links, chip.chain
     done = [_products(link, steps, once=index in (0, chain), last=index == chain) for index, link in enumerate(links)]
     slots = _slots(links)
     each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
@@ -47,7 +46,6 @@ def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEven
 
 def learning_events(chip: Chip, images: int, steps: int, written: ProgrammingEvents) -> TileEvents:
     """The events of one update from `images`, all phases together `steps` long: every product ran for every image."""
-    links, chain = chip.links, chip.chain
     links, chain = chip.links, chip.chain
     done = [_products(link, np.full(images, np.iinfo(np.int64).max), once=True, last=False) for link in links]
     slots = _slots(links)
@@ -121,7 +119,7 @@ class _Products:
 def _products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last: bool) -> _Products:
     """Add up a link's log over the images that were still running.
 
-    `once`: the link is read once per image, whatever the steps; `last`: of its products only the last was wanted.
+    `once`: the link is read once per image, whatever the steps; `last`: only the last of its products is used.
     """
     ran, array_j, clipped = np.zeros(2), np.zeros(2), np.zeros(2)
     for side, direction in enumerate(DIRECTIONS):
@@ -140,14 +138,14 @@ def _per_link(link: CrossbarLink, products: _Products, has_dac: bool, has_adc: b
     positions = np.array([link.positions_up, link.positions_down], float)
     vectors = products.ran * positions * design.input_slices
     driven, sensed = vectors * (inputs, outputs), vectors * (outputs, inputs)
-    wanted = products.ran * positions * matrix.shape  # numbers asked for: outputs up, inputs down
+    results = products.ran * positions * matrix.shape  # outputs up, inputs down
     adds = np.zeros(2)
     if has_adc:
-        adds += sensed - wanted
+        adds += sensed - results
         if wire.kind == "conv":
             window = wire.pool_size**2 if wire.pooling == "sum" else 1
             # up, a pool adds up its window; down, every result is added where windows overlap
-            adds += wanted * ((window - 1) / window, window)
+            adds += results * ((window - 1) / window, window)
     operands = products.ran * positions * (inputs, outputs)
     return _Counts(
         reads=vectors * len(matrix.tiles),
@@ -157,5 +155,5 @@ def _per_link(link: CrossbarLink, products: _Products, has_dac: bool, has_adc: b
         shift_adds=adds,
         # an operand is fetched once for all its slices, a result put away once all its parts are added up
         bits=operands * has_dac * (design.input_bits or IDEAL_BITS)
-        + wanted * has_adc * (design.adc_bits or IDEAL_BITS),
+        + results * has_adc * (design.adc_bits or IDEAL_BITS),
     )

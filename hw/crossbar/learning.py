@@ -17,7 +17,7 @@ from hw.digital.phases import Ends, bias_gradients
 from hw.learning.rule import LearningRule
 
 
-def check_lesson(rule: LearningRule, neuron: object, design: Design) -> None:
+def check_rule(rule: LearningRule, neuron: object, design: Design) -> None:
     """Refuse what no crossbar can learn; ValueError names it."""
     descent = rule.descent
     if not isinstance(neuron, FloatNeuron):
@@ -35,7 +35,7 @@ def check_lesson(rule: LearningRule, neuron: object, design: Design) -> None:
     rule.phases.pairs()
 
 
-def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: LearningRule) -> list[list[Outer]]:
+def outers_of(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: LearningRule) -> list[list[Outer]]:
     """What every link is to add to its weights, as outer products of what its two sides see.
 
     Of two phases with weights -c and c, with b below and a above at their ends,
@@ -46,7 +46,7 @@ def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: 
     would take back each other. Link number `chain`, if any, is the readout.
     """
     count, rates = len(ends.states[0][0]), rule.descent.weight_rates
-    wanted = []
+    by_link = []
     for index, link in enumerate(links[:chain]):
         outers = []
         for first, second, share in rule.phases.pairs():
@@ -57,16 +57,16 @@ def wanted_changes(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: 
             # a clamped input is the same in both phases: its difference asks for nothing
             if index:
                 outers.append(Outer(below2 - below1, (above2 + above1) / 2, factor))
-        wanted.append(outers)
+        by_link.append(outers)
     if ends.errors:
         factor = rates[-1] / (count * len(ends.errors))
-        wanted.append(
+        by_link.append(
             [
                 Outer(states[-1].flatten(1).numpy(), error.numpy(), factor)
                 for states, error in zip(ends.states, ends.errors, strict=True)
             ]
         )
-    return wanted
+    return by_link
 
 
 def too_large(name: str, link: CrossbarLink, change: Array) -> str | None:
@@ -96,16 +96,16 @@ def shift_biases(dynamics: Dynamics, ends: Ends, rule: LearningRule) -> None:
         dynamics.load_bias(index, old - rate * gradient)
 
 
-def agreement(asked: Sequence[Array], before: Sequence[Array], links: Sequence[CrossbarLink]) -> tuple[float, ...]:
+def agreement(changes: Sequence[Array], before: Sequence[Array], links: Sequence[CrossbarLink]) -> tuple[float, ...]:
     """Of every link, the cosine of all changes asked for with the change of what its devices show; 0 of nothing."""
-    found = []
-    for wanted, old, link in zip(asked, before, links, strict=True):
+    cosines = []
+    for change, old, link in zip(changes, before, links, strict=True):
         applied = link.matrix.shown() - old
-        size = float(np.linalg.norm(wanted) * np.linalg.norm(applied))
-        found.append(float((wanted * applied).sum() / size) if size else 0.0)
-    return tuple(found)
+        size = float(np.linalg.norm(change) * np.linalg.norm(applied))
+        cosines.append(float((change * applied).sum() / size) if size else 0.0)
+    return tuple(cosines)
 
 
-def totals(wanted: Sequence[Sequence[Outer]]) -> list[Array]:
+def totals(by_link: Sequence[Sequence[Outer]]) -> list[Array]:
     """(outputs, inputs) change asked of every link."""
-    return [total(outers) for outers in wanted]
+    return [total(outers) for outers in by_link]

@@ -23,7 +23,7 @@ from hw.circuit import Circuit, FloatNeuron, Weights, checked_images
 from hw.crossbar.counting import Chip, learning_events, settle_events
 from hw.crossbar.devices.device import Array
 from hw.crossbar.fabrication import Fabrication
-from hw.crossbar.learning import agreement, check_lesson, shift_biases, too_large, totals, wanted_changes, worn_out
+from hw.crossbar.learning import agreement, check_rule, outers_of, shift_biases, too_large, totals, worn_out
 from hw.crossbar.link import CrossbarLink
 from hw.crossbar.ranges import integer_ranges
 from hw.crossbar.remedies import Remedies, check_drives, missing_drives
@@ -229,33 +229,33 @@ class Crossbar:
         """
         images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
-        check_lesson(rule, self.circuit.neuron, self.design)
+        check_rule(rule, self.circuit.neuron, self.design)
         self.update.check(self.device, self.design)
         if not self.writers:
             self.writers = [
                 self.update.writer(link.matrix, (*self.seed, 2, index, 1)) for index, link in enumerate(self.links)
             ]
-        asked = [np.zeros(link.matrix.shape) for link in self.links]
+        sums = [np.zeros(link.matrix.shape) for link in self.links]
         before = [link.matrix.shown() for link in self.links]
         done: list[Learned] = []
         size = rule.batch_size
         if (stop := self._worn_out()) is not None:  # before the first write of a die that stopped in an earlier pass
             raise LearningStoppedError(stop, None)
-        for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
-            stop = self._learn_batch(batch, wanted, rule, asked, done)
+        for batch, targets in zip(split(images, size), split(labels, size), strict=True):
+            stop = self._learn_batch(batch, targets, rule, sums, done)
             if stop is not None:
                 raise LearningStoppedError(stop, joined(done) if done else None)
-        return replace(joined(done), agreement=agreement(asked, before, self.links))
+        return replace(joined(done), agreement=agreement(sums, before, self.links))
 
     @exclusive
     @torch.no_grad()
-    def wanted(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> tuple[Array, ...]:
+    def weight_changes(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> tuple[Array, ...]:
         """(outputs, inputs) change that one update from these images asks of every link; nothing is written."""
         images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
         rule.check(self.circuit, labels, len(images))
-        check_lesson(rule, self.circuit.neuron, self.design)
+        check_rule(rule, self.circuit.neuron, self.design)
         ends = self._phases(images, labels, rule.phases)
-        return tuple(totals(wanted_changes(self.links, len(self.circuit.wires), ends, rule)))
+        return tuple(totals(outers_of(self.links, len(self.circuit.wires), ends, rule)))
 
     @exclusive
     @torch.no_grad()
@@ -357,22 +357,22 @@ class Crossbar:
         images: NDArray[np.floating],
         labels: NDArray[np.integer],
         rule: LearningRule,
-        asked: list[Array],
+        sums: list[Array],
         done: list[Learned],
     ) -> str | None:
-        """One update: add to `asked` and `done`; returns why learning has to stop, if it has to."""
+        """One update: add to `sums` (changes by link) and `done`; returns why learning has to stop, if it has to."""
         if self._updates % CALIBRATE_EVERY == 0 or self._updates in (1, 2, 4, 8, 16):
             self.calibrate_phases(images, labels, rule.phases)
         ends = self._phases(images, labels, rule.phases)
         chain = len(self.circuit.wires)
-        wanted = wanted_changes(self.links, chain, ends, rule)
-        changes = totals(wanted)
+        by_link = outers_of(self.links, chain, ends, rule)
+        changes = totals(by_link)
         for name, link, change in zip(self.names, self.links, changes, strict=True):
             if (reason := too_large(name, link, change)) is not None:
                 return reason
         for index, writer in enumerate(self.writers):
-            self._written = self._written + writer.write(wanted[index])
-            asked[index] += changes[index]
+            self._written = self._written + writer.write(by_link[index])
+            sums[index] += changes[index]
         shift_biases(self.processor.dynamics, ends, rule)
         self._updates += 1
         written, self._written = self._written, NO_WRITES

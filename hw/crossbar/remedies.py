@@ -68,14 +68,14 @@ def missing_drives(
     """
     theirs, rest = reference.dynamics, reference.settle(images).states
     states = [part.to(own.arithmetic.dtype) for part in (codes, *map(torch.as_tensor, rest))]
-    wanted = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
+    targets = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
     missing = [torch.zeros_like(bias, dtype=torch.float64) for bias in (*own.biases, own.readout_bias)]
     for _ in range(OFFSET_READS):
         for link in links:
             link.matrix.begin(slow)
         drives = [*own.drives(states, own.input_drive(states[0])), own.scores(states[-1])]
-        for total, read, right in zip(missing, drives, wanted, strict=True):
+        for total, read, target in zip(missing, drives, targets, strict=True):
             # the bias of a convolution is one for all positions
             over = (0, *range(2, read.ndim)) if total.ndim == 3 and total.shape[1:] == (1, 1) else (0,)
-            total += (right.double() - read.double()).mean(dim=over).view(total.shape) / OFFSET_READS
+            total += (target.double() - read.double()).mean(dim=over).view(total.shape) / OFFSET_READS
     return missing

@@ -80,12 +80,12 @@ class Digital:
             self._memories = self._remember()
         size, phases = rule.batch_size, rule.phases
         batches: list[Learned] = []
-        for batch, wanted in zip(split(images, size), split(labels, size), strict=True):
-            ends = run_phases(self.dynamics, batch, wanted, phases)
-            found = gradients(self.dynamics, ends, phases)
-            if (stop := self._too_large(found, rule.descent)) is not None:
+        for batch, targets in zip(split(images, size), split(labels, size), strict=True):
+            ends = run_phases(self.dynamics, batch, targets, phases)
+            slopes = gradients(self.dynamics, ends, phases)
+            if (stop := self._too_large(slopes, rule.descent)) is not None:
                 raise LearningStoppedError(stop, joined(batches) if batches else None)
-            self._descend(found, rule.descent)
+            self._descend(slopes, rule.descent)
             batches.append(Learned(len(batch), ends.hits, ends.ledger))
         return joined(batches)
 
@@ -108,10 +108,10 @@ class Digital:
         """Why integers must not make an update; None if they may, and for floats, which have no range."""
         assert self._memories is not None, "made by learn"
         names = [*(f"link{index}" for index in range(1, len(self.circuit.wires) + 1)), "readout"]
-        for index, (pair, found) in enumerate(zip(self._memories, gradients, strict=True)):
+        for index, (memories, slopes) in enumerate(zip(self._memories, gradients, strict=True)):
             rates = (descent.weight_rates[index], descent.bias_rates[index])
             decays = (descent.weight_decays[index], descent.bias_decays[index])
-            for memory, gradient, rate, decay in zip(pair, found, rates, decays, strict=True):
+            for memory, gradient, rate, decay in zip(memories, slopes, rates, decays, strict=True):
                 if isinstance(memory, FloatMemory):
                     continue
                 if (reason := memory.too_large(gradient.cpu().numpy(), rate, decay)) is not None:
@@ -123,11 +123,11 @@ class Digital:
         dynamics = self.dynamics
         assert self._memories is not None, "made by learn"
         rates = zip(descent.weight_rates, descent.bias_rates, descent.weight_decays, descent.bias_decays, strict=True)
-        for index, (operator, pair, found, (rate, bias_rate, decay, bias_decay)) in enumerate(
+        for index, (operator, memories, slopes, (rate, bias_rate, decay, bias_decay)) in enumerate(
             zip(plastic(dynamics), self._memories, gradients, rates, strict=True)
         ):
-            weight = _descended(pair[0], found[0], rate, decay, descent.momentum)
-            bias = _descended(pair[1], found[1], bias_rate, bias_decay, descent.momentum)
+            weight = _descended(memories[0], slopes[0], rate, decay, descent.momentum)
+            bias = _descended(memories[1], slopes[1], bias_rate, bias_decay, descent.momentum)
             operator.load(weight)
             dynamics.load_bias(index, bias)
 

@@ -104,16 +104,16 @@ def bias_gradients(dynamics: Dynamics, ends: Ends, phases: UpdatePhases) -> list
     """Gradient of the mean cost by the bias of every wire and the readout."""
     count, one = len(ends.states[0][0]), dynamics.circuit.neuron.one
     shares = list(zip(ends.states, phases.weights, strict=True))
-    found = [
+    slopes = [
         -_sum([share * bias_correlation(states[index + 1]) for states, share in shares]) / (count * one)
         for index in range(len(dynamics.operators))
     ]
     if ends.errors:
-        found.append(
+        slopes.append(
             _sum([error.sum(dim=0, dtype=torch.float64) for error in ends.errors])
             * (-1.0 / (count * len(ends.errors) * one))
         )
-    return found
+    return slopes
 
 
 def bias_correlation(above: Tensor) -> Tensor:

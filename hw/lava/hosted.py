@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 
 @contextmanager
-def hosting() -> Iterator[Connection]:
+def host_connection() -> Iterator[Connection]:
     """The connection to the `hw.lava.process.HostProcess` that started this interpreter, which ends with the block.
 
     The other end hangs up, or dies, and that ends the block quietly too.

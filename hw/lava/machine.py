@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from math import ceil
 from threading import RLock
 from types import TracebackType
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Weights, checked_images, weights_of, with_weights
 from hw.events.messages import COLUMNS, MessageEvents
 from hw.exclusive import exclusive
+from hw.lava.hosting import HOSTING, Hosting
 from hw.lava.learning.messages import LearningJob, PassReport
 from hw.lava.learning.run_pass import batched, pass_of
 from hw.lava.messages import Batch, Job
@@ -34,7 +34,8 @@ class Lava:
     With `delta_threshold` only changes of at least that many codes are sent; at 1 the states are those of dense
     messages in every bit. With `tolerance` (in units of state 1.0) images at rest are held. All batches of a settle are
     one Lava run, and so are all updates of a `learn`; the graphs stay up between calls, so use the machine as a context
-    manager, or close it. `seed` is that of the stochastic rounding with which integers learn.
+    manager, or close it. `hosting` says how they are hosted and watched, `seed` is that of the stochastic rounding with
+    which integers learn.
     """
 
     def __init__(
@@ -45,9 +46,7 @@ class Lava:
         batch_size: int = 256,
         tolerance: float | None = None,
         delta_threshold: int | None = None,
-        stall_s: float = 60.0,
-        process_models: Mapping[str, str] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        hosting: Hosting = HOSTING,
         seed: int = 0,
     ) -> None:
         if steps < 1 or batch_size < 1:
@@ -59,11 +58,10 @@ class Lava:
         if isinstance(circuit.neuron, FixedNeuron) and any(wire.pooling == "max" for wire in circuit.wires):
             raise ValueError("max pooling runs on Lava in float only: average pooling or a stride maps to integers")
         self.circuit, self.steps, self.batch_size, self.tolerance = circuit, steps, batch_size, tolerance
-        self.delta_threshold, self.stall_s, self.progress = delta_threshold, stall_s, progress
-        self.process_models = dict(process_models or {})
+        self.delta_threshold, self.hosting = delta_threshold, hosting
         self.seed, self.lock = seed, RLock()
         self._host: tuple[tuple[int, bool], HostProcess] | None = None
-        self._school: tuple[tuple[UpdatePhases, int], HostProcess] | None = None
+        self._learning_host: tuple[tuple[UpdatePhases, int], HostProcess] | None = None
 
     def __repr__(self) -> str:
         threshold = self.delta_threshold
@@ -79,7 +77,7 @@ class Lava:
         runs = ceil(len(codes) / self.batch_size)
         batch = ceil(len(codes) / runs)
         host = self._host_for(batch, trace)
-        answers = self._asked(host, batched(codes, batch))
+        answers = self._answer(host, batched(codes, batch))
         counts = [min(batch, len(codes) - first) for first in range(0, len(codes), batch)]
         return concatenate([self._settled(answer, count) for answer, count in zip(answers, counts, strict=True)])
 
@@ -97,14 +95,15 @@ class Lava:
             raise ValueError(
                 f"delta_threshold is {self.delta_threshold}: learning sends whole states; make a machine without it"
             )
-        taught: PassReport = self._asked(self._school_for(rule), pass_of(self.circuit, images, labels, rule))
-        self.circuit = with_weights(self.circuit, taught.weights)
+        host = self._learning_host_for(rule)
+        report: PassReport = self._answer(host, pass_of(self.circuit, images, labels, rule))
+        self.circuit = with_weights(self.circuit, report.weights)
         self._end("_host")  # it holds the weights before
         steps = rule.phases.steps
         return Learned(
             images=len(images),
-            hits=taught.hits,
-            ledger=self._ledger(np.full(steps, len(images)), taught.events, len(images)),
+            hits=report.hits,
+            ledger=self._ledger(np.full(steps, len(images)), report.events, len(images)),
         )
 
     @exclusive
@@ -117,7 +116,7 @@ class Lava:
 
         Another thread may do this while a graph runs: the call that waits for it then ends with `LavaError`.
         """
-        for name in ("_host", "_school"):
+        for name in ("_host", "_learning_host"):
             self._end(name)
 
     def __enter__(self) -> Lava:
@@ -140,30 +139,30 @@ class Lava:
                 self.tolerance,
                 self.delta_threshold,
                 trace,
-                self.stall_s,
-                self.process_models,
+                self.hosting.stall_s,
+                dict(self.hosting.process_models),
             )
             self._host = (batch, trace), HostProcess(SERVER, job)
         return self._host[1]
 
-    def _school_for(self, rule: LearningRule) -> HostProcess:
+    def _learning_host_for(self, rule: LearningRule) -> HostProcess:
         """The same for rules: a Lava graph cannot change its phases either."""
         key = (rule.phases, rule.batch_size)
-        if self._school is not None and self._school[0] != key:
-            self._end("_school")
-        if self._school is None:
-            job = LearningJob(self.circuit, rule.phases, rule.batch_size, self.seed, self.stall_s)
-            self._school = key, HostProcess(SERVER, job)
-        return self._school[1]
+        if self._learning_host is not None and self._learning_host[0] != key:
+            self._end("_learning_host")
+        if self._learning_host is None:
+            job = LearningJob(self.circuit, rule.phases, rule.batch_size, self.seed, self.hosting.stall_s)
+            self._learning_host = key, HostProcess(SERVER, job)
+        return self._learning_host[1]
 
-    def _asked(self, host: HostProcess, request: Any) -> Any:
+    def _answer(self, host: HostProcess, request: Any) -> Any:
         try:
-            return host.ask(request, self.progress)
+            return host.ask(request, self.hosting.progress)
         except BaseException:
             self.close()
             raise
 
-    def _end(self, name: Literal["_host", "_school"]) -> None:
+    def _end(self, name: Literal["_host", "_learning_host"]) -> None:
         running: tuple[Any, HostProcess] | None = getattr(self, name)
         if running is not None:
             setattr(self, name, None)

@@ -16,7 +16,7 @@ from typing import Any
 import hw.lava.compat  # noqa: F401 - before Lava
 
 from hw.lava.host import Host, RunError
-from hw.lava.hosted import hosting
+from hw.lava.hosted import host_connection
 from hw.lava.learning.graph import build_learning_graph
 from hw.lava.learning.messages import LearningJob
 from hw.lava.learning.passes import learn
@@ -26,7 +26,7 @@ from hw.lava.settling import build_settling_graph, settle
 
 def main() -> None:
     """Serve one machine until it hangs up."""
-    with hosting() as connection:
+    with host_connection() as connection:
         host: Host | None = None
         try:
             job = connection.recv()

@@ -125,8 +125,8 @@ PORTS = {
 
 def _imported(path: str) -> type:
     module, _, name = path.partition(":")
-    found: type = getattr(import_module(module), name)
-    return found
+    model: type = getattr(import_module(module), name)
+    return model
 
 
 def settle(host: Host, graph: SettlingGraph, job: Job, batches: list[NDArray[Any]]) -> list[Batch]:
@@ -138,17 +138,17 @@ def settle(host: Host, graph: SettlingGraph, job: Job, batches: list[NDArray[Any
     expected = dict.fromkeys(ports, count)
     if job.trace:
         expected |= dict.fromkeys([layer.trace_out for layer in graph.layers], count * job.steps)
-    found = host.run(count * (job.steps + 1), {graph.source.images_in: batches}, expected)
+    answers = host.run(count * (job.steps + 1), {graph.source.images_in: batches}, expected)
     return [
         Batch(
-            source_events=found[graph.source.report_out][index],
-            states=tuple(found[layer.state_out][index] for layer in graph.layers),
-            reports=tuple(found[layer.report_out][index] for layer in graph.layers),
-            scores=found[graph.readout.scores_out][index],
-            steps=None if graph.rest is None else found[graph.rest.steps_out][index],
+            source_events=answers[graph.source.report_out][index],
+            states=tuple(answers[layer.state_out][index] for layer in graph.layers),
+            reports=tuple(answers[layer.report_out][index] for layer in graph.layers),
+            scores=answers[graph.readout.scores_out][index],
+            steps=None if graph.rest is None else answers[graph.rest.steps_out][index],
             trace=(
                 tuple(
-                    np.stack(found[layer.trace_out][index * job.steps : (index + 1) * job.steps])
+                    np.stack(answers[layer.trace_out][index * job.steps : (index + 1) * job.steps])
                     for layer in graph.layers
                 )
                 if job.trace

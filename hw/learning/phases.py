@@ -48,15 +48,15 @@ class UpdatePhases:
         Raises ValueError if the weights do not cancel in twos.
         """
         left = [k for k, weight in enumerate(self.weights) if weight < 0]
-        found = []
+        pairs = []
         for second, weight in enumerate(self.weights):
             if weight > 0:
                 first = next((k for k in left if isclose(self.weights[k], -weight, rel_tol=1e-9)), None)
                 if first is None:
                     raise ValueError(f"the weights {self.weights} of the phases do not cancel in twos")
                 left.remove(first)
-                found.append((first, second, weight))
-        return found
+                pairs.append((first, second, weight))
+        return pairs
 
     def repeated(self, times: int) -> UpdatePhases:
         """Every nudged phase run `times` times and averaged: read noise of variance v leaves v / times."""

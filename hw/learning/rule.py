@@ -1,4 +1,4 @@
-"""What a machine is told when it learns, and what it hands back."""
+"""What a machine needs to learn, and what it hands back."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ class Learned:
 
     images: int
     hits: int
-    """Images whose free states were right just before they taught."""
+    """Images whose free states were right just before the update that they were used in."""
     ledger: Ledger
     """What the machine did in all phases."""
     agreement: tuple[float, ...] | None = None
-    """Of every link and the readout, the correlation of the wanted with the applied changes of its weights, over all
-    updates; None on machines that apply what they want."""
+    """Of every link and the readout, the cosine of the changes that updates ask of its weights with those that its
+    devices made, over all updates; None on machines that apply them exactly."""
 
     @property
     def accuracy(self) -> float:
-        """Share of the images that were right just before they taught."""
+        """Share of the images that were right just before the update that they were used in."""
         return self.hits / self.images
 
 

@@ -1,4 +1,6 @@
-"""Layers that go wrong, to see what the Lava machine says: `process_models={"Layer": "helpers.faulty_models:..."}`.
+"""Layers that go wrong, to see what the Lava machine says.
+
+A machine has them by `hosting=Hosting(process_models={"Layer": "helpers.faulty_models:..."})`.
 
 Only the Lava host imports this. What goes wrong, where and when is told by the environment:
 FAULTY="layer2:5" is the process and its Lava time step.

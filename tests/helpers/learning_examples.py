@@ -54,7 +54,7 @@ def torch_gradient(
     return ep_gradient(network, torch.as_tensor(images), torch.as_tensor(labels), phases, torch.Generator())[0]
 
 
-def taught_by_torch(
+def learnt_by_torch(
     network: EPNetwork,
     batches: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]],
     *,

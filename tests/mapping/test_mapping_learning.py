@@ -1,4 +1,4 @@
-"""Rates on the way to a machine, weights on the way back, and the order and schedule of what it is taught."""
+"""Rates on the way to a machine, weights on the way back, and the order and schedule of what it learns from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.learning_examples import FREE, NUDGED, assert_same_network, example, stripes, taught_by_torch
+from helpers.learning_examples import FREE, NUDGED, assert_same_network, example, learnt_by_torch, stripes
 from helpers.random_nets import mixed_network, networks, program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,7 +74,7 @@ def test_one_step_of_a_machine_is_one_step_of_torch(size: int) -> None:
     rates, decays = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.05, 0.02)
     machine = to_digital(network, steps=1)
     machine.learn(images, labels, LearningRule(PHASES, descent_of(network, rates, weight_decay=decays), 6))
-    expected = taught_by_torch(network, [(images, labels)], beta=0.5, rates=rates, decays=decays)
+    expected = learnt_by_torch(network, [(images, labels)], beta=0.5, rates=rates, decays=decays)
     assert_same_network(network_with(network, machine.read_weights()), expected, atol=1e-6)
     pooled = (expected.links[1].weight - network.links[1].weight).abs().max()
     assert float(pooled) > 0.01
@@ -159,12 +159,12 @@ def test_weights_that_an_accumulator_could_not_add_up_are_refused() -> None:
         program_with(program, full)
 
 
-def _course(epochs: int = 5, **other: Any) -> LearningSchedule:
+def _schedule(epochs: int = 5, **other: Any) -> LearningSchedule:
     return LearningSchedule(PHASES, (0.4, 0.3, 0.2, 0.1), epochs, **other)
 
 
 def test_rates_follow_a_cosine_down_to_zero() -> None:
-    schedule, network = _course(8, momentum=0.9, weight_decay=(0.01,) * 4, batch_size=7), _pooled(2)
+    schedule, network = _schedule(8, momentum=0.9, weight_decay=(0.01,) * 4, batch_size=7), _pooled(2)
     rules = [schedule.rule(network, epoch) for epoch in range(1, 9)]
     shares = [rule.descent.bias_rates[0] / 0.4 for rule in rules]
     np.testing.assert_allclose(shares, [(1 + cos(pi * k / 8)) / 2 for k in range(8)], rtol=1e-12)
@@ -181,18 +181,18 @@ def test_rates_follow_a_cosine_down_to_zero() -> None:
         assert rule.descent.bias_decays == (0.01,) * 4
 
 
-def test_a_course_of_one_epoch_is_at_full_rate() -> None:
-    assert _course(1).rule(_pooled(2), 1).descent.bias_rates == (0.4, 0.3, 0.2, 0.1)
+def test_a_schedule_of_one_epoch_is_at_full_rate() -> None:
+    assert _schedule(1).rule(_pooled(2), 1).descent.bias_rates == (0.4, 0.3, 0.2, 0.1)
 
 
 @pytest.mark.parametrize("epochs", [0, -1])
-def test_a_course_without_epochs_is_refused(epochs: int) -> None:
+def test_a_schedule_without_epochs_is_refused(epochs: int) -> None:
     with pytest.raises(ValueError, match=f"epochs is {epochs}, must be at least 1"):
-        _course(epochs)
+        _schedule(epochs)
 
 
-class _Pupil:
-    """Remembers what it was shown; stops in the epoch it is told to."""
+class _Recorder:
+    """Remembers what it was shown; stops in epoch `stops`."""
 
     def __init__(self, stops: int = 0) -> None:
         self.shown: list[tuple[NDArray[np.float32], NDArray[np.integer], LearningRule]] = []
@@ -211,34 +211,34 @@ def _numbered(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.broadcast_to(values[:, None, None, None], (count, 1, 6, 6)).copy(), np.arange(count) % 3
 
 
-def _taught(epochs: int, seed: int, count: int = 20, **other: Any) -> _Pupil:
-    pupil, (images, labels) = _Pupil(), _numbered(count)
-    done = list(train_on_machine(pupil, _pooled(2), images, labels, _course(epochs), seed=seed, **other))  # type: ignore[arg-type]
+def _trained(epochs: int, seed: int, count: int = 20, **other: Any) -> _Recorder:
+    machine, (images, labels) = _Recorder(), _numbered(count)
+    done = list(train_on_machine(machine, _pooled(2), images, labels, _schedule(epochs), seed=seed, **other))  # type: ignore[arg-type]
     assert [epoch for epoch, _ in done] == list(range(1, epochs + 1))
-    return pupil
+    return machine
 
 
-def _orders(pupil: _Pupil, count: int = 20) -> list[list[int]]:
-    return [np.rint(images[:, 0, 0, 0] * count).astype(int).tolist() for images, _, _ in pupil.shown]
+def _orders(machine: _Recorder, count: int = 20) -> list[list[int]]:
+    return [np.rint(images[:, 0, 0, 0] * count).astype(int).tolist() for images, _, _ in machine.shown]
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**20), st.integers(1, 40))
 def test_every_image_comes_once_per_epoch_with_its_label(epochs: int, seed: int, count: int) -> None:
-    pupil = _taught(epochs, seed, count)
-    for order, (_, labels, _) in zip(_orders(pupil, count), pupil.shown, strict=True):
+    machine = _trained(epochs, seed, count)
+    for order, (_, labels, _) in zip(_orders(machine, count), machine.shown, strict=True):
         assert sorted(order) == list(range(count))
         assert labels.tolist() == [index % 3 for index in order]
-    rates = [rule.descent.bias_rates[0] for _, _, rule in pupil.shown]
-    assert rates == [_course(epochs).rule(_pooled(2), epoch).descent.bias_rates[0] for epoch in range(1, epochs + 1)]
+    rates = [rule.descent.bias_rates[0] for _, _, rule in machine.shown]
+    assert rates == [_schedule(epochs).rule(_pooled(2), epoch).descent.bias_rates[0] for epoch in range(1, epochs + 1)]
 
 
 def test_seed_and_epoch_alone_decide_the_order() -> None:
-    orders = _orders(_taught(5, seed=3))
-    assert _orders(_taught(5, seed=3)) == orders
-    assert _orders(_taught(2, seed=3)) == orders[:2]  # however long the schedule is
+    orders = _orders(_trained(5, seed=3))
+    assert _orders(_trained(5, seed=3)) == orders
+    assert _orders(_trained(2, seed=3)) == orders[:2]  # however long the schedule is
     # 20! orders: no two alike, in other epochs and of other seeds
-    every = orders + _orders(_taught(5, seed=4)) + [list(range(20))]
+    every = orders + _orders(_trained(5, seed=4)) + [list(range(20))]
     assert len({tuple(order) for order in every}) == 11
 
 
@@ -250,41 +250,41 @@ def test_augmentation_changes_a_copy() -> None:
         shown += rng.random(shown.shape, np.float32)  # in place
         return shown
 
-    pupil, again = _Pupil(), _Pupil()
-    for one in (pupil, again):
-        for _ in train_on_machine(one, _pooled(2), images, labels, _course(3), seed=1, augment=spoil):  # type: ignore[arg-type]
+    machine, again = _Recorder(), _Recorder()
+    for one in (machine, again):
+        for _ in train_on_machine(one, _pooled(2), images, labels, _schedule(3), seed=1, augment=spoil):  # type: ignore[arg-type]
             np.testing.assert_array_equal(images, kept)
-    plain = _taught(3, seed=1)
-    for changed, same, bare in zip(pupil.shown, again.shown, plain.shown, strict=True):
+    plain = _trained(3, seed=1)
+    for changed, same, bare in zip(machine.shown, again.shown, plain.shown, strict=True):
         np.testing.assert_array_equal(changed[0], same[0])  # (seed, epoch) decides here too
         np.testing.assert_array_equal(changed[1], bare[1])  # and the order is the same with and without
         assert (changed[0] - bare[0]).min() >= -1e-6
         assert (changed[0] - bare[0]).std() == pytest.approx(1 / 12**0.5, rel=0.1)
     # every epoch changes the images anew
-    added = [changed[0] - bare[0] for changed, bare in zip(pupil.shown, plain.shown, strict=True)]
+    added = [changed[0] - bare[0] for changed, bare in zip(machine.shown, plain.shown, strict=True)]
     assert abs(np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1]) < 0.2
 
 
 def test_epochs_are_handed_out_as_they_are_done() -> None:
-    pupil, (images, labels) = _Pupil(stops=3), _numbered(20)
+    machine, (images, labels) = _Recorder(stops=3), _numbered(20)
     rules: Iterator[tuple[int, Learned]] = train_on_machine(
-        pupil,  # type: ignore[arg-type]
+        machine,  # type: ignore[arg-type]
         _pooled(2),
         images,
         labels,
-        _course(5),
+        _schedule(5),
         seed=1,
     )
-    assert not pupil.shown
+    assert not machine.shown
     assert next(rules)[0] == 1
-    assert len(pupil.shown) == 1
+    assert len(machine.shown) == 1
     assert next(rules)[0] == 2
     with pytest.raises(LearningStoppedError, match="worn out"):
         next(rules)
-    assert len(pupil.shown) == 3
+    assert len(machine.shown) == 3
 
 
-def test_a_machine_that_is_taught_learns() -> None:
+def test_a_machine_that_is_trained_learns() -> None:
     network, (images, labels), (unseen, truth) = example("dense squared error"), stripes(60, seed=4), stripes(60, 5)
     machine = to_digital(network, steps=FREE)
     schedule = LearningSchedule(PHASES, (0.5, 0.5, 0.5), epochs=6, batch_size=5)

@@ -159,8 +159,8 @@ def _read(hint: Any, value: Any, where: str, key: str) -> Any:
             return _build(hint, value, where, key)
         choices = KINDS[hint]
         if value.get("kind") not in list(choices):  # what cannot be a key can be looked for in a list
-            found = f"{key}.kind is {value['kind']!r}" if "kind" in value else f"{key}.kind is missing"
-            raise ValueError(f"{where}: {found}; there are: {', '.join(choices)}")
+            problem = f"{key}.kind is {value['kind']!r}" if "kind" in value else f"{key}.kind is missing"
+            raise ValueError(f"{where}: {problem}; there are: {', '.join(choices)}")
         rest = {name: entry for name, entry in value.items() if name != "kind"}
         return _build(choices[value["kind"]], rest, where, key)
     if get_origin(hint) is tuple:

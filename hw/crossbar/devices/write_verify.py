@@ -44,21 +44,21 @@ class WriteVerify:
         drawn = response.draw(target_s.shape, rng)
         g_s = np.full(target_s.shape, device.g_min_s)
         seen_s = np.where(np.isnan(stuck_s), g_s, stuck_s)
-        wanted = np.ones(target_s.shape, bool)
+        outliers = np.ones(target_s.shape, bool)
         pulses, reads, conducted_s = 0, 0, 0.0
         for _ in range(self.most_pulses):
-            reads += int(wanted.sum())
+            reads += int(outliers.sum())
             read_s = seen_s + device.read_sigma_s(seen_s) * rng.standard_normal(seen_s.shape)
-            wanted &= np.abs(read_s - target_s) > allowed_s
-            if not wanted.any():
+            outliers &= np.abs(read_s - target_s) > allowed_s
+            if not outliers.any():
                 break
-            pulses += int(wanted.sum())
+            pulses += int(outliers.sum())
             moved_s = response.pulse(g_s, read_s < target_s, drawn, rng)
-            after_s = np.where(wanted, np.where(np.isnan(stuck_s), response.visible(moved_s, rng), stuck_s), seen_s)
-            conducted_s += float(((seen_s + after_s) / 2)[wanted].sum())
-            g_s, seen_s = np.where(wanted, moved_s, g_s), after_s
+            after_s = np.where(outliers, np.where(np.isnan(stuck_s), response.visible(moved_s, rng), stuck_s), seen_s)
+            conducted_s += float(((seen_s + after_s) / 2)[outliers].sum())
+            g_s, seen_s = np.where(outliers, moved_s, g_s), after_s
         voltage, width = response.voltage_v, response.width_s
         energy_j = None if voltage is None or width is None else voltage**2 * width * conducted_s
-        events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j, int(wanted.sum()))
+        events = ProgrammingEvents(target_s.size, float(pulses), float(reads), energy_j, int(outliers.sum()))
         array = written(target_s, seen_s, stuck_s, device, rng, events, drawn)
         return replace(array, resting_s=g_s)

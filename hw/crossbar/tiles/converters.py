@@ -83,9 +83,9 @@ class RoundingAdc:
     def convert(self, sums: Tensor) -> tuple[Tensor, Tensor]:
         """step * clip(round(sums / step))."""
         top = 2 ** (self.bits - 1) - 1
-        wanted = sums.div_(self.step).round_()
-        codes = wanted.clamp(-top, top)
-        clipped = (codes != wanted).flatten(1).sum(dim=1)
+        levels = sums.div_(self.step).round_()
+        codes = levels.clamp(-top, top)
+        clipped = (codes != levels).flatten(1).sum(dim=1)
         return codes.mul_(self.step), clipped
 
 

@@ -180,8 +180,8 @@ class TiledMatrix:
         """(outputs, inputs) weights as one read-back shows them, without a gain."""
         weight = np.zeros(self.shape)
         for placed in self.placed:
-            found = read_back(placed.tile, self._calibration)
-            weight[placed.outputs, placed.inputs] += placed.significance * found
+            part = read_back(placed.tile, self._calibration)
+            weight[placed.outputs, placed.inputs] += placed.significance * part
         return weight
 
     def effective(self) -> tuple[Array, Array]:

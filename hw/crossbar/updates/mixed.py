@@ -2,7 +2,7 @@
 
 Nandakumar et al., Front. Neurosci. 14, 406, 2020. With chi one number per weight,
 
-    chi <- chi + wanted,     n = trunc(chi / weight_per_pulse),     chi <- chi - n weight_per_pulse,   send n pulses.
+    chi <- chi + change,     n = trunc(chi / weight_per_pulse),     chi <- chi - n weight_per_pulse,   send n pulses.
 
 Devices are never read: what a pulse really did is left to the next gradients to see.
 """
@@ -48,10 +48,10 @@ class MixedWriter:
         """All matrices it writes."""
         return (self.matrix,)
 
-    def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
+    def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
         """Add up, and send whole pulses."""
         pulse = weight_per_pulse(self.matrix)
-        self.chi += total(wanted)
+        self.chi += total(outers)
         counts = np.trunc(self.chi / pulse).astype(np.int64)
         self.chi -= counts * pulse
         return send_pulses(self.matrix, np.maximum(counts, 0), np.maximum(-counts, 0), self.rng)

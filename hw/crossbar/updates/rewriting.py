@@ -51,25 +51,25 @@ class RewritingWriter:
     def __init__(self, update: Rewriting, matrix: TiledMatrix, rng: np.random.Generator) -> None:
         self.update, self.matrix, self.rng = update, matrix, rng
         self.aimed = matrix.aimed()
-        self.wanted = self.aimed.copy()
+        self.target = self.aimed.copy()
 
     @property
     def matrices(self) -> tuple[TiledMatrix, ...]:
         """All matrices it writes."""
         return (self.matrix,)
 
-    def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
+    def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
         """Add up, and program what has moved by more than the threshold."""
-        return self.move(total(wanted))
+        return self.move(total(outers))
 
     def move(self, change: Array) -> ProgrammingEvents:
         """The same of a change (outputs, inputs) that is known."""
         matrix, most = self.matrix, self.matrix.largest
-        self.wanted = np.clip(self.wanted + change, -most, most)
-        moved = np.abs(self.wanted - self.aimed) > self.update.threshold * most
+        self.target = np.clip(self.target + change, -most, most)
+        moved = np.abs(self.target - self.aimed) > self.update.threshold * most
         events = [ProgrammingEvents(0, None, 0.0, None)]
         if moved.any():
-            self.aimed = np.where(moved, self.wanted, self.aimed)
+            self.aimed = np.where(moved, self.target, self.aimed)
             # results are scaled up by what old devices have lost to drift, and new ones have lost nothing
             held = np.clip(self.aimed / matrix.gain.drift[:, None], -most, most)
             for placed in matrix.placed:

@@ -56,14 +56,14 @@ class StochasticWriter:
         """All matrices it writes."""
         return (self.matrix,)
 
-    def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
+    def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
         """Send the coincidences of all outer products."""
         up = np.zeros(self.matrix.shape, np.int64)
         down = np.zeros_like(up)
         pulse, drift = held_per_pulse(self.matrix), self.matrix.gain.drift.astype(np.float32)
-        for outer in wanted:
-            asked = replace(outer, above=outer.above / drift)  # of devices
-            rises, falls = coincidences(asked, pulse, self.update.longest, self.rng)
+        for outer in outers:
+            held = replace(outer, above=outer.above / drift)  # what devices have to change by
+            rises, falls = coincidences(held, pulse, self.update.longest, self.rng)
             up += rises
             down += falls
         return send_pulses(self.matrix, up, down, self.rng)

@@ -4,7 +4,7 @@ Gokmen, Front. Artif. Intell. 4, 699148, 2021 (its second version, with a digita
 of Rasch et al., Nat. Commun. 15, 7133, 2024. With A the fast array, R what it holds at rest, H the buffer, c_j = +-1
 the chopper, and columns j of A read in turns, all of them once in `cycle` updates:
 
-    A <- A + fast_gain wanted c (coinciding pulses),     H[:, j] <- H[:, j] + c_j transfer (A - R)[:, j] / fast_gain,
+    A <- A + fast_gain change c (coinciding pulses),     H[:, j] <- H[:, j] + c_j transfer (A - R)[:, j] / fast_gain,
     c_j <- -c_j,     n = trunc(H / weight_per_pulse),     H <- H - n weight_per_pulse,     send n pulses to the weights.
 
 A device whose steps up and down differ creeps to the point where they are equal. In A that point is made the zero, so
@@ -95,17 +95,17 @@ class TwoArraysWriter:
         """All matrices it writes."""
         return (self.matrix, self.fast)
 
-    def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
+    def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
         """Pulse the fast array, read one of its columns, and hand on whole pulses."""
         update, pulse = self.update, weight_per_pulse(self.matrix)
         events, self.begun = [self.begun], ProgrammingEvents(0, 0.0, 0.0, 0.0)
         up, down = np.zeros(self.matrix.shape, np.int64), np.zeros(self.matrix.shape, np.int64)
-        strength = max(abs(outer.factor) for outer in wanted)
+        strength = max(abs(outer.factor) for outer in outers)
         if strength == 0:  # a link that does not learn now
             return events[0]
         self.first = self.first or strength
         slower = strength / self.first
-        for outer in wanted:
+        for outer in outers:
             faster = Outer(outer.below * self.chopper, outer.above, outer.factor / slower * update.fast_gain)
             rises, falls = coincidences(faster, held_per_pulse(self.fast), update.longest, self.rng)
             up, down = up + rises, down + falls

@@ -35,9 +35,9 @@ class Outer:
         return np.asarray(self.factor * (self.above.T @ self.below), np.float64)
 
 
-def total(wanted: Sequence[Outer]) -> Array:
-    """(outputs, inputs) change that is wanted."""
-    return np.asarray(reduce(add, (outer.total() for outer in wanted)))
+def total(outers: Sequence[Outer]) -> Array:
+    """(outputs, inputs) sum of all: the change of the weights."""
+    return np.asarray(reduce(add, (outer.total() for outer in outers)))
 
 
 class Writer(Protocol):
@@ -48,8 +48,8 @@ class Writer(Protocol):
         """All matrices it writes, that of the link first."""
         ...
 
-    def write(self, wanted: Sequence[Outer]) -> ProgrammingEvents:
-        """Change the devices, towards or by what is wanted; returns what it took."""
+    def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
+        """Change the devices by the total of `outers`, or towards it; returns what it took."""
         ...
 
 

@@ -11,7 +11,7 @@ from hw.lava.learning.messages import LearningJob, Pass, PassReport
 
 
 def learn(host: Host, graph: LearningGraph, job: LearningJob, rule: Pass) -> PassReport:
-    """Teach all batches in one Lava run, and read the weights."""
+    """Learn from all batches in one Lava run, and read the weights."""
     nudging, layers, links = graph.nudging, graph.layers, graph.links
     readout = job.circuit.readout is not None
     count = len(rule.images)
@@ -26,12 +26,12 @@ def learn(host: Host, graph: LearningGraph, job: LearningJob, rule: Pass) -> Pas
     biases = [layer.bias_out for layer in layers] + ([nudging.bias_out] if readout else [])
     expected = {graph.source.report_out: count, nudging.hits_out: count}
     expected |= {layer.report_out: count for layer in layers} | dict.fromkeys([*weights, *biases], 1)
-    found = host.run(count * graph.period, sent, expected)
+    answers = host.run(count * graph.period, sent, expected)
     # padding is all zero, which causes no events
-    events = [np.sum(found[graph.source.report_out], axis=0).sum(axis=-1)]
-    events += [np.sum(found[layer.report_out], axis=0) for layer in layers]
+    events = [np.sum(answers[graph.source.report_out], axis=0).sum(axis=-1)]
+    events += [np.sum(answers[layer.report_out], axis=0) for layer in layers]
     return PassReport(
         events=np.stack(events, axis=2),
-        hits=int(np.sum(found[nudging.hits_out])),
-        weights=Weights(tuple(found[port][0] for port in weights), tuple(found[port][0] for port in biases)),
+        hits=int(np.sum(answers[nudging.hits_out])),
+        weights=Weights(tuple(answers[port][0] for port in weights), tuple(answers[port][0] for port in biases)),
     )

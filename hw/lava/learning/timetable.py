@@ -1,4 +1,4 @@
-"""When what happens while a batch teaches: known to every process, so that nobody has to be told."""
+"""When what happens while a batch is learnt from. Every process has it, so no message has to say it."""
 
 from __future__ import annotations
 

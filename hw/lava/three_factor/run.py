@@ -27,7 +27,7 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.source import RingBuffer
 from numpy.typing import NDArray
 
-from hw.lava.hosted import hosting
+from hw.lava.hosted import host_connection
 from hw.lava.three_factor.link import UpdateJob
 
 POLL_S = 0.005
@@ -107,7 +107,7 @@ def _check(actors: list[Any]) -> None:
 
 def main() -> None:
     """Run one job."""
-    with hosting() as connection:
+    with host_connection() as connection:
         try:
             connection.send(("learnt", learn(connection.recv(), connection)))
         except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -137,7 +137,7 @@ def test_what_is_wanted_is_the_descent_and_writes_nothing() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
     crossbar, digital = _crossbar(network), to_digital(network, steps=1)
     before = crossbar.read_weights()
-    wanted = crossbar.wanted(images, labels, _rule(network))
+    wanted = crossbar.weight_changes(images, labels, _rule(network))
     _assert_same_weights(crossbar.read_weights(), before)
     assert not crossbar.writes().any()
     old = digital.read_weights()
@@ -156,7 +156,7 @@ def test_agreement_is_the_cosine_of_wanted_and_applied() -> None:
     asked = [np.zeros(link.matrix.shape) for link in shadow.links]
     for first in range(0, 12, 4):
         part = images[first : first + 4], labels[first : first + 4]
-        for total, change in zip(asked, shadow.wanted(*part, _rule(network)), strict=True):
+        for total, change in zip(asked, shadow.weight_changes(*part, _rule(network)), strict=True):
             total += change
         shadow.learn(*part, _rule(network))
     learned = machine.learn(images, labels, _rule(network))
@@ -289,7 +289,7 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
     with it stays.
     """
     network, (images, labels) = example("dense squared error"), stripes(8)
-    exact = _crossbar(network).wanted(images, labels, _rule(network, phases=_phases("centered", 0.3)))
+    exact = _crossbar(network).weight_changes(images, labels, _rule(network, phases=_phases("centered", 0.3)))
     noisy = noisy_reads(0.005)
 
     def errors(repeats: int) -> NDArray[np.float64]:
@@ -298,7 +298,7 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
             tile.device = replace(noisy, fresh=ConstantCurve(0.0))
             tile.age(0.0)
         rule = _rule(network, phases=_phases("centered", 0.3).repeated(repeats))
-        tries = [machine.wanted(images, labels, rule) for _ in range(8)]
+        tries = [machine.weight_changes(images, labels, rule) for _ in range(8)]
         squares = [
             [np.square(found - true).sum() for found, true in zip(wanted, exact, strict=True)] for wanted in tries
         ]
@@ -354,7 +354,9 @@ def test_a_rate_that_becomes_too_large_keeps_the_updates_before() -> None:
     network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
     images[:4] = 0.0
     machine, reference = _crossbar(network, headroom=1.0), _crossbar(network, headroom=1.0)
-    black = max(float(np.abs(change).max()) for change in machine.wanted(images[:4], labels[:4], _rule(network))[:1])
+    black = max(
+        float(np.abs(change).max()) for change in machine.weight_changes(images[:4], labels[:4], _rule(network))[:1]
+    )
     assert black == 0.0
     rule = _rule(network, rates=(40.0, 0.01, 0.01))
     with pytest.raises(LearningStoppedError, match="an update of link1 would change") as caught:
@@ -432,15 +434,15 @@ def test_headroom_below_the_weights_is_refused(headroom: float) -> None:
 def test_seeds_decide_what_is_learnt() -> None:
     network, (images, labels) = example("dense squared error"), stripes(12)
 
-    def taught(**seeds: int) -> Weights:
+    def learnt_with(**seeds: int) -> Weights:
         device = replace(_pulsing(200, cycle=0.3), fresh=noisy_reads(0.02).fresh, g_min_s=1e-7)
         machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=StochasticPulses(), **seeds)
         machine.learn(images, labels, _rule(network))
         return machine.read_weights()
 
-    one = taught(die_seed=1, noise_seed=1)
-    _assert_same_weights(one, taught(die_seed=1, noise_seed=1))
-    for other in (taught(die_seed=2, noise_seed=1), taught(die_seed=1, noise_seed=2)):
+    one = learnt_with(die_seed=1, noise_seed=1)
+    _assert_same_weights(one, learnt_with(die_seed=1, noise_seed=1))
+    for other in (learnt_with(die_seed=2, noise_seed=1), learnt_with(die_seed=1, noise_seed=2)):
         assert any((ours != theirs).any() for ours, theirs in zip(one.weights, other.weights, strict=True))
 
 

@@ -15,9 +15,9 @@ from helpers.learning_examples import (
     SHAPE,
     assert_same_network,
     example,
+    learnt_by_torch,
     moved_by,
     stripes,
-    taught_by_torch,
     torch_gradient,
 )
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def test_twenty_updates_are_those_of_torch(name: str, estimator: Estimator) -> N
     rule = _rule(network, phases=phases, rates=rates, weight_decay=decays, momentum=0.9)
     learned = machine.learn(images, labels, rule)
     batches = _batches(images, labels, 4)
-    expected = taught_by_torch(
+    expected = learnt_by_torch(
         network, batches, estimator=estimator, beta=0.5, rates=rates, decays=decays, momentum=0.9
     )
     assert len(batches) == 20
@@ -164,20 +164,20 @@ def test_two_passes_are_one_longer_pass() -> None:
     _assert_same_weights(in_two.read_weights(), at_once.read_weights())
     assert sum(part.hits for part in parts) == whole.hits
     # without what is kept it would be another network
-    reset = to_digital(network_with(network, _taught(network, images[:8], labels[:8], rule)), steps=1)
+    reset = to_digital(network_with(network, _learnt(network, images[:8], labels[:8], rule)), steps=1)
     reset.learn(images[8:], labels[8:], rule)
     apart = network_with(network, reset.read_weights())
     assert moved_by(apart, network_with(network, at_once.read_weights())) > 1e-3
 
 
-def _taught(network: EPNetwork, images: NDArray[np.float32], labels: NDArray[np.int64], rule: LearningRule) -> Weights:
+def _learnt(network: EPNetwork, images: NDArray[np.float32], labels: NDArray[np.int64], rule: LearningRule) -> Weights:
     machine = to_digital(network, steps=1)
     machine.learn(images, labels, rule)
     return machine.read_weights()
 
 
 @pytest.mark.parametrize("integers", [False, True], ids=["float", "integers"])
-def test_hits_are_the_images_that_were_right_before_they_taught(integers: bool) -> None:
+def test_hits_are_the_images_that_were_right_before_their_update(integers: bool) -> None:
     network, (images, labels) = example("average pool"), stripes(24, seed=2)
     source = _program(network) if integers else network
     machine = to_digital(source, steps=FREE, seed=1)
@@ -290,7 +290,7 @@ def _gradient_of_integers(program: Program, images: NDArray[np.float32], labels:
 
 
 def test_integers_that_would_leave_their_range_at_once_stop_before_the_update() -> None:
-    """A black image asks nothing of the first link, the next one too much: what the first taught stays."""
+    """A black image asks nothing of the first link, the next one too much: what the first changed stays."""
     network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
     images[:4] = 0.0
     program = _program(network, headroom_bits=2)
@@ -309,13 +309,13 @@ def test_integers_that_would_leave_their_range_at_once_stop_before_the_update() 
 def test_seeds_decide_the_rounding_of_integers() -> None:
     program, (images, labels) = _program(example("average pool")), stripes(12)
 
-    def taught(seed: int) -> Weights:
+    def learnt(seed: int) -> Weights:
         machine = to_digital(program, steps=1, seed=seed)
         machine.learn(images, labels, _rule(program, rates=(0.3,) * 4))
         return machine.read_weights()
 
-    _assert_same_weights(taught(1), taught(1))
-    one, other = taught(1), taught(2)
+    _assert_same_weights(learnt(1), learnt(1))
+    one, other = learnt(1), learnt(2)
     assert any((ours != theirs).any() for ours, theirs in zip(one.weights, other.weights, strict=True))
 
 
@@ -410,7 +410,7 @@ def test_the_first_steps_of_a_pass_send_what_a_settle_sends() -> None:
         np.testing.assert_array_equal(learned.events(name)[:FREE], settled.events(name), err_msg=name)  # type: ignore[arg-type]
 
 
-def _bad_lessons() -> list[tuple[str, Any, str]]:
+def _bad_descents() -> list[tuple[str, Any, str]]:
     many, few = Descent((0.1,) * 5, (0.1,) * 5, (0.0,) * 5, (0.0,) * 5), Descent((0.1,), (0.1,), (0.0,), (0.0,))
     return [
         ("too many rates", many, "5 learning rates for 4 links, readout included"),
@@ -418,7 +418,7 @@ def _bad_lessons() -> list[tuple[str, Any, str]]:
     ]
 
 
-@pytest.mark.parametrize(("descent", "message"), [case[1:] for case in _bad_lessons()], ids=["many", "few"])
+@pytest.mark.parametrize(("descent", "message"), [case[1:] for case in _bad_descents()], ids=["many", "few"])
 def test_rates_that_do_not_fit_are_refused(descent: Descent, message: str) -> None:
     network, (images, labels) = example("average pool"), stripes(4)
     with pytest.raises(ValueError, match=message):

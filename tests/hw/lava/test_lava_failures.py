@@ -19,6 +19,7 @@ from helpers.sessions import PATIENCE_S, SHARED, Session, watched_session
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FloatNeuron, Wire
+from hw.lava.hosting import Hosting
 from hw.lava.machine import Lava
 from hw.lava.messages import Job
 from hw.lava.process import LavaError, LavaModelError, LavaStalledError
@@ -62,8 +63,9 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         yield session
 
 
-def _faulty(kind: str, **options: float) -> Lava:
-    return Lava(_circuit(), steps=10, process_models={"Layer": f"helpers.faulty_models:{kind}"}, **options)  # type: ignore[arg-type]
+def _faulty(kind: str, stall_s: float = 60.0) -> Lava:
+    hosting = Hosting(stall_s, {"Layer": f"helpers.faulty_models:{kind}"})
+    return Lava(_circuit(), steps=10, hosting=hosting)
 
 
 def test_a_model_that_raises_is_named_with_its_traceback(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ def test_a_model_that_cannot_be_made_says_so(session: Session) -> None:
 
 
 def test_a_model_for_an_unknown_process_lists_the_processes(session: Session) -> None:
-    machine = Lava(_circuit(), steps=3, process_models={"Neuron": "helpers.faulty_models:Silent"})
+    machine = Lava(_circuit(), steps=3, hosting=Hosting(process_models={"Neuron": "helpers.faulty_models:Silent"}))
     with machine, pytest.raises(LavaError, match=r"unknown process 'Neuron'.*Source, Link, Layer, Readout, Rest"):
         machine.settle(IMAGES)
     session.assert_nothing_left()
@@ -166,11 +168,12 @@ PROLOGUE = """
 import os, pickle, sys, time
 import numpy as np
 from pathlib import Path
+from hw.lava.hosting import Hosting
 from hw.lava.machine import Lava
 circuit, images = pickle.loads(Path(sys.argv[1]).read_bytes())
 """
 SETTLING = """
-machine = Lava(circuit, steps=1000, process_models={"Layer": "helpers.faulty_models:Slow"})  # 100 s
+machine = Lava(circuit, steps=1000, hosting=Hosting(process_models={"Layer": "helpers.faulty_models:Slow"}))  # 100 s
 import threading
 def tell():
     while len(os.listdir(os.environ["SLOW"])) < 2:
@@ -215,7 +218,7 @@ input()
 machine.close()
 """
 HOST_KILLED = """
-machine = Lava(circuit, steps=1000, process_models={"Layer": "helpers.faulty_models:Slow"})
+machine = Lava(circuit, steps=1000, hosting=Hosting(process_models={"Layer": "helpers.faulty_models:Slow"}))
 import threading
 def kill():
     while len(os.listdir(os.environ["SLOW"])) < 2:

@@ -21,9 +21,9 @@ from helpers.learning_examples import (
     RECIPES,
     assert_same_network,
     example,
+    learnt_by_torch,
     moved_by,
     stripes,
-    taught_by_torch,
 )
 from helpers.random_nets import mixed_network, program_of, random_images
 
@@ -81,7 +81,7 @@ def test_updates_in_floats_are_those_of_torch(name: str) -> None:
     phases, parts = _centered(), (slice(16), slice(16, None))
     batches = list(zip(split(images, 4), split(labels, 4), strict=True))
     rates, decays = RATES[:links], DECAYS[:links]
-    expected = taught_by_torch(network, batches, beta=0.5, rates=rates, decays=decays, momentum=0.9)
+    expected = learnt_by_torch(network, batches, beta=0.5, rates=rates, decays=decays, momentum=0.9)
     reference = to_digital(network, steps=FREE)
     with _on_lava(network) as machine:
         for part in parts:
@@ -226,7 +226,7 @@ def test_what_lava_cannot_learn_is_refused_before_anything_starts() -> None:
             machine.learn(images, np.array([0, 1, 2, 3]), rule)
         with pytest.raises(ValueError, match=r"images must lie in \[0, 1\]"):
             machine.learn(images * 3, labels, rule)
-        assert machine._school is None
+        assert machine._learning_host is None
     dense = example("dense squared error")
     with (
         _on_lava(dense) as machine,
@@ -241,7 +241,7 @@ def test_a_host_that_is_gone_costs_no_finished_pass() -> None:
     with _on_lava(network) as machine:
         machine.learn(images, labels, rule)
         before = machine.read_weights()
-        os.kill(machine._school[1].process.pid, signal.SIGKILL)
+        os.kill(machine._learning_host[1].process.pid, signal.SIGKILL)
         with pytest.raises(LavaError, match="the Lava host is gone"):
             machine.learn(images, labels, rule)
         _assert_same(machine.read_weights(), before)

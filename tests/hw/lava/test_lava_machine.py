@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hw.lava.hosting import Hosting
 from hw.lava.machine import Lava
 from hw.machine import Settled
 from mapping.machines import to_digital, to_lava
@@ -224,7 +225,7 @@ def test_one_machine_takes_any_number_of_images_and_reports_progress() -> None:
     def progress(done: int, of: int) -> None:
         seen.append((done, of))
 
-    with to_lava(program, steps=6, batch_size=2, delta_threshold=1, progress=progress) as machine:
+    with to_lava(program, steps=6, batch_size=2, delta_threshold=1, hosting=Hosting(progress=progress)) as machine:
         first = machine.settle(images)
         again = machine.settle(images[:4])  # two batches of two, on the same graph
         machine.close()

@@ -87,10 +87,10 @@ class _PlasticLayer(Learner):
         self.terms |= {phase: self.shares[phase] * products for phase in phases}
 
     def learn(self) -> None:
-        told = self.assignment
+        assignment = self.assignment
         gradient = contrasted(self.in_order(self.terms), self.images, self.one)
-        self.bias[...] = self.memory.descend(gradient, told.bias_rate, told.bias_decay, told.momentum)
-        if told.last:
+        self.bias[...] = self.memory.descend(gradient, assignment.bias_rate, assignment.bias_decay, assignment.momentum)
+        if assignment.last:
             self.send("bias_out", self.bias)
 
     def neuron(self, drive: NDArray[Any]) -> NDArray[Any]:

@@ -66,12 +66,14 @@ class _PlasticLink(Learner, LinkModel):
         self.terms |= {phase: self.shares[phase] * products for phase in phases}
 
     def learn(self) -> None:
-        told = self.assignment
+        assignment = self.assignment
         gradient = contrasted(self.in_order(self.terms), self.images, self.one**2)
-        self.weight[...] = self.memory.descend(gradient, told.weight_rate, told.weight_decay, told.momentum)
+        self.weight[...] = self.memory.descend(
+            gradient, assignment.weight_rate, assignment.weight_decay, assignment.momentum
+        )
         self.kernel.load(self.weight)
         self.held.clear()  # the sums that are there are those of the weights before
-        if told.last:
+        if assignment.last:
             self.send("weight_out", self.weight)
 
 

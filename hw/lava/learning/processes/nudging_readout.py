@@ -90,14 +90,14 @@ class _NudgingReadout(Learner):
     def learn(self) -> None:
         if self.kernel is None:
             return
-        told = self.assignment
+        assignment = self.assignment
         weight = averaged(self.in_order(self.terms), self.images, self.one, self.one)
         bias = averaged(self.in_order(self.bias_terms), self.images, self.one, 1)
-        learnt = self.weights.descend(weight, told.weight_rate, told.weight_decay, told.momentum)
-        offset = self.biases.descend(bias, told.bias_rate, told.bias_decay, told.momentum)
+        learnt = self.weights.descend(weight, assignment.weight_rate, assignment.weight_decay, assignment.momentum)
+        offset = self.biases.descend(bias, assignment.bias_rate, assignment.bias_decay, assignment.momentum)
         self.offset = offset.astype(self.scored)
         self.kernel.load(learnt)
-        if told.last:
+        if assignment.last:
             self.send("weight_out", learnt)
             self.send("bias_out", self.offset)
 
@@ -113,7 +113,7 @@ class _NudgingReadout(Learner):
 @implements(proc=NudgingReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyTeacherFloat(_NudgingReadout):
+class PyNudgingReadoutFloat(_NudgingReadout):
     """In floating point."""
 
     pulls, scored = np.float32, np.float32
@@ -135,7 +135,7 @@ class PyTeacherFloat(_NudgingReadout):
 @implements(proc=NudgingReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyTeacherFixed(_NudgingReadout):
+class PyNudgingReadoutFixed(_NudgingReadout):
     """In integers: errors as codes with a sign, pulls on the accumulators of the last layer, whose binary point is
     `exponent`. The softmax itself is computed in floating point."""
 
