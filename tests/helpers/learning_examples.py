@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from helpers.torch_sgd import Sgd
+from hw.circuit import Weights
 from models.ep.gradient import Estimator, Phases, ep_gradient
 from models.ep.network import Conv, Dense, EPNetwork, build_network
 
 SHAPE = (1, 6, 5)
 CLASSES = 3
 FREE, NUDGED = 12, 6
-
 RECIPES: dict[str, tuple[tuple[Conv | Dense, ...], int | None]] = {
     "dense squared error": ((Dense(8), Dense(6), Dense(CLASSES)), None),
     "average pool": ((Conv(3), Conv(4, pooling="average", pool_size=2), Dense(6)), CLASSES),
@@ -86,3 +86,9 @@ def moved_by(found: EPNetwork, start: EPNetwork) -> float:
     """Largest change of any number."""
     pairs = zip(found.named_parameters().values(), start.named_parameters().values(), strict=True)
     return max(float((new - old).abs().max()) for new, old in pairs)
+
+
+def assert_same_weights(one: Weights, other: Weights) -> None:
+    """All tensors alike in every bit."""
+    for ours, theirs in zip((*one.weights, *one.biases), (*other.weights, *other.biases), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,4 +1,4 @@
-"""Learning on the devices: perfect ones are the digital machine, damaged ones learn, worn and overdriven ones stop."""
+"""Learning on the devices: perfect ones are the digital machine, damaged ones learn, and all writes are counted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.crossbar_examples import EXACT, IDEAL, noisy_reads, uniform_drift
+from helpers.crossbar_learning import G_MAX, SMALL, accuracy_of, crossbar_of, fine_steps, phases_of, rule_for
 from helpers.learning_examples import (
     CLASSES,
     FREE,
@@ -16,70 +17,26 @@ from helpers.learning_examples import (
     RECIPES,
     SHAPE,
     assert_same_network,
+    assert_same_weights,
     example,
     moved_by,
     stripes,
 )
-from helpers.random_nets import program_of
 from numpy.typing import NDArray
 
 from hw.circuit import Weights
 from hw.crossbar.devices.curves import ConstantCurve
 from hw.crossbar.devices.device import Device, Temperature
 from hw.crossbar.devices.presets import preset
-from hw.crossbar.devices.pulses import LinearStep
-from hw.crossbar.fabrication import Fabrication
-from hw.crossbar.learning import too_large
-from hw.crossbar.machine import Crossbar
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import Wires
 from hw.crossbar.updates.mixed import MixedPrecision
 from hw.crossbar.updates.rewriting import Rewriting
 from hw.crossbar.updates.stochastic import StochasticPulses
 from hw.crossbar.updates.two_arrays import TwoArrays
-from hw.learning.phases import UpdatePhases
-from hw.learning.rule import Descent, LearningRule, LearningStoppedError
-from mapping.learning import descent_of, network_with
-from mapping.machines import to_crossbar, to_digital
-from models.ep.network import Dense, EPNetwork, build_network
-
-EVERY_CHANGE = Rewriting(0.0)
-RATES = (0.15, 0.1, 0.1, 0.05)
-SMALL = replace(EXACT, rows=20, columns=24)
-"""Tiles that cut every link of the examples."""
-G_MAX = IDEAL.g_max_s
-
-
-def _phases(estimator: str = "centered", beta: float = 0.5, **other: Any) -> UpdatePhases:
-    return getattr(UpdatePhases, estimator)(beta, free_steps=FREE, nudged_steps=NUDGED, **other)
-
-
-def _rule(network: EPNetwork, batch_size: int = 4, phases: UpdatePhases | None = None, **other: Any) -> LearningRule:
-    links = len(network.links) + (network.readout is not None)
-    return LearningRule(
-        phases or _phases(), descent_of(network, other.pop("rates", RATES)[:links], **other), batch_size
-    )
-
-
-def _crossbar(network: EPNetwork, device: Device = IDEAL, design: Design = SMALL, **other: Any) -> Crossbar:
-    other = {"steps": FREE, "headroom": 3.0, "update": EVERY_CHANGE} | other
-    made = {name: other.pop(name) for name in ("headroom", "programming") if name in other}
-    seeds = {name: (other.pop(of, 0),) for name, of in (("seed", "die_seed"), ("noise_seed", "noise_seed"))}
-    return to_crossbar(network, Fabrication(device, design, **made, **seeds), **other)
-
-
-def _pulsing(steps: int = 2000, **changes: Any) -> Device:
-    fields: dict[str, Any] = {"g_min_s": 0.0, "g_max_s": G_MAX, "zero_s": G_MAX / 2, "step_s": G_MAX / steps}
-    return replace(IDEAL, pulses=LinearStep(**(fields | changes)))
-
-
-def _assert_same_weights(one: Weights, other: Weights) -> None:
-    for ours, theirs in zip((*one.weights, *one.biases), (*other.weights, *other.biases), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def _accuracy(machine: Crossbar, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float((machine.settle(images).logits.argmax(axis=1) == labels).mean())
+from mapping.learning import network_with
+from mapping.machines import to_digital
+from models.ep.network import Dense, build_network
 
 
 @pytest.mark.parametrize(
@@ -93,8 +50,8 @@ def _accuracy(machine: Crossbar, images: NDArray[np.float32], labels: NDArray[np
 def test_perfect_devices_learn_what_the_digital_machine_learns(name: str, estimator: str) -> None:
     """20 updates, on tiles that cut every link: equal to 1e-5, and what was applied is what was wanted."""
     network, (images, labels) = example(name), stripes(39)  # 19 batches of 2 and one of 1
-    crossbar, digital = _crossbar(network), to_digital(network, steps=FREE)
-    rule = _rule(network, 2, _phases(estimator))
+    crossbar, digital = crossbar_of(network), to_digital(network, steps=FREE)
+    rule = rule_for(network, 2, phases_of(estimator))
     learned, reference = crossbar.learn(images, labels, rule), digital.learn(images, labels, rule)
     expected = network_with(network, digital.read_weights())
     assert moved_by(expected, network) > 0.05
@@ -111,11 +68,11 @@ def test_perfect_devices_learn_what_the_digital_machine_learns(name: str, estima
 def test_fine_steps_learn_almost_the_same() -> None:
     """Mixed precision is never further off than the pulse that is still owed, which later gradients see."""
     network, (images, labels) = example("dense squared error"), stripes(20)
-    device = _pulsing(200_000)
-    crossbar = _crossbar(network, device, replace(EXACT, encoding="balanced"), update=MixedPrecision())
+    device = fine_steps(200_000)
+    crossbar = crossbar_of(network, device, replace(EXACT, encoding="balanced"), update=MixedPrecision())
     digital = to_digital(network, steps=FREE)
-    learned = crossbar.learn(images, labels, _rule(network))
-    digital.learn(images, labels, _rule(network))
+    learned = crossbar.learn(images, labels, rule_for(network))
+    digital.learn(images, labels, rule_for(network))
     expected = network_with(network, digital.read_weights())
     assert_same_network(network_with(network, crossbar.read_weights()), expected, atol=2e-4)
     assert learned.agreement is not None
@@ -124,24 +81,24 @@ def test_fine_steps_learn_almost_the_same() -> None:
 
 def test_two_passes_are_one_longer_pass() -> None:
     network, (images, labels) = example("average pool"), stripes(16)
-    once, twice = (_crossbar(network, _pulsing(), replace(SMALL, encoding="balanced"), update=MixedPrecision())
+    once, twice = (crossbar_of(network, fine_steps(), replace(SMALL, encoding="balanced"), update=MixedPrecision())
                    for _ in range(2))  # fmt: skip
-    whole = once.learn(images, labels, _rule(network))
-    parts = [twice.learn(images[part], labels[part], _rule(network)) for part in (slice(0, 8), slice(8, 16))]
-    _assert_same_weights(once.read_weights(), twice.read_weights())
+    whole = once.learn(images, labels, rule_for(network))
+    parts = [twice.learn(images[part], labels[part], rule_for(network)) for part in (slice(0, 8), slice(8, 16))]
+    assert_same_weights(once.read_weights(), twice.read_weights())
     np.testing.assert_array_equal(once.writes(), twice.writes())
     assert sum(part.hits for part in parts) == whole.hits
 
 
 def test_what_is_wanted_is_the_descent_and_writes_nothing() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
-    crossbar, digital = _crossbar(network), to_digital(network, steps=1)
+    crossbar, digital = crossbar_of(network), to_digital(network, steps=1)
     before = crossbar.read_weights()
-    wanted = crossbar.weight_changes(images, labels, _rule(network))
-    _assert_same_weights(crossbar.read_weights(), before)
+    wanted = crossbar.weight_changes(images, labels, rule_for(network))
+    assert_same_weights(crossbar.read_weights(), before)
     assert not crossbar.writes().any()
     old = digital.read_weights()
-    digital.learn(images, labels, _rule(network))
+    digital.learn(images, labels, rule_for(network))
     for change, new, start in zip(wanted, digital.read_weights().weights, old.weights, strict=True):
         np.testing.assert_allclose(change, (new - start).reshape(change.shape), atol=1e-6)
 
@@ -149,18 +106,18 @@ def test_what_is_wanted_is_the_descent_and_writes_nothing() -> None:
 def test_agreement_is_the_cosine_of_wanted_and_applied() -> None:
     """By hand: what was asked for, update by update, against what the devices hold more at the end."""
     network, (images, labels) = example("dense squared error"), stripes(12)
-    device = replace(_pulsing(300, cycle=0.5), stuck_on=0.1, stuck_off=0.1)
+    device = replace(fine_steps(300, cycle=0.5), stuck_on=0.1, stuck_off=0.1)
     design = replace(SMALL, encoding="balanced")
-    machine, shadow = (_crossbar(network, device, design, update=StochasticPulses()) for _ in range(2))
+    machine, shadow = (crossbar_of(network, device, design, update=StochasticPulses()) for _ in range(2))
     before = [np.asarray(weight, np.float64) for weight in shadow.read_weights().weights]
     asked = [np.zeros(link.matrix.shape) for link in shadow.links]
     for first in range(0, 12, 4):
         part = images[first : first + 4], labels[first : first + 4]
-        for total, change in zip(asked, shadow.weight_changes(*part, _rule(network)), strict=True):
+        for total, change in zip(asked, shadow.weight_changes(*part, rule_for(network)), strict=True):
             total += change
-        shadow.learn(*part, _rule(network))
-    learned = machine.learn(images, labels, _rule(network))
-    _assert_same_weights(machine.read_weights(), shadow.read_weights())
+        shadow.learn(*part, rule_for(network))
+    learned = machine.learn(images, labels, rule_for(network))
+    assert_same_weights(machine.read_weights(), shadow.read_weights())
     assert learned.agreement is not None
     for found, want, new, old in zip(learned.agreement, asked, shadow.read_weights().weights, before, strict=True):
         applied = (new - old).reshape(want.shape)
@@ -173,16 +130,16 @@ def test_agreement_is_the_cosine_of_wanted_and_applied() -> None:
     ("device", "update", "known"),
     [
         (IDEAL, Rewriting(0.01), False),
-        (_pulsing(voltage_v=1.0, width_s=1e-6), StochasticPulses(), True),
-        (_pulsing(voltage_v=1.0, width_s=1e-6), MixedPrecision(), True),
-        (_pulsing(), MixedPrecision(), False),
+        (fine_steps(voltage_v=1.0, width_s=1e-6), StochasticPulses(), True),
+        (fine_steps(voltage_v=1.0, width_s=1e-6), MixedPrecision(), True),
+        (fine_steps(), MixedPrecision(), False),
     ],
     ids=["rewriting", "stochastic", "mixed", "mixed, no figure"],
 )
 def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: bool) -> None:
     network, (images, labels) = example("dense squared error"), stripes(20)
-    machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=update)
-    first = machine.learn(images[:8], labels[:8], _rule(network))
+    machine = crossbar_of(network, device, replace(SMALL, encoding="balanced"), update=update)
+    first = machine.learn(images[:8], labels[:8], rule_for(network))
     programmed = sum(tile.array.target_s.size for link in machine.links for tile in link.matrix.tiles)
     counted = int(machine.writes().sum())
     assert first.ledger.tiles is not None
@@ -190,7 +147,7 @@ def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: 
     # the first ledger of a machine holds its programming, for which no pulses are published
     assert written.devices >= programmed
     assert written.pulses is None
-    second = machine.learn(images[8:], labels[8:], _rule(network))
+    second = machine.learn(images[8:], labels[8:], rule_for(network))
     assert second.ledger.tiles is not None
     written = second.ledger.tiles.written
     counted = int(machine.writes().sum()) - counted
@@ -209,8 +166,8 @@ def test_the_ledger_counts_what_was_written(device: Device, update: Any, known: 
 def test_the_ledger_counts_the_reads_of_all_phases_by_hand() -> None:
     """Dense 30-8-6-3 with ideal tiles: 12 + 2 x 6 steps; up and down of links 2 and 3 in each, link 1 once."""
     network, (images, labels) = example("dense squared error"), stripes(3)
-    machine = _crossbar(network, design=EXACT)
-    events = machine.learn(images, labels, _rule(network)).ledger.tiles
+    machine = crossbar_of(network, design=EXACT)
+    events = machine.learn(images, labels, rule_for(network)).ledger.tiles
     assert events is not None
     assert events.links == ("link1", "link2", "link3")
     steps = FREE + 2 * NUDGED
@@ -223,18 +180,18 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     network, (images, labels), (unseen, truth) = example("dense squared error"), stripes(60, 4), stripes(60, 5)
     trained = to_digital(network, steps=FREE)
     for _ in range(6):
-        trained.learn(images, labels, _rule(network, 5, rates=(0.3,) * 3))
+        trained.learn(images, labels, rule_for(network, 5, rates=(0.3,) * 3))
     learnt = network_with(network, trained.read_weights())
     device = replace(IDEAL, programming=ConstantCurve(0.04 * G_MAX), stuck_on=0.05, stuck_off=0.05)
     design = replace(SMALL, wires=Wires(1.0, 1.0, "opposite"))
-    machine = _crossbar(learnt, device, design, die_seed=0, headroom=1.0, update=Rewriting(0.02))
-    before = _accuracy(machine, unseen, truth)
+    machine = crossbar_of(learnt, device, design, die_seed=0, headroom=1.0, update=Rewriting(0.02))
+    before = accuracy_of(machine, unseen, truth)
     arrays = [tile.array for link in machine.links for tile in link.matrix.tiles]
     stuck = [~np.isnan(array.stuck_s) for array in arrays]
     held = [array.conductance_s()[where] for array, where in zip(arrays, stuck, strict=True)]
     for _ in range(2):
-        machine.learn(images, labels, _rule(learnt, 5, rates=(0.1,) * 3))
-    after = _accuracy(machine, unseen, truth)
+        machine.learn(images, labels, rule_for(learnt, 5, rates=(0.1,) * 3))
+    after = accuracy_of(machine, unseen, truth)
     assert before < 0.75
     assert after >= 0.9
     for link in machine.links:
@@ -256,12 +213,12 @@ def test_a_published_device_learns_from_scratch(update: Any) -> None:
     layers = (Dense(12, gain=0.7), Dense(CLASSES, gain=0.7))
     network = build_network(SHAPE, layers, None, torch.Generator().manual_seed(1))
     design = replace(EXACT, encoding="balanced")
-    machine = _crossbar(network, preset("li-ecram-2018"), design, headroom=2.0, update=update)
-    before = _accuracy(machine, unseen, truth)
+    machine = crossbar_of(network, preset("li-ecram-2018"), design, headroom=2.0, update=update)
+    before = accuracy_of(machine, unseen, truth)
     for _ in range(3):
-        learned = machine.learn(images, labels, _rule(network, 5, rates=(0.2,) * 2))
+        learned = machine.learn(images, labels, rule_for(network, 5, rates=(0.2,) * 2))
     assert before < 0.6
-    assert _accuracy(machine, unseen, truth) >= 0.9
+    assert accuracy_of(machine, unseen, truth) >= 0.9
     assert learned.agreement is not None
     assert all(-1 <= value <= 1 for value in learned.agreement)
 
@@ -270,9 +227,9 @@ def test_learning_through_converters_follows_the_same_gradient() -> None:
     """8-bit converters, whose ranges are set by the phases themselves."""
     network, (images, labels) = example("average pool"), stripes(40)
     design = Design(rows=40, columns=40)
-    machine, digital = _crossbar(network, IDEAL, design), to_digital(network, steps=FREE)
-    machine.learn(images, labels, _rule(network))
-    digital.learn(images, labels, _rule(network))
+    machine, digital = crossbar_of(network, IDEAL, design), to_digital(network, steps=FREE)
+    machine.learn(images, labels, rule_for(network))
+    digital.learn(images, labels, rule_for(network))
     found = network_with(network, machine.read_weights()).named_parameters()
     expected = network_with(network, digital.read_weights()).named_parameters()
     start = network.named_parameters()
@@ -289,15 +246,15 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
     with it stays.
     """
     network, (images, labels) = example("dense squared error"), stripes(8)
-    exact = _crossbar(network).weight_changes(images, labels, _rule(network, phases=_phases("centered", 0.3)))
+    exact = crossbar_of(network).weight_changes(images, labels, rule_for(network, phases=phases_of("centered", 0.3)))
     noisy = noisy_reads(0.005)
 
     def errors(repeats: int) -> NDArray[np.float64]:
-        machine = _crossbar(network, noisy, EXACT)
+        machine = crossbar_of(network, noisy, EXACT)
         for tile in machine.links[0].matrix.tiles:
             tile.device = replace(noisy, fresh=ConstantCurve(0.0))
             tile.age(0.0)
-        rule = _rule(network, phases=_phases("centered", 0.3).repeated(repeats))
+        rule = rule_for(network, phases=phases_of("centered", 0.3).repeated(repeats))
         tries = [machine.weight_changes(images, labels, rule) for _ in range(8)]
         squares = [
             [np.square(found - true).sum() for found, true in zip(wanted, exact, strict=True)] for wanted in tries
@@ -307,141 +264,17 @@ def test_averaged_phases_bring_the_gradient_out_of_the_noise_of_reads() -> None:
     np.testing.assert_allclose(errors(9) / errors(1), 1 / 3, rtol=0.35)
 
 
-@pytest.mark.parametrize("endurance", [1.0, 6.0])
-def test_a_worn_device_stops_learning_and_what_was_learnt_stays(endurance: float) -> None:
-    network, (images, labels) = example("dense squared error"), stripes(40)
-    worn, fresh = (_crossbar(network, device) for device in (replace(IDEAL, endurance=endurance), IDEAL))
-    with pytest.raises(LearningStoppedError, match=f"a device of link. has had . writes, ideal stands {endurance:g}"
-                       ": stopped") as caught:  # fmt: skip
-        worn.learn(images, labels, _rule(network))
-    learned = caught.value.learned
-    assert learned is not None
-    # every update writes every weight that has a gradient once: it stopped after as many updates as there are writes
-    assert learned.images == 4 * endurance
-    assert worn.writes().max() == endurance
-    fresh.learn(images[: learned.images], labels[: learned.images], _rule(network))
-    _assert_same_weights(worn.read_weights(), fresh.read_weights())
-    assert learned.ledger.images == learned.images
-    assert learned.ledger.tiles is not None
-    assert learned.ledger.tiles.written.devices > 0
-    # it still settles, with what it learnt
-    np.testing.assert_array_equal(worn.settle(images).logits, fresh.settle(images).logits)
-    # and is not written again
-    with pytest.raises(LearningStoppedError, match="stopped") as caught:
-        worn.learn(images, labels, _rule(network))
-    assert caught.value.learned is None
-    assert worn.writes().max() == endurance
-    _assert_same_weights(worn.read_weights(), fresh.read_weights())
-
-
-def test_a_rate_that_leaves_the_range_at_once_is_refused_before_anything_is_written() -> None:
-    network, (images, labels) = example("average pool"), stripes(8)
-    machine = _crossbar(network)
-    before = machine.read_weights()
-    # the last of the links is the culprit, and the first ones are not written either
-    with pytest.raises(LearningStoppedError, match=r"an update of readout would change a weight by .*: use a smaller "
-                       "learning rate") as caught:  # fmt: skip
-        machine.learn(images, labels, _rule(network, rates=(0.1, 0.1, 0.1, 1e4)))
-    assert caught.value.learned is None
-    held = machine.links[-1].matrix.largest
-    assert f"its devices hold {-held:g} to {held:g}" in str(caught.value)
-    _assert_same_weights(machine.read_weights(), before)
-    assert not machine.writes().any()
-
-
-def test_a_rate_that_becomes_too_large_keeps_the_updates_before() -> None:
-    """A batch of grey images asks for little, the next one for much."""
-    network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
-    images[:4] = 0.0
-    machine, reference = _crossbar(network, headroom=1.0), _crossbar(network, headroom=1.0)
-    black = max(
-        float(np.abs(change).max()) for change in machine.weight_changes(images[:4], labels[:4], _rule(network))[:1]
-    )
-    assert black == 0.0
-    rule = _rule(network, rates=(40.0, 0.01, 0.01))
-    with pytest.raises(LearningStoppedError, match="an update of link1 would change") as caught:
-        machine.learn(images, labels, rule)
-    assert caught.value.learned is not None
-    assert caught.value.learned.images == 4
-    reference.learn(images[:4], labels[:4], rule)
-    _assert_same_weights(machine.read_weights(), reference.read_weights())
-
-
-def test_changes_that_are_no_numbers_are_too_large() -> None:
-    link = _crossbar(example("average pool")).links[1]
-    change = np.zeros(link.matrix.shape)
-    assert too_large("link2", link, change) is None
-    # from one end of the range to the other is the most that one update could mean
-    change[2, 1] = -2 * link.matrix.largest
-    assert too_large("link2", link, change) is None
-    for wrong in (-2.01 * link.matrix.largest, float("nan"), float("inf")):
-        change[2, 1] = wrong
-        assert f"would change a weight by {abs(wrong):g}" in str(too_large("link2", link, change))
-
-
-def _refused() -> list[tuple[str, dict[str, Any], dict[str, Any], str]]:
-    momentum = {"momentum": 0.9}
-    decay = {"weight_decay": (0.01,) * 4}
-    return [
-        ("momentum", {}, momentum, r"momentum 0.9 and weight decay .* both must be 0"),
-        ("decay", {}, decay, r"momentum 0.0 and weight decay \(0.01.* both must be 0"),
-        ("analog neurons", {"design": replace(EXACT, neurons="analog")}, {}, "learning needs neurons 'digital'"),
-        ("slices", {"design": replace(EXACT, weight_bits=5)}, {}, "weight_bits is 5: weights cut into slices"),
-        ("no pulses", {"update": MixedPrecision()}, {}, "ideal cannot be written pulse by pulse"),
-    ]
-
-
-@pytest.mark.parametrize(("machine", "rule", "message"), [case[1:] for case in _refused()],
-                         ids=[case[0] for case in _refused()])  # fmt: skip
-def test_what_a_crossbar_cannot_learn_is_refused_before_anything_changes(
-    machine: dict[str, Any], rule: dict[str, Any], message: str
-) -> None:
-    network, (images, labels) = example("average pool"), stripes(8)
-    crossbar = _crossbar(network, **machine)
-    before = crossbar.read_weights()
-    with pytest.raises(ValueError, match=message):
-        crossbar.learn(images, labels, _rule(network, **rule))
-    _assert_same_weights(crossbar.read_weights(), before)
-
-
-def test_integers_nudges_and_contrasts_that_crossbars_do_not_take_are_refused() -> None:
-    network, (images, labels) = example("average pool"), stripes(8)
-    program = program_of(network, state_bits=8, seed=0)
-    integers = to_crossbar(program, Fabrication(IDEAL, EXACT), steps=1)
-    with pytest.raises(ValueError, match="a program's integers cannot learn on a crossbar: give it the network"):
-        integers.learn(images, labels, _rule(network))
-    lopsided = UpdatePhases(FREE, NUDGED, (0.0, 0.5, 1.0), (-3.0, 4.0, -1.0))
-    with pytest.raises(ValueError, match="do not cancel in twos"):
-        _crossbar(network).learn(images, labels, _rule(network, phases=lopsided))
-    with pytest.raises(ValueError, match=r"beta is 0: the nudge must be positive"):
-        _phases("centered", 0)
-    squared = example("dense squared error")
-    with pytest.raises(ValueError, match="a nudge of beta -2 cannot be applied"):
-        _crossbar(squared).learn(images, labels, _rule(squared, phases=_phases("centered", 2.0)))
-    with pytest.raises(ValueError, match="labels are"):
-        _crossbar(network).learn(images, labels + CLASSES, _rule(network))
-    five = Descent((0.1,) * 5, (0.1,) * 5, (0.0,) * 5, (0.0,) * 5)
-    with pytest.raises(ValueError, match="5 learning rates for 4 links"):
-        _crossbar(network).learn(images, labels, LearningRule(_phases(), five))
-
-
-@pytest.mark.parametrize("headroom", [0.5, float("nan"), float("inf")])
-def test_headroom_below_the_weights_is_refused(headroom: float) -> None:
-    with pytest.raises(ValueError, match=f"headroom is {headroom}, expected a number from 1"):
-        _crossbar(example("average pool"), headroom=headroom)
-
-
 def test_seeds_decide_what_is_learnt() -> None:
     network, (images, labels) = example("dense squared error"), stripes(12)
 
     def learnt_with(**seeds: int) -> Weights:
-        device = replace(_pulsing(200, cycle=0.3), fresh=noisy_reads(0.02).fresh, g_min_s=1e-7)
-        machine = _crossbar(network, device, replace(SMALL, encoding="balanced"), update=StochasticPulses(), **seeds)
-        machine.learn(images, labels, _rule(network))
+        device = replace(fine_steps(200, cycle=0.3), fresh=noisy_reads(0.02).fresh, g_min_s=1e-7)
+        machine = crossbar_of(network, device, replace(SMALL, encoding="balanced"), update=StochasticPulses(), **seeds)
+        machine.learn(images, labels, rule_for(network))
         return machine.read_weights()
 
     one = learnt_with(die_seed=1, noise_seed=1)
-    _assert_same_weights(one, learnt_with(die_seed=1, noise_seed=1))
+    assert_same_weights(one, learnt_with(die_seed=1, noise_seed=1))
     for other in (learnt_with(die_seed=2, noise_seed=1), learnt_with(die_seed=1, noise_seed=2)):
         assert any((ours != theirs).any() for ours, theirs in zip(one.weights, other.weights, strict=True))
 
@@ -451,10 +284,10 @@ def test_a_cold_or_aged_die_that_is_compensated_learns_what_the_digital_machine_
     """At 250 K devices of 0.1 eV conduct 46 %: learnt, aged, cooled, compensated, and learnt again."""
     network, (images, labels) = example("dense squared error"), stripes(16)
     device = replace(uniform_drift(0.05), temperature=Temperature(0.1, 300.0))
-    crossbar, digital = _crossbar(network, device), to_digital(network, steps=FREE)
+    crossbar, digital = crossbar_of(network, device), to_digital(network, steps=FREE)
     for part in (slice(0, 8), slice(8, 16)):
-        crossbar.learn(images[part], labels[part], _rule(network))
-        digital.learn(images[part], labels[part], _rule(network))
+        crossbar.learn(images[part], labels[part], rule_for(network))
+        digital.learn(images[part], labels[part], rule_for(network))
         expected = network_with(network, digital.read_weights())
         crossbar.age(later_s, 250.0)
         crossbar.compensate_drift()

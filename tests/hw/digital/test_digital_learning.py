@@ -1,4 +1,4 @@
-"""Learning on the digital machine against torch: gradients, descent, integers, and what is counted and refused."""
+"""Learning on the digital machine in floats, against torch: gradients, descent, and what is counted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.digital_learning import RATES, batches_of, phases_of, program_by, rule_for
 from helpers.learning_examples import (
-    CLASSES,
     FREE,
-    NUDGED,
     RECIPES,
-    SHAPE,
     assert_same_network,
+    assert_same_weights,
     example,
     learnt_by_torch,
     moved_by,
@@ -22,51 +21,19 @@ from helpers.learning_examples import (
 )
 from numpy.typing import NDArray
 
-from hw.circuit import FixedNeuron, Weights, with_weights
+from hw.circuit import Weights, with_weights
 from hw.digital.machine import Digital
 from hw.learning.phases import UpdatePhases
-from hw.learning.rule import Descent, LearningRule, LearningStoppedError
-from hw.machine import split
+from hw.learning.rule import LearningRule
 from mapping.circuit import circuit_of
-from mapping.learning import descent_of, network_with, program_with
+from mapping.learning import network_with
 from mapping.machines import to_digital
-from mapping.program import Program
-from mapping.quantization import quantize
 from models.ep.gradient import Estimator, backprop_gradient, cosine
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
 
-RATES = (0.3, 0.2, 0.1, 0.05)
 GENTLE = (0.02, 0.015, 0.01, 0.01)
 DECAYS = (0.01, 0.0, 0.02, 0.005)
-
-
-def _phases(estimator: str = "centered", beta: float = 0.2, **other: int) -> UpdatePhases:
-    steps = {"free_steps": FREE, "nudged_steps": NUDGED, **other}
-    return getattr(UpdatePhases, estimator)(beta, **steps)
-
-
-def _rule(
-    source: EPNetwork | Program, batch_size: int = 4, phases: UpdatePhases | None = None, **other: Any
-) -> LearningRule:
-    links = len(source.links) + (source.readout is not None)
-    descent = descent_of(source, other.pop("rates", RATES)[:links], **other)
-    return LearningRule(phases or _phases(), descent, batch_size)
-
-
-def _batches(
-    images: NDArray[np.float32], labels: NDArray[np.int64], size: int
-) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    return list(zip(split(images, size), split(labels, size), strict=True))
-
-
-def _assert_same_weights(one: Weights, other: Weights) -> None:
-    for ours, theirs in zip((*one.weights, *one.biases), (*other.weights, *other.biases), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def _program(network: EPNetwork, headroom_bits: int = 1) -> Program:
-    return quantize(network, torch.as_tensor(stripes(30, seed=9)[0]), headroom_bits=headroom_bits)
 
 
 @pytest.mark.parametrize("estimator", ["centered", "one_sided"])
@@ -79,10 +46,10 @@ def test_twenty_updates_are_those_of_torch(name: str, estimator: Estimator) -> N
     # is divided by it.
     rates, decays = GENTLE[:links], DECAYS[:links]
     machine = to_digital(network, steps=1)
-    phases = _phases(estimator, 0.5)
-    rule = _rule(network, phases=phases, rates=rates, weight_decay=decays, momentum=0.9)
+    phases = phases_of(estimator, 0.5)
+    rule = rule_for(network, phases=phases, rates=rates, weight_decay=decays, momentum=0.9)
     learned = machine.learn(images, labels, rule)
-    batches = _batches(images, labels, 4)
+    batches = batches_of(images, labels, 4)
     expected = learnt_by_torch(
         network, batches, estimator=estimator, beta=0.5, rates=rates, decays=decays, momentum=0.9
     )
@@ -98,8 +65,8 @@ def test_the_gradient_at_a_small_nudge_is_that_of_automatic_differentiation(name
     network, (images, labels) = example(name, seed=5), stripes(16, seed=1)
     machine = to_digital(network, steps=1)
     links = len(network.links) + (network.readout is not None)
-    phases = _phases(beta=0.002, free_steps=80, nudged_steps=60)
-    machine.learn(images, labels, _rule(network, 16, phases, rates=(1.0,) * 4))
+    phases = phases_of(beta=0.002, free_steps=80, nudged_steps=60)
+    machine.learn(images, labels, rule_for(network, 16, phases, rates=(1.0,) * 4))
     after = network_with(network, machine.read_weights()).named_parameters()
     found = {tensor: value - after[tensor] for tensor, value in network.named_parameters().items()}
     truth = backprop_gradient(
@@ -120,8 +87,8 @@ def test_four_points_stay_at_the_gradient_where_two_have_left_it(name: str) -> N
 
     def error(estimator: str, beta: float) -> float:
         machine = to_digital(network, steps=1)
-        phases = _phases(estimator, beta, free_steps=80, nudged_steps=60)
-        machine.learn(images, labels, _rule(network, 16, phases, rates=(1.0,) * 4))
+        phases = phases_of(estimator, beta, free_steps=80, nudged_steps=60)
+        machine.learn(images, labels, rule_for(network, 16, phases, rates=(1.0,) * 4))
         after = network_with(network, machine.read_weights()).named_parameters()
         tensors = list(truth)[:-2] if network.readout is not None else list(truth)
         missed = [network.named_parameters()[t] - after[t] - truth[t] for t in tensors]
@@ -133,8 +100,8 @@ def test_four_points_stay_at_the_gradient_where_two_have_left_it(name: str) -> N
 def test_repeats_of_a_machine_without_noise_change_nothing() -> None:
     network, (images, labels) = example("average pool"), stripes(8)
     once, often = to_digital(network, steps=1), to_digital(network, steps=1)
-    once.learn(images, labels, _rule(network))
-    often.learn(images, labels, _rule(network, phases=_phases().repeated(3)))
+    once.learn(images, labels, rule_for(network))
+    often.learn(images, labels, rule_for(network, phases=phases_of().repeated(3)))
     assert_same_network(
         network_with(network, often.read_weights()), network_with(network, once.read_weights()), atol=1e-6
     )
@@ -144,7 +111,7 @@ def test_a_last_batch_that_is_not_full_counts_its_own_images() -> None:
     """6 images in batches of 4: the last update is the mean over 2, not a sum over 4 and not left out."""
     network, (images, labels) = example("dense squared error"), stripes(6)
     machine = to_digital(network, steps=1)
-    learned = machine.learn(images, labels, _rule(network))
+    learned = machine.learn(images, labels, rule_for(network))
     first = torch_gradient(network, images[:4], labels[:4], "centered", 0.2)
     rates = dict(zip(network.named_parameters(), np.repeat(RATES[:3], 2), strict=True))
     half = network.with_parameters({n: v - rates[n] * first[n] for n, v in network.named_parameters().items()})
@@ -158,10 +125,10 @@ def test_two_passes_are_one_longer_pass() -> None:
     """A machine goes on from its weights, and from its momentum: it is kept from one pass to the next."""
     network, (images, labels) = example("average pool"), stripes(16)
     at_once, in_two = to_digital(network, steps=1), to_digital(network, steps=1)
-    rule = _rule(network, momentum=0.9, weight_decay=DECAYS)
+    rule = rule_for(network, momentum=0.9, weight_decay=DECAYS)
     whole = at_once.learn(images, labels, rule)
     parts = [in_two.learn(images[part], labels[part], rule) for part in (slice(0, 8), slice(8, 16))]
-    _assert_same_weights(in_two.read_weights(), at_once.read_weights())
+    assert_same_weights(in_two.read_weights(), at_once.read_weights())
     assert sum(part.hits for part in parts) == whole.hits
     # without what is kept it would be another network
     reset = to_digital(network_with(network, _learnt(network, images[:8], labels[:8], rule)), steps=1)
@@ -179,13 +146,13 @@ def _learnt(network: EPNetwork, images: NDArray[np.float32], labels: NDArray[np.
 @pytest.mark.parametrize("integers", [False, True], ids=["float", "integers"])
 def test_hits_are_the_images_that_were_right_before_their_update(integers: bool) -> None:
     network, (images, labels) = example("average pool"), stripes(24, seed=2)
-    source = _program(network) if integers else network
+    source = program_by(network) if integers else network
     machine = to_digital(source, steps=FREE, seed=1)
     hits, seen = 0, to_digital(source, steps=FREE, seed=1)
-    for part, wanted in _batches(images, labels, 4):
+    for part, wanted in batches_of(images, labels, 4):
         hits += int((seen.settle(part).logits.argmax(axis=1) == wanted).sum())
-        seen.learn(part, wanted, _rule(source))
-    learned = machine.learn(images, labels, _rule(source))
+        seen.learn(part, wanted, rule_for(source))
+    learned = machine.learn(images, labels, rule_for(source))
     assert learned.hits == hits
     assert learned.accuracy == hits / 24
     assert learned.agreement is None
@@ -197,7 +164,7 @@ def test_hits_are_the_images_that_were_right_before_their_update(integers: bool)
 )
 def test_it_learns(name: str, integers: bool) -> None:
     network, (images, labels), (unseen, truth) = example(name), stripes(60, seed=4), stripes(60, seed=5)
-    source = _program(network, headroom_bits=2) if integers else network
+    source = program_by(network, headroom_bits=2) if integers else network
     machine = to_digital(source, steps=FREE, seed=3)
 
     def accuracy() -> float:
@@ -205,7 +172,7 @@ def test_it_learns(name: str, integers: bool) -> None:
 
     before = accuracy()
     for _ in range(6):
-        machine.learn(images, labels, _rule(source, 5, rates=(0.3,) * 4))
+        machine.learn(images, labels, rule_for(source, 5, rates=(0.3,) * 4))
     assert before < 0.6
     assert accuracy() >= 0.95
     if integers:
@@ -219,111 +186,11 @@ def test_it_learns(name: str, integers: bool) -> None:
             assert np.abs(bias).max() < 2**23
 
 
-def test_integers_move_by_the_gradient_on_average() -> None:
-    """Many machines with seeds of their own: their mean update is that of the float machine, to 4 standard errors."""
-    network, (images, labels) = example("dense squared error"), stripes(8)
-    program = _program(network)
-    circuit = circuit_of(program)
-    assert isinstance(circuit.neuron, FixedNeuron)
-    moved: list[NDArray[np.float64]] = []
-    rates, machines = (0.02,) * 3, 40
-    for seed in range(machines):
-        machine = to_digital(program, steps=1, seed=seed)
-        machine.learn(images, labels, _rule(program, 8, rates=rates))
-        assert machine._memories is not None
-        # the accumulator holds 8 bits more than the weight, and one machine rounds every one of them once
-        moved.append(np.concatenate([pair[0].accumulator.ravel() for pair in machine._memories]))  # type: ignore[union-attr]
-    start = np.concatenate([wire.weight.ravel().astype(np.int64) << 8 for wire in circuit.wires])
-    scales = np.concatenate(
-        [
-            np.full(wire.weight.size, 2.0 ** (point - wire.up_shift + 8))
-            for wire, point in zip(circuit.wires, circuit.neuron.exponents, strict=True)
-        ]
-    )
-    found = (np.mean(moved, axis=0) - start) / scales
-    # phases of integers differ a little from those of floats: compare with the integers' own phases
-    exact = _gradient_of_integers(program, images, labels)
-    error = np.abs(found + rates[0] * exact) * scales
-    assert (error <= 4 * 0.5 / np.sqrt(machines)).mean() > 0.999
-    # and these point where the floats' do
-    floats = torch_gradient(network, images, labels, "centered", 0.2)
-    weights = np.concatenate([floats[f"link{index}.weight"].numpy().ravel() for index in (1, 2, 3)])
-    assert float(exact @ weights / np.linalg.norm(exact) / np.linalg.norm(weights)) > 0.98
-
-
-def _gradient_of_integers(program: Program, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
-    """-(1 / N) sum over phases and images of c a b^T, of states settled in a loop of numpy over integers."""
-    one = program.one
-    phases = _phases()
-    exponents = program.exponents
-    weights = [link.weight.astype(np.int64) for link in program.links]
-    biases = [link.bias.astype(np.int64) for link in program.links]
-    codes = np.rint(images.reshape(len(images), -1) * one).astype(np.int64)
-    target = np.eye(CLASSES)[labels]
-
-    def settle(states: list[Any], beta: float, steps: int) -> list[Any]:
-        for _ in range(steps):
-            fresh = []
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                link = program.links[layer]
-                below = codes if layer == 0 else states[layer - 1]
-                drive = ((below @ weight.T) << (exponents[layer] - link.exponent)) + bias
-                if layer + 1 < len(weights):
-                    above = states[layer + 1] @ weights[layer + 1]
-                    drive = drive + (above << (exponents[layer] - program.links[layer + 1].exponent))
-                elif beta:
-                    top = 2 ** exponents[-1]
-                    pulled = (drive - top // 2 + np.rint(beta * one * top * target)) / (1 + beta)
-                    fresh.append(np.clip(np.floor(pulled / top + 0.5), 0, one).astype(np.int64))
-                    continue
-                fresh.append(np.clip(drive >> exponents[layer], 0, one))
-            states = fresh
-        return states
-
-    free = settle([np.zeros((len(images), len(weight)), np.int64) for weight in weights], 0.0, FREE)
-    gradient = [np.zeros(weight.shape) for weight in weights]
-    for beta, share in zip(phases.betas, phases.weights, strict=True):
-        ends = [codes, *settle(free, beta, NUDGED)]
-        for index, part in enumerate(gradient):
-            part -= share * (ends[index + 1].T @ ends[index]) / (len(images) * one**2)
-    return np.concatenate([part.ravel() for part in gradient])
-
-
-def test_integers_that_would_leave_their_range_at_once_stop_before_the_update() -> None:
-    """A black image asks nothing of the first link, the next one too much: what the first changed stays."""
-    network, (images, labels) = example("dense squared error"), stripes(8, noise=0.0)
-    images[:4] = 0.0
-    program = _program(network, headroom_bits=2)
-    machine, reference = (to_digital(program, steps=FREE, seed=2) for _ in range(2))
-    rule = LearningRule(_phases(), Descent((100.0, 0.01, 0.01), (0.01,) * 3, (0.0,) * 3, (0.0,) * 3), 4)
-    with pytest.raises(LearningStoppedError, match=r"link1: an update would change an integer by .*, it holds -127 to "
-                       "127: use a smaller learning rate") as caught:  # fmt: skip
-        machine.learn(images, labels, rule)
-    assert caught.value.learned is not None
-    assert caught.value.learned.images == 4
-    reference.learn(images[:4], labels[:4], rule)
-    for ours, theirs in zip(machine.read_weights().weights, reference.read_weights().weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_seeds_decide_the_rounding_of_integers() -> None:
-    program, (images, labels) = _program(example("average pool")), stripes(12)
-
-    def learnt(seed: int) -> Weights:
-        machine = to_digital(program, steps=1, seed=seed)
-        machine.learn(images, labels, _rule(program, rates=(0.3,) * 4))
-        return machine.read_weights()
-
-    _assert_same_weights(learnt(1), learnt(1))
-    one, other = learnt(1), learnt(2)
-    assert any((ours != theirs).any() for ours, theirs in zip(one.weights, other.weights, strict=True))
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_read_from_floats_settles_to_the_same_states(name: str) -> None:
     network, (images, labels) = example(name), stripes(12)
     machine = to_digital(network, steps=FREE)
-    machine.learn(images, labels, _rule(network))
+    machine.learn(images, labels, rule_for(network))
     read = machine.read_weights()
     again = to_digital(network_with(network, read), steps=FREE)
     one, other = machine.settle(images), again.settle(images)
@@ -340,21 +207,10 @@ def test_what_is_read_from_floats_settles_to_the_same_states(name: str) -> None:
         np.testing.assert_allclose(left, right, rtol=1e-6)
 
 
-def test_what_is_read_from_integers_settles_to_the_same_states() -> None:
-    program, (images, labels) = _program(example("average pool")), stripes(12)
-    machine = to_digital(program, steps=FREE)
-    machine.learn(images, labels, _rule(program, rates=(0.5,) * 4))
-    again = to_digital(program_with(program, machine.read_weights()), steps=FREE)
-    one, other = machine.settle(images), again.settle(images)
-    for ours, theirs in zip((*one.states, one.logits), (*other.states, other.logits), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    _assert_same_weights(again.read_weights(), machine.read_weights())
-
-
 @pytest.mark.parametrize("integers", [False, True], ids=["float", "integers"])
 def test_before_it_learns_a_machine_reads_what_it_was_given(integers: bool) -> None:
     network = example("average pool")
-    source = _program(network) if integers else network
+    source = program_by(network) if integers else network
     circuit = circuit_of(source)
     read = to_digital(source, steps=1).read_weights()
     assert circuit.readout is not None
@@ -387,7 +243,7 @@ def test_the_ledger_of_a_pass_by_hand(readout: bool, estimator: str, expected: i
     images = np.random.default_rng(0).random((3, 1, 2, 2)).astype(np.float32)
     phases = getattr(UpdatePhases, estimator)(0.2, free_steps=3, nudged_steps=2)
     machine = to_digital(network, steps=9)
-    ledger = machine.learn(images, np.array([0, 1, 0]), _rule(network, 2, phases)).ledger
+    ledger = machine.learn(images, np.array([0, 1, 0]), rule_for(network, 2, phases)).ledger
     steps = 3 + 2 * (2 if estimator == "centered" else 1)
     assert ledger.images == 3
     np.testing.assert_array_equal(ledger.messages.running, [3] * steps)
@@ -402,85 +258,12 @@ def test_the_ledger_of_a_pass_by_hand(readout: bool, estimator: str, expected: i
 
 def test_the_first_steps_of_a_pass_send_what_a_settle_sends() -> None:
     network, (images, labels) = example("average pool"), stripes(4)
-    learned = to_digital(network, steps=1).learn(images, labels, _rule(network)).ledger.messages
+    learned = to_digital(network, steps=1).learn(images, labels, rule_for(network)).ledger.messages
     settled = to_digital(network, steps=FREE).settle(images).ledger.messages
     assert learned is not None
     assert settled is not None
     for name in ("dense", "zero_skip", "delta"):
         np.testing.assert_array_equal(learned.events(name)[:FREE], settled.events(name), err_msg=name)  # type: ignore[arg-type]
-
-
-def _bad_descents() -> list[tuple[str, Any, str]]:
-    many, few = Descent((0.1,) * 5, (0.1,) * 5, (0.0,) * 5, (0.0,) * 5), Descent((0.1,), (0.1,), (0.0,), (0.0,))
-    return [
-        ("too many rates", many, "5 learning rates for 4 links, readout included"),
-        ("too few rates", few, "1 learning rates for 4 links, readout included"),
-    ]
-
-
-@pytest.mark.parametrize(("descent", "message"), [case[1:] for case in _bad_descents()], ids=["many", "few"])
-def test_rates_that_do_not_fit_are_refused(descent: Descent, message: str) -> None:
-    network, (images, labels) = example("average pool"), stripes(4)
-    with pytest.raises(ValueError, match=message):
-        to_digital(network, steps=1).learn(images, labels, LearningRule(_phases(), descent))
-
-
-@pytest.mark.parametrize("batch_size", [0, -3])
-def test_a_batch_of_nothing_is_refused(batch_size: int) -> None:
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}, must be at least 1"):
-        _rule(example("average pool"), batch_size)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (np.array([0, 1, 2]), r"labels have shape \(3,\), expected \(4,\): one per image"),
-        (np.array([[0], [1], [2], [0]]), r"labels have shape \(4, 1\), expected \(4,\)"),
-        (np.array([0, 1, 3, 2]), "labels are 0 to 3, the circuit has classes 0 to 2"),
-        (np.array([0, 1, -1, 2]), "labels are -1 to 2, the circuit has classes 0 to 2"),
-    ],
-)
-def test_labels_that_do_not_fit_are_refused_before_anything_changes(labels: NDArray[np.int64], message: str) -> None:
-    network, (images, _) = example("average pool"), stripes(4)
-    machine = to_digital(network, steps=1)
-    before = machine.read_weights()
-    with pytest.raises(ValueError, match=message):
-        machine.learn(images, labels, _rule(network, 2))
-    _assert_same_weights(machine.read_weights(), before)
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.zeros((4, 1, 5, 6), np.float32), r"images are \(1, 5, 6\), the machine reads \(1, 6, 5\)"),
-        (np.zeros((0, *SHAPE), np.float32), "no images"),
-        (np.full((4, *SHAPE), 1.5, np.float32), r"must lie in \[0, 1\]: image 0"),
-    ],
-    ids=["shape", "empty", "range"],
-)
-def test_images_that_no_machine_reads_are_refused(images: NDArray[np.float32], message: str) -> None:
-    network = example("average pool")
-    with pytest.raises(ValueError, match=message):
-        to_digital(network, steps=1).learn(images, np.zeros(len(images), np.int64), _rule(network))
-
-
-def test_an_image_out_of_range_in_the_last_batch_changes_nothing() -> None:
-    network, (images, labels) = example("average pool"), stripes(8)
-    images[7, 0, 2, 2] = float("nan")
-    machine = to_digital(network, steps=1)
-    before = machine.read_weights()
-    with pytest.raises(ValueError, match="image 7 holds nan"):
-        machine.learn(images, labels, _rule(network))
-    _assert_same_weights(machine.read_weights(), before)
-
-
-def test_nudges_and_momentum_that_a_machine_cannot_take_are_refused() -> None:
-    squared, (images, labels) = example("dense squared error"), stripes(4)
-    with pytest.raises(ValueError, match=r"beta -1.5 cannot be applied"):
-        to_digital(squared, steps=1).learn(images, labels, _rule(squared, phases=_phases(beta=1.5)))
-    program = _program(squared)
-    with pytest.raises(ValueError, match=r"momentum is 0.5"):
-        to_digital(program, steps=1).learn(images, labels, _rule(program, momentum=0.5))
 
 
 def test_operators_that_cannot_learn_are_named() -> None:
@@ -492,4 +275,4 @@ def test_operators_that_cannot_learn_are_named() -> None:
     plain = to_digital(network, steps=1).dynamics.operators
     machine = Digital(circuit_of(network), [Fixed(operator) for operator in plain], None, steps=1)
     with pytest.raises(TypeError, match="Fixed cannot learn: it has no correlate and load"):
-        machine.learn(images[:, :, :2, :2], labels % 2, _rule(network))
+        machine.learn(images[:, :, :2, :2], labels % 2, rule_for(network))
