@@ -1,8 +1,8 @@
 """From a trained network to a program: post-training quantization with a proof and a report.
 
-Every link gets the exponent e that fits its weights into int8. Where the largest weights are few, one bit more for all
-others is worth clipping them: of the two candidates, the one is taken that disturbs the drives of the calibration
-images less. Then exponents are lowered until no accumulator can overflow, which the weights themselves prove.
+Every link gets the exponent e that fits its weights into int8. Where the largest weights are few, clipping them for one
+bit more of all others may be better: of the two candidates, the one that disturbs the drives of the calibration images
+less is taken. Then exponents are lowered until no accumulator can overflow, which the weights themselves prove.
 """
 
 from __future__ import annotations

@@ -343,7 +343,7 @@ MURMANN_2025 = {
         0.145e-18, "J", "any", f"{_MURMANN}: lower envelope of P/f, floor + level * 4**ENOB, as fitted here", "fitted"
     ),
 }
-"""The best converters ever published, whatever their process and rate: what one may hope for."""
+"""The best converters published, of any process and rate: an optimistic figure."""
 
 _zigzag = partial(Constant, node="28 nm, 0.9 V", kind="fitted")
 _ZIGZAG = "KULeuven-MICAS/zigzag-imc, zigzag/classes/hardware/architecture"

@@ -24,10 +24,10 @@ What the three figures mean:
 | slot    | max(read, convert): pipelined | read, then convert               | read, then convert               |
 | convert | mean over converted reads     | mean over converted reads        | slowest link                     |
 
-Assumptions. The ledger counts accesses to buffers, not ways between tiles: a value that is put away by one tile and
+Assumptions. The ledger counts accesses to buffers, not ways between tiles: a value that is stored by one tile and
 fetched by another is accessed twice and moved once, which is the nominal figure. All columns of a tile are as long as
 the largest tile of its link, and every tile of a link converts at once. Drivers, additions, buffers and neurons are
-faster than the next read and take no time. With analog neurons only what is converted at the end pays for a converter,
+faster than the next read and take no time. With analog neurons only conversions at the end cost a converter,
 and there are no digital updates: give 0 for them. Writing the weights, leakage, wires and getting images onto the chip
 and results off it are not included.
 """

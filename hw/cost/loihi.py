@@ -18,7 +18,7 @@ What the three figures mean. Every coefficient is published; they differ in what
 
 |               | low                             | nominal                       | high                             |
 |---------------|---------------------------------|-------------------------------|----------------------------------|
-| synapse       | cheaper of conv and dense       | by the kind of the link       | dearer of conv and dense         |
+| synapse       | cheaper of conv and dense       | by the kind of the link       | costlier of conv and dense       |
 | silent neuron | inactive update                 | inactive update               | active update                    |
 | messages      | within a tile, pipelined        | hops of the ledger, pipelined | hops; a core sends one at a time |
 | in a core     | max(arriving, neurons): overlap | arriving + neurons            | arriving + neurons               |

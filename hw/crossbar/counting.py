@@ -153,7 +153,7 @@ def _per_link(link: CrossbarLink, products: _Products, has_dac: bool, has_adc: b
         adc=sensed * has_adc,
         holds=sensed * (not has_adc),
         shift_adds=adds,
-        # an operand is fetched once for all its slices, a result put away once all its parts are added up
+        # an operand is fetched once for all its slices, a result stored once all its parts are added up
         bits=operands * has_dac * (design.input_bits or IDEAL_BITS)
         + results * has_adc * (design.adc_bits or IDEAL_BITS),
     )

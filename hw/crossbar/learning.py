@@ -42,8 +42,8 @@ def outers_of(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: Learn
 
         a2 b2^T - a1 b1^T  =  (a2 - a1) (b2 + b1)^T / 2  +  (a2 + a1) (b2 - b1)^T / 2,
 
-    so that neurons that keep both of their ends ask for the small difference alone, and devices are spared pulses that
-    would take back each other. Link number `chain`, if any, is the readout.
+    so that neurons that keep both of their ends ask for the small difference alone, and no pulses are sent that would
+    cancel each other. Link number `chain`, if any, is the readout.
     """
     count, rates = len(ends.states[0][0]), rule.descent.weight_rates
     by_link = []

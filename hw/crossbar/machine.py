@@ -2,7 +2,7 @@
 
 Every link sits on tiles of its own, which serve both directions. The synchronous dynamics are those of the digital
 machine: step t reads the states of step t - 1. With digital neurons every product is converted; with analog neurons
-nothing is but the images that come in and the answer that goes out. The input never changes: the first link is read
+only the images that come in and the answer that goes out are. The input never changes: the first link is read
 once per image and its drive held.
 """
 
@@ -44,7 +44,7 @@ CALIBRATE_EVERY = 32
 LEARNING_PERCENT = 99.9
 """Percentile of what converters see in all phases that their ranges are set to."""
 REWRITING = Rewriting()
-"""How changes are written if nothing else is said: any device can be programmed anew."""
+"""How changes are written by default: any device can be programmed anew."""
 
 
 class Crossbar:
@@ -129,7 +129,7 @@ class Crossbar:
     def age(self, seconds: float, kelvin: float | None = None) -> None:
         """Read the die `seconds` after programming from now on, at a temperature.
 
-        Converter ranges and the gains of `compensate_drift` stay as they were set: they know nothing of the time since.
+        Converter ranges and the gains of `compensate_drift` stay as they were set: they do not follow the time since.
         Raises ValueError, and changes nothing, for a time or temperature at which the device or the wires have none.
         """
         for tile in self._tiles():
@@ -196,10 +196,10 @@ class Crossbar:
         what is left of that noise in the mean stays in the bias:  b_c += mean over reads, images and positions (drive_c
         of the reference - drive_c read), and likewise for the scores. Errors of single devices stay; what they add up
         to, where states are rarely 0, goes (the idea of the adaptive batch normalisation of Joshi et al., Nat. Commun.
-        11:2473, 2020). It holds until the die changes: call it again then. Converters need their ranges before.
+        11:2473, 2020). It holds until the die changes: call it again then. Converters must have their ranges before.
 
         Raises:
-            ValueError: with analog neurons, whose drives nothing converts.
+            ValueError: with analog neurons, whose drives are not converted.
         """
         check_drives(self.design)
         images = checked_images(images, self.circuit.input_shape)

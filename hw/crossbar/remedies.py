@@ -48,7 +48,7 @@ class Remedies:
 
 
 def check_drives(design: Design) -> None:
-    """Refuse neurons whose drives nothing converts."""
+    """Refuse neurons whose drives are not converted."""
     if design.neurons == "analog":
         raise ValueError("neurons 'analog' convert no drive: their offsets cannot be seen")
 

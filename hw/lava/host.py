@@ -62,7 +62,7 @@ class Host:
     ) -> dict[OutPort, list[NDArray[Any]]]:
         """One Lava run: feed what is sent, in its order, as the graph takes it; collect what is expected.
 
-        What has come from the first port expected is told to the other end as progress.
+        Messages of the first port in `expected` are reported to the other end as progress.
         """
         waiting = {port: deque(messages) for port, messages in sent.items()}
         received: dict[OutPort, list[NDArray[Any]]] = {port: [] for port in expected}
@@ -98,7 +98,7 @@ class Host:
                 actor.kill()
         for actor in actors:
             with suppress(Exception):
-                Process.join(actor, timeout=1.0)  # reaped at once, so that nobody has to wait for it to vanish
+                Process.join(actor, timeout=1.0)  # reaped at once: it does not linger
         with suppress(Exception):
             self.runtime._messaging_infrastructure._smm.shutdown()
 

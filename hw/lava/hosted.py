@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 def host_connection() -> Iterator[Connection]:
     """The connection to the `hw.lava.process.HostProcess` that started this interpreter, which ends with the block.
 
-    The other end hangs up, or dies, and that ends the block quietly too.
+    If the other end hangs up or dies, the block ends quietly too.
     """
     connection, folder = Connection(int(sys.argv[1])), sys.argv[2]
     tempfile.tempdir = folder  # of all that Lava forks too

@@ -112,7 +112,7 @@ class Lava:
         return weights_of(self.circuit)
 
     def close(self) -> None:
-        """End the hosts and everything they started; the next settle or rule starts afresh, from the weights.
+        """End the hosts and everything they started; the next settle or learn starts again, from the weights.
 
         Another thread may do this while a graph runs: the call that waits for it then ends with `LavaError`.
         """
@@ -146,7 +146,7 @@ class Lava:
         return self._host[1]
 
     def _learning_host_for(self, rule: LearningRule) -> HostProcess:
-        """The same for rules: a Lava graph cannot change its phases either."""
+        """The same for learning: a Lava graph cannot change its phases either."""
         key = (rule.phases, rule.batch_size)
         if self._learning_host is not None and self._learning_host[0] != key:
             self._end("_learning_host")

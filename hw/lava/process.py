@@ -76,7 +76,7 @@ class HostProcess:
         return self._receive(progress)
 
     def close(self) -> None:
-        """Hang up, and see to it that nothing is left."""
+        """Hang up, and end all that is left."""
         self._finalizer()
 
     def _send(self, message: Any) -> None:

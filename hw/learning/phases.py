@@ -89,8 +89,8 @@ class UpdatePhases:
         """n nudges beta cos(pi k / (n - 1)), k = 0..n-1, n even, and the weights that differentiate polynomials of
         degree n - 1 exactly at 0: error of order n, so that beta may be large and noise small against what it moves.
 
-        It is to a machine with real states what the average over a circle of complex nudges is in holomorphic EP
-        (Laborieux & Zenke 2022); with n = 2 it is `centered`.
+        The counterpart, for real states, of the average over a circle of complex nudges in holomorphic EP (Laborieux &
+        Zenke 2022); with n = 2 it is `centered`.
         """
         _check_nudge(beta)
         return cls(free_steps, nudged_steps, *_n_point(beta, points))

@@ -43,7 +43,7 @@ def rule_for(network: EPNetwork, batch_size: int = 4, phases: UpdatePhases | Non
 def crossbar_of(network: EPNetwork, device: Device = IDEAL, design: Design = SMALL, **other: Any) -> Crossbar:
     other = {"steps": FREE, "headroom": 3.0, "update": EVERY_CHANGE} | other
     made = {name: other.pop(name) for name in ("headroom", "programming") if name in other}
-    seeds = {name: (other.pop(of, 0),) for name, of in (("seed", "die_seed"), ("noise_seed", "noise_seed"))}
+    seeds = {name: (other.pop(name, 0),) for name in ("seed", "noise_seed")}
     return to_crossbar(network, Fabrication(device, design, **made, **seeds), **other)
 
 

@@ -267,7 +267,7 @@ def test_augmentation_changes_a_copy() -> None:
 
 def test_epochs_are_handed_out_as_they_are_done() -> None:
     machine, (images, labels) = _Recorder(stops=3), _numbered(20)
-    rules: Iterator[tuple[int, Learned]] = train_on_machine(
+    epochs: Iterator[tuple[int, Learned]] = train_on_machine(
         machine,  # type: ignore[arg-type]
         _pooled(2),
         images,
@@ -276,11 +276,11 @@ def test_epochs_are_handed_out_as_they_are_done() -> None:
         seed=1,
     )
     assert not machine.shown
-    assert next(rules)[0] == 1
+    assert next(epochs)[0] == 1
     assert len(machine.shown) == 1
-    assert next(rules)[0] == 2
+    assert next(epochs)[0] == 2
     with pytest.raises(LearningStoppedError, match="worn out"):
-        next(rules)
+        next(epochs)
     assert len(machine.shown) == 3
 
 

@@ -206,7 +206,7 @@ def _check_spreads(device: Device, where: str) -> None:
     """Laws must exist, and spreads not be negative, wherever the device can be programmed."""
     g_s = np.linspace(device.g_min_s, device.g_max_s, 101)
     if device.nonlinearity is not None:
-        # an I-V curve is asked for what a cell has come to, which errors carry out of the range
+        # an I-V curve is evaluated where a cell is, and errors carry cells out of the range
         for name, curve in (("second", device.nonlinearity.second), ("third", device.nonlinearity.third)):
             try:
                 curve(np.array([0.0, 2 * device.g_max_s]))

@@ -54,7 +54,7 @@ def pulsed(
     where = total > 0
     reached_s, rested_s = array.programmed_s.copy(), array.resting_s.copy()
     reached_s[where], rested_s[where] = response.visible(g_s, rng), g_s
-    # nobody aimed at anything: where a device ended is the target that its drift and its noise go by
+    # pulses have no target: drift and noise are those of a device that was programmed to where it ended
     target_s = np.clip(rested_s, array.device.g_min_s, array.device.g_max_s)
     changed = rewritten(array, target_s, where, reached_s, rested_s, count, rng)
     return changed, ProgrammingEvents(len(places), float(count.sum()), 0.0, energy_j)

@@ -100,9 +100,9 @@ class MissingAdc:
 
 
 def stride_of(count: int) -> int:
-    """Between the values of `count` that are kept: with no factor of it, so that none of what divides it, columns and
-    positions, is passed over. 49 of 64 images, 64 columns and 7 x 7 positions would meet a corner and nothing else.
-    Rather too many are kept than too few."""
+    """Distance between the values of `count` that are kept. It has no factor of `count`, so that the sample meets all
+    columns and positions: a stride of 49 in 64 images of 64 columns and 7 x 7 positions would meet one corner alone.
+    Too many are kept rather than too few."""
     stride = count // SAMPLES | 1
     while gcd(stride, count) > 1:
         stride -= 2

@@ -3,11 +3,11 @@
 A tile is a physical array of devices, (physical rows, physical columns). An encoding says which conductances hold a
 matrix W (rows, columns) with |w| <= w_max, and how currents become the product again; w = scale * signed conductance.
 
-- `PAIR`: two neighbouring columns for each column of W, G+ = g_min + max(w, 0) / scale and G- = g_min + max(-w, 0) /
+- "pair": two neighbouring columns for each column of W, G+ = g_min + max(w, 0) / scale and G- = g_min + max(-w, 0) /
   scale, whose currents are subtracted before they are converted. The transposed read drives G- with minus the voltage.
-- `BALANCED`: the same two columns around the middle of the range, G+- = g_mid +- w / (2 scale): half the devices more
+- "balanced": the same two columns around the middle of the range, G+- = g_mid +- w / (2 scale): half the devices more
   to read out, and both of a pair can move both ways, which is what learning by pulses needs.
-- `OFFSET`: one device per weight around the middle of the range, G = g_mid + w / scale, and one more row and column of
+- "offset": one device per weight around the middle of the range, G = g_mid + w / scale, and one more row and column of
   devices at g_mid. The current of the reference column is subtracted from every column, that of the reference row from
   every row of the transposed read. Each read sees the errors of its own reference: real devices make the two matrices
   differ, also behind perfect wires, where pairs are exactly symmetric.

@@ -153,7 +153,7 @@ class TiledMatrix:
     def compensate(self, *, by_column: bool = False) -> None:
         """Set `gain` so that the link computes what it did when it was last written; see `hw.crossbar.tiles.gain`.
 
-        What nobody had compensated by then was written over, and stays: compensate before you write.
+        What was not compensated before the last write stays as it is: compensate before you write.
         """
         then = self.reference()
         if self._when == then.when:  # nothing to measure but noise

@@ -224,7 +224,7 @@ class Tile:
     def solve(self, x: Tensor) -> Tensor:
         """W x (outputs, N) by the nodal solution of wires and nonlinear cells, without noise and converters.
 
-        x (inputs, N). Exact and slow: what the folded matrices of a read are held against.
+        x (inputs, N). Exact and slow: what the folded matrices of a read are compared with.
         """
         volts = np.zeros((x.shape[1], self.array.target_s.shape[0]))
         volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven

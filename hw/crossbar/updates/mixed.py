@@ -1,10 +1,10 @@
-"""Mixed precision: changes are added up in digital numbers, and a device is written when it is worth a pulse.
+"""Mixed precision: changes are added up in digital numbers, and a device is written once they make a pulse.
 
 Nandakumar et al., Front. Neurosci. 14, 406, 2020. With chi one number per weight,
 
     chi <- chi + change,     n = trunc(chi / weight_per_pulse),     chi <- chi - n weight_per_pulse,   send n pulses.
 
-Devices are never read: what a pulse really did is left to the next gradients to see.
+Devices are never read: what a pulse really did shows in the next gradients.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Rewriting:
     """A digital number per weight, for any device."""
 
     threshold: float = 0.02
-    """Change that is worth a write, over the weight that the whole range of a device stands for; at 0 every change."""
+    """Changes above this are written, over the weight that the whole range of a device stands for; at 0 all are."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold < 1:

@@ -7,11 +7,11 @@ the chopper, and columns j of A read in turns, all of them once in `cycle` updat
     A <- A + fast_gain change c (coinciding pulses),     H[:, j] <- H[:, j] + c_j transfer (A - R)[:, j] / fast_gain,
     c_j <- -c_j,     n = trunc(H / weight_per_pulse),     H <- H - n weight_per_pulse,     send n pulses to the weights.
 
-A device whose steps up and down differ creeps to the point where they are equal. In A that point is made the zero, so
+A device whose steps up and down differ moves to the point where they are equal. In A that point is made the zero, so
 that A forgets old gradients and asymmetry does no harm: before it learns, A takes pulses up and down in turns until it
-rests there, and R is the mean of what is then read. What is wrong with R cancels, since the chopper turns the sign of
-every column's gradients, but not of R, with every read. The learning rate acts on the transfer: pulses on A stay as
-strong as in the first update, so that a small rate does not drown in what single pulses do.
+rests there, and R is the mean of what is then read. Errors of R cancel, since the chopper turns the sign of every
+column's gradients, but not of R, with every read. The learning rate acts on the transfer: pulses on A stay as
+strong as in the first update, so that a small rate is not lost against single pulses.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class TwoArraysWriter:
         return (self.matrix, self.fast)
 
     def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
-        """Pulse the fast array, read one of its columns, and hand on whole pulses."""
+        """Pulse the fast array, read one of its columns, and pass on whole pulses."""
         update, pulse = self.update, weight_per_pulse(self.matrix)
         events, self.begun = [self.begun], ProgrammingEvents(0, 0.0, 0.0, 0.0)
         up, down = np.zeros(self.matrix.shape, np.int64), np.zeros(self.matrix.shape, np.int64)
@@ -128,7 +128,7 @@ class TwoArraysWriter:
         return ProgrammingEvents(0, 0.0, float(reads), 0.0)
 
     def _rest(self) -> ProgrammingEvents:
-        """Pulses up and down in turns, until every device of the fast array is where both are alike."""
+        """Pulses up and down in turns, until every device of the fast array is where both steps are equal."""
         ones, none = np.ones(self.matrix.shape, np.int64), np.zeros(self.matrix.shape, np.int64)
         events = [ProgrammingEvents(0, 0.0, 0.0, 0.0)]
         for _ in range(self.update.rest_pulses):

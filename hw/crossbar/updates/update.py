@@ -83,8 +83,8 @@ def held_per_pulse(matrix: TiledMatrix) -> float:
 def weight_per_pulse(matrix: TiledMatrix) -> Array:
     """(outputs, 1) or (1, 1) nominal change of a weight, as digital results show it, by one pulse count.
 
-    Results are scaled up by what drift took, and a pulse moves a device as far as ever. What temperature takes of the
-    change, its own gain gives back.
+    Results are scaled up by what drift took, and a pulse moves a device as far as before drift. What temperature does
+    to the change, its own gain undoes.
     """
     return np.asarray(held_per_pulse(matrix) * matrix.gain.drift[:, None])
 

@@ -1,8 +1,8 @@
 """Write and verify a network back onto a die that has changed: what repairs without learning.
 
-In each round every weight is read once; where it is off by more than the tolerance, what was aimed at is corrected by
-what was read to be missing, and the devices are programmed anew: the worst first, as far as the writes of the round go.
-A pair of which one device is stuck is so brought right by the other, where that one can.
+In each round every weight is read once. Where it is off by more than the tolerance, its target is corrected by the
+error that was read, and its devices are programmed again: the worst weights first, until the writes of the round are
+used up. Where one device of a pair is stuck, the other one makes up for it as far as its range allows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WriteBack:
             for weight, writer in zip(self.weights, self.writers, strict=True)
         ]
         sizes = np.sort(np.concatenate([np.abs(error).ravel() for error in errors]))[::-1]
-        # a weight whose sign turns over takes two writes: count every weight as one and let the next round make up
+        # a weight that changes sign takes two writes: count it as one and leave the rest to the next round
         worst = max(self.tolerance, float(sizes[most_writes]) if most_writes < len(sizes) else 0.0)
         events = NO_WRITES
         for writer, error in zip(self.writers, errors, strict=True):

@@ -41,7 +41,7 @@ class Learner(Ticking):
         self.assignment = Assignment(*self.receive("assignment_in").tolist())
 
     def lrn_guard(self) -> bool:
-        """Whether Lava shall call `run_lrn` in this time step."""
+        """Whether Lava calls `run_lrn` in this time step."""
         return bool(self.now.ends)
 
     def run_lrn(self) -> None:

@@ -29,9 +29,9 @@ class Assignment:
     """What the host tells a process that learns about one batch: numbers only, they travel as one message."""
 
     images: float
-    """So many of the batch are images; the rest is padding."""
+    """Images in the batch; the rest is padding."""
     last: float
-    """1 if the weights shall leave after this batch."""
+    """1 if the weights are sent out after this batch."""
     weight_rate: float
     bias_rate: float
     weight_decay: float

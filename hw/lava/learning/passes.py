@@ -10,18 +10,18 @@ from hw.lava.learning.graph import LearningGraph
 from hw.lava.learning.messages import LearningJob, Pass, PassReport
 
 
-def learn(host: Host, graph: LearningGraph, job: LearningJob, rule: Pass) -> PassReport:
+def learn(host: Host, graph: LearningGraph, job: LearningJob, batches: Pass) -> PassReport:
     """Learn from all batches in one Lava run, and read the weights."""
     nudging, layers, links = graph.nudging, graph.layers, graph.links
     readout = job.circuit.readout is not None
-    count = len(rule.images)
+    count = len(batches.images)
     sent = {
-        graph.source.images_in: rule.images,
-        nudging.targets_in: rule.targets,
-        nudging.assignment_in: rule.assignments[-1],
+        graph.source.images_in: batches.images,
+        nudging.targets_in: batches.targets,
+        nudging.assignment_in: batches.assignments[-1],
     }
     for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
-        sent |= {link.assignment_in: rule.assignments[index], layer.assignment_in: rule.assignments[index]}
+        sent |= {link.assignment_in: batches.assignments[index], layer.assignment_in: batches.assignments[index]}
     weights = [link.weight_out for link in links] + ([nudging.weight_out] if readout else [])
     biases = [layer.bias_out for layer in layers] + ([nudging.bias_out] if readout else [])
     expected = {graph.source.report_out: count, nudging.hits_out: count}

@@ -14,7 +14,7 @@ from hw.learning.rule import LearningRule, one_hot
 
 
 def pass_of(circuit: Circuit, images: NDArray[np.floating], labels: NDArray[np.integer], rule: LearningRule) -> Pass:
-    """Batches of equal size, the last one padded with zeros, and what every process is told about each."""
+    """Batches of equal size, the last one padded with zeros, and what every process needs to know about each."""
     fixed, size = isinstance(circuit.neuron, FixedNeuron), rule.batch_size
     codes = circuit.encode(images).astype(np.int16 if fixed else np.float32)
     targets = one_hot(labels, circuit.classes).astype(np.float64 if fixed else np.float32)

@@ -184,7 +184,7 @@ def test_a_damaged_die_learns_with_what_still_moves() -> None:
     learnt = network_with(network, trained.read_weights())
     device = replace(IDEAL, programming=ConstantCurve(0.04 * G_MAX), stuck_on=0.05, stuck_off=0.05)
     design = replace(SMALL, wires=Wires(1.0, 1.0, "opposite"))
-    machine = crossbar_of(learnt, device, design, die_seed=0, headroom=1.0, update=Rewriting(0.02))
+    machine = crossbar_of(learnt, device, design, seed=0, headroom=1.0, update=Rewriting(0.02))
     before = accuracy_of(machine, unseen, truth)
     arrays = [tile.array for link in machine.links for tile in link.matrix.tiles]
     stuck = [~np.isnan(array.stuck_s) for array in arrays]
@@ -273,9 +273,9 @@ def test_seeds_decide_what_is_learnt() -> None:
         machine.learn(images, labels, rule_for(network))
         return machine.read_weights()
 
-    one = learnt_with(die_seed=1, noise_seed=1)
-    assert_same_weights(one, learnt_with(die_seed=1, noise_seed=1))
-    for other in (learnt_with(die_seed=2, noise_seed=1), learnt_with(die_seed=1, noise_seed=2)):
+    one = learnt_with(seed=1, noise_seed=1)
+    assert_same_weights(one, learnt_with(seed=1, noise_seed=1))
+    for other in (learnt_with(seed=2, noise_seed=1), learnt_with(seed=1, noise_seed=2)):
         assert any((ours != theirs).any() for ours, theirs in zip(one.weights, other.weights, strict=True))
 
 

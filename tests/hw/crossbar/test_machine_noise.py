@@ -18,8 +18,8 @@ from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
 
 
-def noisy_machine(network, *, device=PCM, die_seed=0, noise_seed=0):
-    made = Fabrication(device, replace(EXACT, input_bits=6), seed=(die_seed,), noise_seed=(noise_seed,))
+def noisy_machine(network, *, device=PCM, seed=0, noise_seed=0):
+    made = Fabrication(device, replace(EXACT, input_bits=6), seed=(seed,), noise_seed=(noise_seed,))
     machine = to_crossbar(network, made, steps=8)
     machine.age(3600.0)
     return machine
@@ -31,14 +31,14 @@ def conductances(machine):
 
 def test_seeds_repeat_the_die_and_the_noise():
     network, images = mixed_network(), random_images((2, 7, 6), 3, 1)
-    first, again = (noisy_machine(network, die_seed=3, noise_seed=5) for _ in range(2))
+    first, again = (noisy_machine(network, seed=3, noise_seed=5) for _ in range(2))
     one = [first.settle(images, trace=True) for _ in range(2)]
     two = [again.settle(images, trace=True) for _ in range(2)]
     for ours, theirs in zip(one, two, strict=True):
         assert_same(ours, theirs)
     assert np.abs(one[0].logits - one[1].logits).max() > 1e-4  # noise goes on
     np.testing.assert_array_equal(conductances(first), conductances(again))
-    other_noise, other_die = (noisy_machine(network, die_seed=d, noise_seed=n) for d, n in ((3, 6), (4, 5)))
+    other_noise, other_die = (noisy_machine(network, seed=d, noise_seed=n) for d, n in ((3, 6), (4, 5)))
     np.testing.assert_array_equal(conductances(first), conductances(other_noise))
     assert np.abs(one[0].logits - other_noise.settle(images).logits).max() > 1e-4
     assert (conductances(first) != conductances(other_die)).mean() > 0.6  # many of no conductance stay there
