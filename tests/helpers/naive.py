@@ -120,7 +120,6 @@ def settle(
     links = [_with_window_mean(link, integers) for link in program.links]
     layers = len(links)
     e = [int(link.exponent) for link in program.links] if integers else [0] * layers
-    point = [max(e[index], e[index + 1]) if index + 1 < layers else e[index] for index in range(layers)]
     number = np.int64 if integers else np.float64
     images = images.reshape(len(images), -1)
     x = np.rint(images * one).astype(np.int64) if integers else images.astype(np.float64)
@@ -140,14 +139,8 @@ def settle(
         for layer, state in enumerate(states):
             nonzero[layer].append(state != 0)
             changed[layer].append(seen[layer] != before_seen[layer])
-        fresh = [x]
-        for index, link in enumerate(links):
-            total = link.up(seen[index]) * 2 ** (point[index] - e[index]) + biases[index]
-            if index + 1 < layers:
-                sent_down = links[index + 1].down(seen[index + 2], seen[index + 1])
-                total = total + sent_down * 2 ** (point[index] - e[index + 1])
-            state = np.clip(total >> point[index], 0, one) if integers else np.clip(total, 0, 1)
-            fresh.append(np.where(resting[:, None], states[index + 1], state))
+        moving = _next_states(links, biases, seen, e, one if integers else None)
+        fresh = [x, *(np.where(resting[:, None], old, new) for old, new in zip(states[1:], moving, strict=True))]
         moved = np.max([np.abs(new - old).max(axis=1) for new, old in zip(fresh[1:], states[1:], strict=True)], axis=0)
         residual = np.where(resting, residual, moved / one)
         if tolerance is not None:
@@ -170,6 +163,21 @@ def settle(
         [np.stack(layer) for layer in nonzero],
         [np.stack(layer) for layer in changed],
     )
+
+
+def _next_states(
+    links: list[NaiveLink], biases: list[Array], seen: list[Array], e: list[int], one: int | None
+) -> list[Array]:
+    """Every layer from what it sees of its neighbours; `one` is the code of state 1.0 of integers, None for floats."""
+    states = []
+    for index, link in enumerate(links):
+        point = max(e[index : index + 2])
+        total = link.up(seen[index]) * 2 ** (point - e[index]) + biases[index]
+        if index + 1 < len(links):
+            sent_down = links[index + 1].down(seen[index + 2], seen[index + 1])
+            total = total + sent_down * 2 ** (point - e[index + 1])
+        states.append(np.clip(total, 0, 1) if one is None else np.clip(total >> point, 0, one))
+    return states
 
 
 def _with_window_mean(link: Any, integers: bool) -> NaiveLink:

@@ -30,23 +30,19 @@ def drawn(outputs, inputs, seed=0, count=6):
 
 
 @given(
-    outputs=st.integers(1, 9),
-    inputs=st.integers(1, 13),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 13)),
     encoding=st.sampled_from(["pair", "offset"]),
-    rows=st.integers(2, 7),
-    columns=st.integers(2, 7),
+    size=st.tuples(st.integers(2, 7), st.integers(2, 7)),
     weight_bits=st.sampled_from([None, 4, 8]),
     cell_bits=st.integers(1, 4),
     slice_bits=st.sampled_from([None, 1, 3]),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)
-def test_perfect_tiles_compute_the_product(
-    outputs, inputs, encoding, rows, columns, weight_bits, cell_bits, slice_bits, seed
-):
+def test_perfect_tiles_compute_the_product(shape, encoding, size, weight_bits, cell_bits, slice_bits, seed):
     """Whatever is cut, sliced and encoded: the digital result is that of the quantized weights and inputs, exactly."""
-    weight, x = drawn(outputs, inputs, seed)
-    design = Design(rows, columns, encoding, weight_bits, cell_bits, input_bits=8, slice_bits=slice_bits, adc_bits=None)
+    weight, x = drawn(*shape, seed)
+    design = Design(*size, encoding, weight_bits, cell_bits, input_bits=8, slice_bits=slice_bits, adc_bits=None)
     matrix = TiledMatrix(weight, Fabrication(replace(IDEAL, g_min_s=1e-6), design), dtype=torch.float64)
     expected = weight
     if weight_bits is not None:
@@ -55,7 +51,7 @@ def test_perfect_tiles_compute_the_product(
         expected = np.rint(weight / unit) * unit
     driven = np.rint(x.numpy() * 255) / 255
     np.testing.assert_allclose((matrix @ x).numpy(), expected @ driven, atol=1e-9)
-    above = torch.as_tensor(np.random.default_rng(seed).uniform(0, 1, (6, outputs)))
+    above = torch.as_tensor(np.random.default_rng(seed).uniform(0, 1, (6, shape[0])))
     back = np.rint(above.numpy() * 255) / 255 @ expected
     np.testing.assert_allclose(matrix.down(above)[0].numpy(), back, atol=1e-9)
 
