@@ -113,7 +113,8 @@ def _stack(axes: Axes, parts: tuple[str, ...], bars: list[tuple[str, dict[str, A
     axes.margins(y=0.15)
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
     axes.set_ylabel(f"modelled energy per image, {unit}")
-    axes.legend(frameon=False)
+    # below the bars: a panel of one bar has no room beside it
+    axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
 def new_figure(width: float, height: float) -> Figure:
