@@ -14,7 +14,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 FOLDER = pytest.StashKey[Path]()
-CACHE = "torchinductor"
 LEFT = pytest.StashKey[list[str]]()
 PATIENCE_S = 20
 """For what a killed process leaves to whoever cleans up after it."""
@@ -30,11 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-    config.stash[FOLDER] = folder = Path(tempfile.mkdtemp(prefix="ep-"))
+    folder = Path(tempfile.mkdtemp(prefix="ep-"))
+    config.stash[FOLDER] = folder
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-    # torch keeps what it has compiled; here it goes with the run. Before the first it starts an interpreter for every
-    # set of vector instructions of the processor, to see whether it works; here it takes them as they are named
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / CACHE)
+    # before it compiles, torch starts an interpreter for every set of vector instructions of the processor to see
+    # whether it works; here it takes them as they are named
     os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "1"
 
 
@@ -44,7 +43,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     yield
     if (folder := session.config.stash.get(FOLDER, None)) is None:
         return
-    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    for kept in folder.glob("torchinductor_*"):  # what torch has compiled, for the next time
+        shutil.rmtree(kept, ignore_errors=True)
     deadline = monotonic() + PATIENCE_S
     while any(folder.iterdir()) and monotonic() < deadline:
         sleep(0.1)

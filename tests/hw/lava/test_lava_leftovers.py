@@ -17,7 +17,8 @@ from helpers.sessions import PATIENCE_S, Session
 
 # Programs that use the machine and end badly. Each says "ready" when it is time.
 PROLOGUE = """
-import os, pickle, sys, time
+import os, pickle, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 import numpy as np
 from pathlib import Path
 from hw.lava.hosting import Hosting
@@ -61,7 +62,6 @@ print("ready", flush=True)
 input()
 """
 HUNG = """
-import signal
 machine = Lava(circuit, steps=20)
 machine.settle(images)
 os.kill(machine._host[1].process.pid, signal.SIGSTOP)

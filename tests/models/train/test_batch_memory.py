@@ -80,6 +80,7 @@ def test_training_is_refused_before_it_starts(
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 10_000_000)
     with pytest.raises(TooLittleMemoryError, match="a batch of 8 images"):
         train(bars(), tiny_recipe(1), seed=0, report=lambda _: pytest.fail("it was trained"))
+    monkeypatch.setattr(command, "check_data", lambda _name, _folder: None)
     monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
     monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(1))
     assert command.main(["--output", str(tmp_path / "net.safetensors")]) == 1
