@@ -217,7 +217,7 @@ def check_alive(alive: Tensor, epoch: int, step: int) -> None:
 
 
 def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator, epoch: int) -> int:
-    """Every image once, in random order. Returns how many the free states classified right just before they taught."""
+    """Every image once, in random order. Returns how many the free states classified right just before the update."""
     network, recipe, team = learning.network, learning.recipe, learning.team
     hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
     for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator), start=1):

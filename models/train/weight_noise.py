@@ -1,4 +1,4 @@
-"""Training for hardware that cannot hold a weight exactly: every batch is taught on another die.
+"""Training for hardware that cannot hold a weight exactly: every batch is learnt on another die.
 
 A weight programmed into an analog device comes out as w + sigma(w) N with, as the device papers publish it,
 

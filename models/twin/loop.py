@@ -144,7 +144,7 @@ def _fresh_twin(data: Dataset, recipe: Recipe, batch_norm: bool, seed: int, devi
 def _run_epoch(
     twin: Twin, updates: Updates, images: ImageSet, recipe: Recipe, generator: torch.Generator, epoch: int
 ) -> int:
-    """Every image once, in random order. Returns how many were classified right just before they taught."""
+    """Every image once, in random order. Returns how many were classified right just before the update."""
     hits, learnt = torch.zeros((), dtype=torch.int64, device=images.pixels.device), twin.learnt()
     for step, (batch, labels) in enumerate(batches(images, recipe, generator), start=1):
         states = twin.states(batch)
