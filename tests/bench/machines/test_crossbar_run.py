@@ -27,6 +27,8 @@ from models.files.checkpoint import manifest_path
 from models.zoo import FOLDER, load_model
 
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
+CLEAN = ["--disturbances", *SHORT]
+"""Attacks take most of a run: only for those who ask about them."""
 TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")
 
 
@@ -64,7 +66,8 @@ def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(tmp_path):
 
 def test_a_killed_sweep_goes_on_with_the_points_it_lacks(monkeypatch, tmp_path):
     folder = tmp_path / "run"
-    options = [*SHORT, "--noise-scale", "0", "2", "--output", str(folder)]
+    noisy = ["--disturbances", "gaussian-0.2", *SHORT]
+    options = [*noisy, "--noise-scale", "0", "2", "--output", str(folder)]
     whole = call(bench_run, *options)["rows"]
     file = folder / "rows.jsonl"
     lines = file.read_text().splitlines(keepends=True)
@@ -78,12 +81,14 @@ def test_a_killed_sweep_goes_on_with_the_points_it_lacks(monkeypatch, tmp_path):
     assert [point.noise_scale for point in made] == [2.0]
     untimed = [[{k: v for k, v in row.items() if k not in TIMED} for row in rows] for rows in (whole, again)]
     assert untimed[0] == untimed[1], "a die is its seed: the point made anew is the one that was lost"
-    said = refused(bench_run, *SHORT, "--noise-scale", "0", "4", "--output", str(folder), "--resume")
+    other = [*noisy, "--noise-scale", "0", "4", "--output", str(folder), "--resume"]
+    said = refused(bench_run, *other)
     assert "noise_scale = [0.0, 2.0], not [0.0, 4.0]" in said
 
 
 def test_of_all_presets_those_without_published_retention_get_an_empty_row(tmp_path):
     options = ["--backend", "crossbar", "--limit", "2", "--steps", "2", "--dies", "1", "--device-preset", "all"]
+    options += ["--disturbances"]
     rows = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1:]
     assert [row["point"]["device"] for row in rows] == list(PRESETS)
     for row in rows:
@@ -92,7 +97,7 @@ def test_of_all_presets_those_without_published_retention_get_an_empty_row(tmp_p
 
 
 def test_written_pulse_by_pulse_a_row_tells_the_pulses(tmp_path):
-    options = [*SHORT, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
+    options = [*CLEAN, "--device-preset", "li-ecram-2018", "--hours", "0", "--programming", "write-verify"]
     row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     devices = 0
     for programming in (drawn["programming"] for drawn in row["dies"]):
@@ -119,7 +124,7 @@ def test_pulses_of_a_known_voltage_and_length_have_joules(tmp_path):
         'base = "li-ecram-2018"\nname = "mine"\n[pulses]\nkind = "linear-step"\ng_min_s = 2e-6\ng_max_s = 20e-6\n'
         "zero_s = 10e-6\nstep_s = 5e-7\nvoltage_v = 2.0\nwidth_s = 1e-6\n"
     )
-    options = [*SHORT, "--device-preset", str(file), "--hours", "0", "--programming", "write-verify"]
+    options = [*CLEAN, "--device-preset", str(file), "--hours", "0", "--programming", "write-verify"]
     row = call(bench_run, *options, "--output", str(tmp_path / "run"))["rows"][1]
     written = row["tiles"]["written"]
     assert 8e-12 < written["energy_j"] / written["pulses"] < 80e-12
@@ -140,7 +145,7 @@ def test_stuck_devices_of_a_file_stay_unless_the_command_says_otherwise(tmp_path
 def test_a_die_is_read_at_a_temperature_that_its_device_and_its_wires_have(tmp_path):
     file = tmp_path / "warm.toml"
     file.write_text('base = "ideal"\nname = "warm"\ntemperature = {activation_ev = 0.05, reference_k = 300}\n')
-    options = [*SHORT, "--device-preset", str(file), "--wires", "none"]
+    options = [*CLEAN, "--device-preset", str(file), "--wires", "none"]
     heat = []
     for kelvin in ("300", "350"):
         folder = str(tmp_path / kelvin)
@@ -158,13 +163,13 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('base = "pcm-nandakumar-2019"\nname = "mine"\nsource = "my lab, 2026"\nread_v = 0.1\n')
     folder = tmp_path / "run"
-    rows = call(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder))["rows"]
+    rows = call(bench_run, *CLEAN, "--device-preset", str(file), "--output", str(folder))["rows"]
     assert rows[1]["point"]["device"] == str(file)
-    published = call(bench_run, *SHORT, "--output", str(tmp_path / "other"))["rows"]
+    published = call(bench_run, *CLEAN, "--output", str(tmp_path / "other"))["rows"]
     heat = [np.sum(run[1]["tiles"]["array_j"]) for run in (rows, published)]
     assert heat[0] == pytest.approx(heat[1] / 4, rel=0.02), "half the voltage, a quarter of V**2 G t"
     file.write_text(file.read_text().replace("0.1", "0.2"))
-    said = refused(bench_run, *SHORT, "--device-preset", str(file), "--output", str(folder), "--resume")
+    said = refused(bench_run, *CLEAN, "--device-preset", str(file), "--output", str(folder), "--resume")
     assert "device_sha256" in said
 
 

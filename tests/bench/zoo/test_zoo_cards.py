@@ -50,6 +50,13 @@ def drawn(tmp_path):
     return draw
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures take longer than the networks of these tests."""
+    for name in ("draw_steps", "draw_training"):
+        monkeypatch.setattr(zoo, name, lambda *_: None)
+
+
 def read_cards(folder: Path) -> list[ZooRow]:
     return [ZooRow.from_json(row) for row in read_rows(folder / "rows.jsonl")]
 
@@ -129,6 +136,7 @@ def test_steps_come_from_the_manifest_and_maxima_run_in_float_alone(drawn, tmp_p
         assert (tmp_path / "zoo" / name).stat().st_size > 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_killed_run_goes_on_networks_join_it_and_those_trained_again_are_measured_again(drawn, tmp_path, monkeypatch):
     one, two = (drawn(name, (Conv(3), Conv(4)), steps=3) for name in ("one", "two"))
     options = ["--limit", 10, "--data-dir", tmp_path, "--output", tmp_path / "zoo"]
@@ -179,6 +187,7 @@ def test_bad_options_exit_2_and_name_value_and_choices(options, words):
         assert word in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_does_not_go_on_under_other_options_nor_over_another(drawn, tmp_path):
     options = ["--models", drawn("net", (Conv(3),)), "--output", tmp_path / "zoo"]
     call(zoo, *options, "--limit", 5)
@@ -197,9 +206,8 @@ def test_what_is_missing_is_named_before_a_folder_is_made(drawn, tmp_path):
     assert not (tmp_path / "zoo").exists()
 
 
-def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(drawn, tmp_path, monkeypatch):
-    for name in ("draw_steps", "draw_training"):
-        monkeypatch.setattr(zoo, name, lambda *_: None)
+@pytest.mark.usefixtures("undrawn")
+def test_data_of_ones_own_are_shown_and_must_be_those_that_were_learnt(drawn, tmp_path):
     file, mine = drawn("net", (Conv(3),), steps=3), tmp_path / "mine.npz"
     labels = np.arange(50) % 10
     np.savez(mine, images=np.random.default_rng(0).random((50, 8, 8)), labels=labels)
