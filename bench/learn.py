@@ -134,6 +134,7 @@ def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     dataset = load_data(options.data or trained_on(options.model), options.data_dir)
     if options.data is None:
         check_same(options.model, dataset)
+    options = replace(options, data=dataset.name)
     conditions = conditions_of(options, config.settling, dataset)
     check_study(options, config.learning, machines, conditions, dataset)
     begin(folder, config.identity, options.device)
