@@ -82,11 +82,12 @@ def test_small_nudges_drown_and_there_are_remedies():
     seen = {
         (remedy, beta): fmean(cosines(rows, remedy, beta))
         for remedy in ("centered", "centered, 8 averaged", "4 nudges")
-        for beta in (0.01, 0.05, 0.2, 0.5, 1.0)
+        for beta in (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
     }
     assert seen["centered", 0.01] < 0.2
     assert seen["centered", 0.5] > 0.6
-    assert seen["centered, 8 averaged", 0.05] > 2 * seen["centered", 0.05]
+    # eight averaged phases of each sign see as much as one pair twice as strong, as the page says
+    assert seen["centered, 8 averaged", 0.05] >= seen["centered", 0.1]
     assert seen["4 nudges", 1.0] > 1.5 * seen["centered", 1.0]
 
 
