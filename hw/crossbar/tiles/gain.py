@@ -26,10 +26,14 @@ from scipy.linalg import hadamard
 
 from hw.crossbar.devices.device import Array
 from hw.crossbar.tiles.converters import RoundingAdc
+from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.tile import Tile
 
 READ_BACKS = 16
 """Times a link is read back, each with slow noise of its own, when it was written and again for every gain."""
+SHARED_READ_BACKS = 256
+"""The same where all columns share a reference, whose slow noise no sum over columns takes away: of phase-change memory
+16 read-backs are then 0.5 to 2 % off."""
 SIGNIFICANT = 5.0
 """Standard errors by which a link, or a column, must stand out of the noise of its read-backs to get a gain."""
 
@@ -107,17 +111,43 @@ def read_back(tile: Tile, rng: np.random.Generator) -> Array:
     return np.asarray(sums.double().numpy().T @ x / len(x))
 
 
-def reference_of(
-    once: Callable[[], Array], gain: Gain, thermal: float, when: tuple[float, float | None], writes: int
-) -> Reference:
-    """From `once`, which reads a link back one time."""
-    reads = np.stack([once() for _ in range(READ_BACKS)])
-    pairs = READ_BACKS * (READ_BACKS - 1)
-    mean = reads.mean(axis=0)
-    # products of different reads alone
-    power = (np.square(reads.sum(axis=0)) - np.square(reads).sum(axis=0)).sum(axis=1) / pairs
-    noise = np.square(reads - mean).sum(axis=(0, 2)) / (READ_BACKS - 1)
-    return Reference(mean, power, noise * sqrt(2 / pairs / mean.shape[1]), gain, thermal, when, writes)
+def read_backs(design: Design) -> int:
+    """How often a link of these tiles is read back."""
+    return SHARED_READ_BACKS if design.encoding == "offset" else READ_BACKS
+
+
+@dataclass(frozen=True)
+class ReadBacks:
+    """Several read-backs of a link, added up as they come: one matrix of a large link fills much memory."""
+
+    count: int
+    total: Array
+    """(outputs, inputs) sum of the weights that were read."""
+    squares: Array
+    """(outputs, inputs) sum of their squares."""
+
+    @property
+    def mean(self) -> Array:
+        """(outputs, inputs)."""
+        return self.total / self.count
+
+    def power(self) -> Array:
+        """(outputs,) sum of W**2 over a column of devices, from products of different reads alone."""
+        return (np.square(self.total) - self.squares).sum(axis=1) / (self.count * (self.count - 1))
+
+    def error(self) -> Array:
+        """(outputs,) standard error of `power` where there is nothing but noise."""
+        noise = (self.squares - np.square(self.total) / self.count).sum(axis=1) / (self.count - 1)
+        return noise * sqrt(2 / (self.count * (self.count - 1)) / self.total.shape[1])
+
+
+def many(once: Callable[[], Array], count: int) -> ReadBacks:
+    """So many calls of `once`, which reads a link back one time."""
+    total = squares = np.zeros(())
+    for _ in range(count):
+        read = once()
+        total, squares = total + read, squares + np.square(read)
+    return ReadBacks(count, total, squares)
 
 
 def _ratio(power: Array, along: Array, error: Array) -> Array:

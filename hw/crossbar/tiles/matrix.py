@@ -22,7 +22,7 @@ from hw.crossbar.devices.device_array import DeviceArray
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
-from hw.crossbar.tiles.gain import READ_BACKS, Gain, Reference, read_back, reference_of
+from hw.crossbar.tiles.gain import Gain, ReadBacks, Reference, many, read_back, read_backs
 from hw.crossbar.tiles.layout import DenseLayout, Layout
 from hw.crossbar.tiles.tile import Tile, check_weights
 from hw.crossbar.tiles.wires import asymmetry
@@ -159,15 +159,17 @@ class TiledMatrix:
         if self._when == then.when:  # nothing to measure but noise
             self.gain = then.gain
             return
-        now = np.mean([self._read_back() for _ in range(READ_BACKS)], axis=0)
+        now = self._read_backs().mean
         self.gain = then.compensated(now, self.device.thermal(self.tiles[0].array.kelvin), by_column=by_column)
 
     def reference(self) -> Reference:
         """What was read back of the link after it was last written: now, if it has been written since."""
         writes = sum(int(tile.array.writes.sum()) for tile in self.tiles)
         if self._reference is None or self._reference.writes != writes:
-            thermal = self.device.thermal(self.tiles[0].array.kelvin)
-            self._reference = reference_of(self._read_back, self.gain, thermal, self._when, writes)
+            reads, thermal = self._read_backs(), self.device.thermal(self.tiles[0].array.kelvin)
+            self._reference = Reference(
+                reads.mean, reads.power(), reads.error(), self.gain, thermal, self._when, writes
+            )
         return self._reference
 
     @property
@@ -175,6 +177,9 @@ class TiledMatrix:
         """Age and temperature, alike for all tiles."""
         array = self.tiles[0].array
         return array.seconds, array.kelvin
+
+    def _read_backs(self) -> ReadBacks:
+        return many(self._read_back, read_backs(self.design))
 
     def _read_back(self) -> Array:
         """(outputs, inputs) weights as one read-back shows them, without a gain."""
