@@ -85,3 +85,20 @@ def test_what_was_installed_does_the_main_job_without_the_source_tree(wheel: Pat
 
 def test_the_version_is_that_of_the_project_file(wheel: Path) -> None:
     assert wheel.name == f"{PROJECT.replace('-', '_')}-{project_version()}-py3-none-any.whl"
+
+
+@pytest.mark.slow
+def test_an_empty_environment_takes_the_wheel_and_does_the_main_job(wheel: Path, tmp_path: Path) -> None:
+    python = tmp_path / "environment" / "bin" / "python"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for command in (
+        ["uv", "venv", "--python", sys.executable, str(python.parents[1])],
+        ["uv", "pip", "install", "--python", str(python), str(wheel)],
+    ):
+        subprocess.run(command, cwd=elsewhere, check=True, capture_output=True)
+    job = [str(python), "-m", "bench.run", "--backend", "lava", "--quick", "--output", "run", "--disturbances"]
+    outside = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(job, cwd=elsewhere, env=outside, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout.splitlines()[-1])["rows"]) == 4

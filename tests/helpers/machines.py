@@ -71,7 +71,7 @@ MACHINES: dict[str, Example] = {
     "lava float": Example(NETWORK, partial(to_lava, NETWORK, **CLOCK), atol=1e-5),
     "lava fixed": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK), atol=0.0),
     "lava delta": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK, delta_threshold=1), atol=0.0),
-    "crossbar ideal": Example(NETWORK, partial(to_crossbar, NETWORK, Fabrication(IDEAL, EXACT), **CLOCK), atol=1e-5),
+    "crossbar analog": Example(NETWORK, partial(to_crossbar, NETWORK, Fabrication(IDEAL, EXACT), **CLOCK), atol=1e-5),
     "relaxing circuit": Example(
         DENSE,
         lambda batch_size: RelaxingCircuit(DENSE, tolerance=TOLERANCE),  # noqa: ARG005 - one image at a time anyway
