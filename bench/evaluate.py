@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from hw.cost.meters import measure_energy, open_meters
 from hw.events.messages import CODINGS
 from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LATENCY_REPEATS = 5
 AT_ONCE = 2048

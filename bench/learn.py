@@ -26,6 +26,7 @@ from bench.options import (
     RunOptions,
     check_foreign,
     check_run,
+    conditions_of,
     fixed_part,
     machine_groups,
     machines_of,
@@ -123,7 +124,7 @@ def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     from bench.records.folders import begin
     from bench.reports.learning import write_learning_report
     from bench.reports.learning_figures import draw_learning
-    from bench.studies.run import StudyRun, check_study, conditions_of, learn, material_of
+    from bench.studies.run import StudyRun, check_study, learn, material_of
     from models.data import load_data
     from models.zoo.manifests import check_same, trained_on
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, flags, flags_in, flat, option
-from bench.machines.backend import Backend, Settling
+from bench.machines.backend import Backend, Conditions, Settling
 from bench.machines.registry import BACKENDS
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from models.ep.network import EPNetwork
 
 QUICK_LIMIT = 32
+DIE_CALIBRATION_IMAGES = 64
+"""Training images by which a machine sets itself."""
 MOVING = ("output", "resume", "list", "json", "version", "data_dir")
 """Options that may change when a run goes on: where files lie, and what is printed."""
 
@@ -74,7 +76,9 @@ def machines_of(command: Any) -> dict[str, Backend]:
 
 def check_run(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
-    chosen = [machines[name] for name in options.backend if _known("--backend", name, tuple(BACKENDS))]
+    for name in options.backend:
+        choose("--backend", name, tuple(BACKENDS))
+    chosen = [machines[name] for name in options.backend]
     if len(set(options.backend)) < len(options.backend) or not options.backend:
         raise ConfigError(
             f"--backend {list(options.backend)}: name each machine once, choices are {', '.join(BACKENDS)}"
@@ -96,11 +100,6 @@ def check_run(options: RunOptions, settling: Settling, machines: Mapping[str, Ba
             machine.check(settling, options.state_bits)
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
-
-
-def _known(name: str, value: str, choices: Sequence[str]) -> bool:
-    choose(name, value, choices)
-    return True
 
 
 def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> None:
@@ -152,6 +151,12 @@ def check_fit(model: str, network: EPNetwork, dataset: Dataset) -> None:
         check_form(model, network, dataset.name, (dataset.test.shape, dataset.classes))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def conditions_of(options: RunOptions, settling: Settling, dataset: Dataset) -> Conditions:
+    """What all machines of a run have in common."""
+    calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
+    return Conditions(settling, calibration, options.seed, options.device)
 
 
 def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> dict[str, Any]:

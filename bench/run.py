@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, option, parse
-from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Settling, Workload
+from bench.machines.backend import INTEGERS, Backend, RowKey, Settling, Workload
 from bench.machines.registry import row_keys
 from bench.options import (
     RunOptions,
@@ -25,6 +25,7 @@ from bench.options import (
     check_foreign,
     check_limit,
     check_run,
+    conditions_of,
     fixed_part,
     machine_groups,
     machines_of,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 HELP = "What would this network do on that hardware? Accuracy, robustness, energy and latency."
 CALIBRATION_IMAGES = 256
 """Training images by which a network is quantized."""
-DIE_CALIBRATION_IMAGES = 64
-"""Training images by which a machine sets itself."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +155,7 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
 
 
 def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers: bool) -> Workload:
-    calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
-    conditions = Conditions(config.settling, calibration, config.run.seed, config.run.device)
+    conditions = conditions_of(config.run, config.settling, dataset)
     return Workload(network, _program(config, network, dataset) if integers else None, conditions)
 
 

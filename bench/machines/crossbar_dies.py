@@ -169,7 +169,7 @@ def die(
     headroom: float = 1.0,
     update: Update = REWRITING,
 ) -> Crossbar:
-    """DeviceArray number `index` of a point: programmed, aged and with its remedies applied."""
+    """Die number `index` of a point: programmed, aged and with its remedies applied."""
     settling, device = conditions.settling, options.device
     seed = conditions.seed * DIES_PER_SEED + index
     machine = to_crossbar(

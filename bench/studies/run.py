@@ -14,7 +14,7 @@ from bench.evaluate import one_thread_each
 from bench.machines.backend import Backend, Conditions, LearningKey, ScratchLearner
 from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
 from bench.machines.crossbar_updates import UPDATES
-from bench.options import QUICK_LIMIT, RunOptions, check_fit, check_limit
+from bench.options import RunOptions, check_fit, check_limit
 from bench.progress import Progress
 from bench.records.learning_row import LearningRow
 from bench.records.rows_file import append_row, read_rows
@@ -31,7 +31,6 @@ from models.recipes import Recipe, recipe_for, recipe_names
 from models.zoo import load_model, zoo_names
 
 QUICK_TRAINING = 128
-DIE_CALIBRATION_IMAGES = 64
 LEARNT = "learnt"
 """Folder, in that of the run, of what was learnt: one file per row."""
 Figures = dict[str, Any]
@@ -84,17 +83,11 @@ class Task:
     """Given the file for what is learnt, and what to call after every unit."""
 
 
-def conditions_of(run: RunOptions, settling: Any, dataset: Dataset) -> Conditions:
-    """What all machines of a study have in common."""
-    calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
-    return Conditions(settling, calibration, run.seed, run.device)
-
-
 def material_of(run: RunOptions, dataset: Dataset) -> Material:
     """What is learnt from and measured on; little of it in a quick run."""
-    limit = min(run.limit or len(dataset.test), QUICK_LIMIT if run.quick else len(dataset.test))
-    shown = QUICK_TRAINING if run.quick else len(dataset.train)
-    return Material(Labelled.of(dataset.train.at_most(shown)), Labelled.of(dataset.test.first(limit)), dataset.classes)
+    train = dataset.train.at_most(QUICK_TRAINING) if run.quick else dataset.train
+    test = dataset.test.at_most(run.shown or len(dataset.test))
+    return Material(Labelled.of(train), Labelled.of(test), dataset.classes)
 
 
 def recipe_of(data: str | None) -> Recipe:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.evaluate import Origin, Shown, evaluate
 from bench.machines.backend import Conditions, RowKey, Settling, Workload
-from bench.machines.registry import BACKENDS
+from bench.machines.registry import backend_of
 from bench.records.row import Row
 from bench.records.statistics import accuracy_interval
 from bench.records.zoo_row import ZooRow, card_key
@@ -82,7 +82,7 @@ def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[
     work = Workload(network, program, Conditions(settling, calibration.numpy(), 0, setting.device))
     shown = Shown(test.floats().numpy(), test.labels.numpy(), {})
     origin = Origin(card.model, dataset.name, 0)
-    machine = BACKENDS[card.row.backend]()
+    machine = backend_of(card.row.backend)()
     row = evaluate(machine, card.row, work, shown, origin, lambda what: advance(f"{card.model}: {what}"))
     return ZooRow(replace(row, by_step=_against_steps(row, len(shown.labels))), card.sha256, steps, anatomy(network))
 

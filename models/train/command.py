@@ -113,7 +113,7 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
     """Load, train, write; returns the manifest, to the leader of the team."""
     data = load_data(recipe.data, options.data_dir)
     if options.images is not None:
-        seen = [split.first(min(options.images, len(split))) for split in (data.validation, data.test)]
+        seen = [split.at_most(options.images) for split in (data.validation, data.test)]
         data = replace(data, train=data.train.first(options.images), validation=seen[0], test=seen[1])
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, status="")

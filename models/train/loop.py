@@ -180,7 +180,7 @@ def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwo
 
 def watched_images(validation: ImageSet, recipe: Recipe) -> ImageSet:
     """The validation images that are looked at after every epoch."""
-    return validation if recipe.watched is None else validation.first(min(recipe.watched, len(validation)))
+    return validation if recipe.watched is None else validation.at_most(recipe.watched)
 
 
 def generator_of(seed: int, epoch: int) -> torch.Generator:

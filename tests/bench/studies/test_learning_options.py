@@ -9,6 +9,7 @@ from helpers.learning_studies import SHORT, fresh
 from helpers.run_calls import refused, stopped
 
 from bench import learn as bench_learn
+from bench import options as run_options
 from bench.studies import run as learning_run
 from models.files.checkpoint import save_network
 
@@ -18,7 +19,7 @@ REPAIR = ["repair", *SHORT]
 @pytest.fixture(autouse=True)
 def _few_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two updates instead of eight, few to calibrate with: nobody here asks how well a die learns."""
-    monkeypatch.setattr(learning_run, "DIE_CALIBRATION_IMAGES", 8)
+    monkeypatch.setattr(run_options, "DIE_CALIBRATION_IMAGES", 8)
     monkeypatch.setattr(learning_run, "QUICK_TRAINING", 32)
 
 

@@ -13,6 +13,7 @@ from helpers.learning_studies import SHORT, fresh, furthest
 from helpers.run_calls import call, refused
 
 from bench import learn as bench_learn
+from bench import options as run_options
 from bench import run as bench_run
 from bench.studies import beta
 from bench.studies import run as learning_run
@@ -32,7 +33,7 @@ LEARNT, REWRITTEN, LEFT = ARMS[0], ARMS[1], ARMS[2]
 @pytest.fixture(autouse=True)
 def _few_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two updates instead of eight, few to calibrate with: nobody here asks how well a die learns."""
-    monkeypatch.setattr(learning_run, "DIE_CALIBRATION_IMAGES", 8)
+    monkeypatch.setattr(run_options, "DIE_CALIBRATION_IMAGES", 8)
     monkeypatch.setattr(learning_run, "QUICK_TRAINING", 32)
 
 
