@@ -41,6 +41,8 @@ class Phases:
     """symmetric sweeps both ways in turn, upwards first in the free phase, so that an image reaches the top in the
     first sweep, and downwards in the nudged ones, so that the nudge reaches the bottom in the first. Every second sweep
     finds half of what it needs as it was, and the engine does not compute it again."""
+    label_smoothing: float = 0.0
+    """Share of the target that is spread evenly over all classes (Szegedy et al. 2016, arXiv:1512.00567)."""
     maxima: Maxima = "held"
     """Of max-pooling links in the nudged phases. held: where the free phase left them, as the gradient at its end has
     them. live: where they come to lie, as published; but a maximum that one nudge moves to another place adds a
@@ -58,17 +60,29 @@ class Phases:
             raise ValueError(f"beta is {self.beta}: the nudge must be positive, the estimator gives it its sign")
         if self.free_steps < 1 or self.nudged_steps < 1:
             raise ValueError(f"free_steps {self.free_steps} and nudged_steps {self.nudged_steps} must be at least 1")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}, expected 0 up to but not 1")
 
 
-def nudges(estimator: Estimator, beta: float, generator: torch.Generator) -> tuple[float, float]:
-    """The two nudges an estimator compares: (0, beta), (-beta, beta) or (0, +-beta) with a random sign."""
+def nudge_signs(estimator: Estimator, batch: int, generator: torch.Generator) -> Tensor:
+    """Signs of the nudges: (B,), one for every image, or of centered ones (2 B,), first + and then - for all.
+
+    one_sided nudges all images by +beta. random_sign draws a sign for every image, so that errors of first order in
+    beta average out over a batch. `generator` is on the CPU.
+    """
     if estimator == "one_sided":
-        return 0.0, beta
+        return torch.ones(batch)
     if estimator == "centered":
-        return -beta, beta
+        return torch.cat([torch.ones(batch), -torch.ones(batch)])
     if estimator == "random_sign":
-        return 0.0, beta if torch.rand((), generator=generator) < 0.5 else -beta
+        return 1.0 - 2.0 * (torch.rand(batch, generator=generator) < 0.5)
     raise ValueError(f"estimator {estimator!r} is none of one_sided, centered, random_sign")
+
+
+def targets_of(network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases) -> Tensor:
+    """(B, classes) what the nudges pull towards: one-hot, smoothed."""
+    share = phases.label_smoothing
+    return one_hot(labels, network.classes, images) * (1 - share) + share / network.classes
 
 
 @exact
@@ -81,26 +95,24 @@ def ep_gradient(
     The readout of a softmax network lies outside the dynamics: its gradient is the ordinary one of the cross-entropy,
     averaged over the states of both phases.
     """
-    target = one_hot(labels, network.classes, images)
+    target = targets_of(network, images, labels, phases)
     free_schedule, nudged_schedule = phases.schedules
     free = relax(network, images, steps=phases.free_steps, schedule=free_schedule).states
     held = switches(network, images, free) if phases.maxima == "held" else None
 
-    def settle(beta: float) -> States:
-        if beta == 0.0:
-            return free
-        return relax(
-            network,
-            images,
-            steps=phases.nudged_steps,
-            schedule=nudged_schedule,
-            start=free,
-            nudge=Nudge(beta, target, held),
-        ).states
+    def settle(signs: Tensor) -> States:
+        nudge = Nudge(phases.beta * signs.to(images)[:, None], target, held)
+        steps, start = phases.nudged_steps, free
+        return relax(network, images, steps=steps, schedule=nudged_schedule, start=start, nudge=nudge).states
 
-    low, high = nudges(phases.estimator, phases.beta, generator)
-    ends = (settle(low), settle(high))
-    scale = -1.0 / ((high - low) * len(images))
+    signs = nudge_signs(phases.estimator, len(images), generator)
+    first = settle(signs[: len(images)])
+    if len(signs) > len(images):
+        ends = (settle(signs[len(images) :]), first)
+    else:
+        # of every image the state under the lower nudge comes first, 0 or -beta, and the one under the higher, second
+        ends = (_chosen(signs, free, first), _chosen(signs, first, free))
+    scale = -1.0 / (phases.beta * len(signs))
     gradient: Gradient = {}
     for index, link in enumerate(network.links):
         before, after = [((images, *states)[index], states[index]) for states in ends]
@@ -115,6 +127,15 @@ def ep_gradient(
         error = (network.logits(last).softmax(dim=1) - target.repeat(len(ends), 1)) / len(last)
         gradient["readout.weight"], gradient["readout.bias"] = error.T @ last.flatten(1), error.sum(dim=0)
     return gradient | skips, free
+
+
+def _chosen(signs: Tensor, above: States, below: States) -> States:
+    """Of every image the states `above` where its sign is +, those `below` where it is -."""
+    chosen = []
+    for one, other in zip(above, below, strict=True):
+        positive = (signs > 0).to(one.device).view(-1, *[1] * (one.ndim - 1))
+        chosen.append(torch.where(positive, one, other))
+    return tuple(chosen)
 
 
 def switches(network: EPNetwork, images: Tensor, states: States) -> tuple[Tensor | None, ...]:

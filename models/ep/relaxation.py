@@ -38,9 +38,9 @@ States = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Nudge:
-    """Pull of the cost on the last layer: beta (of either sign) and target (B, classes), one-hot."""
+    """Pull of the cost on the last layer: beta of either sign, of all images or (B, 1), and target (B, classes)."""
 
-    beta: float
+    beta: float | Tensor
     target: Tensor
     held: Sequence[Tensor | None] | None = None
     """Switches of all links, None for those without: maxima are taken where these point, whatever is largest."""
@@ -96,7 +96,7 @@ def relax(
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}, must be at least 1")
-    if nudge is not None and network.readout is None and nudge.beta <= -1:
+    if nudge is not None and network.readout is None and torch.as_tensor(nudge.beta).min() <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
     settling = _Settling(network, images, states, nudge)
@@ -194,7 +194,8 @@ class _Settling:
         if readout is None:
             return (drive + nudge.beta * nudge.target) / (1 + nudge.beta)
         error = nudge.target - self.network.logits(self.states[-1]).softmax(dim=1)
-        return drive + nudge.beta * readout.down(error)
+        beta = nudge.beta if isinstance(nudge.beta, float) else nudge.beta.view(-1, *[1] * (drive.ndim - 1))
+        return drive + beta * readout.down(error)
 
 
 def groups_of(schedule: Schedule, layers: int, step: int) -> tuple[tuple[int, ...], ...]:

@@ -67,4 +67,5 @@ def _part(at: Running, chosen: Tensor) -> Running:
     def part(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         return tuple(None if tensor is None else tensor[chosen] for tensor in tensors)
 
-    return Running(tuple(state[chosen] for state in at.states), part(at.switches), part(at.sums), part(at.feedback))
+    states, drives = (tuple(tensor[chosen] for tensor in held) for held in (at.states, at.drives))
+    return Running(states, part(at.switches), part(at.sums), part(at.feedback), drives)

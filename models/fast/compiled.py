@@ -16,24 +16,31 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from models.ep.gradient import Gradient, Phases
+from models.ep.gradient import Gradient, Phases, nudge_signs, targets_of
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States
-from models.fast.gradient import engine_gradient
+from models.fast.gradient import check_phases, gradient_of
 
 
 def compiled_gradient(
-    network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases, dtype: torch.dtype = torch.bfloat16
+    network: EPNetwork,
+    images: Tensor,
+    labels: Tensor,
+    phases: Phases,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> tuple[Gradient, States]:
     """`engine_gradient`, but for rounding. Compiled by the first call, which may take minutes. On CUDA the tensors that
     it returns hold until the next call."""
-    return _program()(network, images, labels, phases, dtype)
+    check_phases(phases)
+    signs = nudge_signs(phases.estimator, len(images), generator).to(images.device)
+    return _program()(network, images, targets_of(network, images, labels, phases), signs, phases, dtype)
 
 
 @cache
 def _program() -> Callable[..., tuple[Gradient, States]]:
     # not before it is called: the compiler alone takes seconds to import
-    return torch.compile(engine_gradient, fullgraph=True, dynamic=False, mode="reduce-overhead")
+    return torch.compile(gradient_of, fullgraph=True, dynamic=False, mode="reduce-overhead")
 
 
 def check_compiler() -> None:

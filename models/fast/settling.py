@@ -28,14 +28,8 @@ class Running:
     """What comes from below, pooled; None where the layer below has changed since."""
     feedback: tuple[Tensor | None, ...]
     """What comes from above; None where the layer above has changed since, and of the last."""
-
-
-def forget(layer: int, sums: list[Tensor | None], feedback: list[Tensor | None]) -> None:
-    """A layer has changed: what its neighbours received from it holds no more."""
-    if layer + 1 < len(sums):
-        sums[layer + 1] = None
-    if layer > 0:
-        feedback[layer - 1] = None
+    drives: tuple[Tensor, ...]
+    """All that each layer received when it last changed: its state, before that was clipped."""
 
 
 class Engine:
@@ -58,11 +52,12 @@ class Engine:
         drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
         states = tuple(drive.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
         rest = len(states) - 1
-        return Running(states, (switch, *[None] * rest), (drive, *[None] * rest), (*states[:-1], None))
+        return Running(states, (switch, *[None] * rest), (drive, *[None] * rest), (*states[:-1], None), states)
 
     def sweep(self, at: Running, schedule: Schedule = "odd_even", number: int = 1) -> Running:
         """All layers of the free phase once, in the order of sweep `number` of the schedule."""
         states, switches, sums, feedback = list(at.states), list(at.switches), list(at.sums), list(at.feedback)
+        drives = list(at.drives)
         for layer in self.order(schedule, number):
             below = sums[layer]
             if below is None:
@@ -72,12 +67,12 @@ class Engine:
             if layer + 1 < len(states) and feedback[layer] is None:
                 feedback[layer] = self.down(layer, states[layer + 1], switches[layer + 1])
             above = feedback[layer]
-            drive = below.clone() if above is None else below + above
+            drive = below if above is None else below + above
             for residual in self.residuals(layer, states):
-                drive += residual
-            states[layer] = drive.clamp_(0, 1)
-            forget(layer, sums, feedback)
-        return Running(tuple(states), tuple(switches), tuple(sums), tuple(feedback))
+                drive = drive + residual
+            drives[layer], states[layer] = drive, drive.clamp(0, 1)
+            _forget(layer, sums, feedback)
+        return Running(tuple(states), tuple(switches), tuple(sums), tuple(feedback), tuple(drives))
 
     def order(self, schedule: Schedule, number: int) -> list[int]:
         """Layers, from 0, in the order of a sweep; layers that change at once do not meet."""
@@ -118,3 +113,11 @@ class Engine:
         for _ in range(sweeps):
             at = self.sweep(at)
         return at
+
+
+def _forget(layer: int, sums: list[Tensor | None], feedback: list[Tensor | None]) -> None:
+    """A layer has changed: what its neighbours received from it holds no more."""
+    if layer + 1 < len(sums):
+        sums[layer + 1] = None
+    if layer > 0:
+        feedback[layer - 1] = None

@@ -101,45 +101,28 @@ def slope_of(link: Link, products: Tensor) -> Tensor:
 
 
 def strongest(sums: Tensor, window: int) -> tuple[Tensor, Tensor | None]:
-    """Maximum over windows (B, h, w, C), and which place of the window, row by row, had it (uint8): the switch."""
+    """Maximum over windows (B, h, w, C), and where in (H', W') it lies, as torch counts places: the switch."""
     if window == 1:
         return sums, None
-    first, *places = _places(sums, window)
-    best, switch = first.clone(), torch.zeros(first.shape, dtype=torch.uint8, device=sums.device)
-    for number, place in enumerate(places, start=1):
-        # a later place that is greater has a greater number: a maximum of bytes, many times faster than a choice
-        greater = (place > best).view(torch.uint8).mul_(number)
-        torch.maximum(switch, greater, out=switch)
-        torch.maximum(best, place, out=best)
-    return best, switch
+    best, switch = F.max_pool2d(sums.permute(0, 3, 1, 2), window, return_indices=True)
+    return best.permute(0, 2, 3, 1), switch.permute(0, 2, 3, 1)
 
 
-def chosen(sums: Tensor, switch: Tensor | None, window: int) -> Tensor:
-    """Of windows (B, h, w, C), the sums at the places that the switch holds, whatever is largest."""
+def chosen(sums: Tensor, switch: Tensor | None) -> Tensor:
+    """Of windows (B, h, w, C), the sums (B, H', W', C) at the places that the switch holds, whatever is largest."""
     if switch is None:
         return sums
-    first, *places = _places(sums, window)
-    picked = first.clone()
-    for number, place in enumerate(places, start=1):
-        torch.where(switch == number, place, picked, out=picked)
-    return picked
+    return sums.flatten(1, 2).gather(1, switch.flatten(1, 2)).view(switch.shape)
 
 
 def spread(states: Tensor, switch: Tensor | None, window: int, rows: int, columns: int) -> Tensor:
     """(B, rows, columns, C): states (B, h, w, C) where the switch says in their windows, zero elsewhere."""
     if switch is None:
         return states
-    height, width = states.shape[1:3]
-    places = torch.arange(window**2, dtype=torch.uint8, device=states.device).view(window, 1, window, 1)
-    here = switch[:, :, None, :, None] == places
-    wide = (states[:, :, None, :, None] * here).flatten(3, 4).flatten(1, 2)
-    return F.pad(wide, (0, 0, 0, columns - width * window, 0, rows - height * window))
-
-
-def _places(sums: Tensor, window: int) -> list[Tensor]:
-    """Views (B, h, w, C) of the windows' places, row by row."""
-    _, rows, columns, _ = sums.shape
-    height, width = rows // window, columns // window
-    cut = sums[:, : height * window, : width * window]
-    windows = cut.unflatten(2, (width, window)).unflatten(1, (height, window))
-    return [windows[:, :, i, :, j] for i in range(window) for j in range(window)]
+    batch, _, _, channels = states.shape
+    # only the shape of what was pooled is read; it says where to spread to
+    like = states.new_empty((batch, rows, columns, channels)).permute(0, 3, 1, 2)
+    upwards, places = states.permute(0, 3, 1, 2), switch.permute(0, 3, 1, 2)
+    size = [window, window]
+    wide = torch.ops.aten.max_pool2d_with_indices_backward(upwards, like, size, size, [0, 0], [1, 1], False, places)
+    return wide.permute(0, 2, 3, 1)

@@ -52,9 +52,23 @@ class Recipe:
     """What moves in at the border of a shifted image."""
     flip: bool = False
     """Augmentation: half of the images are mirrored left to right."""
+    flip_alternates: bool = False
+    """Every image is mirrored in every second epoch, half of them in the first, rather than by chance: two epochs show
+    all images both ways (Jordan 2024, arXiv:2404.00498)."""
     normalise: bool = False
     """Learn on pixels less the mean over 3 standard deviations of their colour; the network saved takes pixels as they
     are (`models.train.normalisation`)."""
+    whiten: bool = False
+    """Learn on whitened patches of normalised pixels; the network saved has a plain first link
+    (`models.train.whitening`)."""
+    zero_mean: bool = False
+    """Keep the mean of every filter at 0: what all units below have in common then moves nothing above."""
+    averaged: float | None = None
+    """Keep the average of the weights over the second half of the training, which forgets with this factor per batch
+    (`models.train.averaging`); None keeps the last."""
+    feedback: tuple[float, ...] | None = None
+    """The dial: what comes from above over what comes from below that layers 1..L-1 are to reach at rest
+    (`models.train.dial`); None leaves it to gradients and decay."""
     arithmetic: StateFormat = "float32"
     """What states are computed in, while weights are float32: float32 by `models.ep.gradient`, the reference, or
     bfloat16 by `models.fast`."""
@@ -77,6 +91,13 @@ class Recipe:
     weight_bits: int | None = None
     """Quantization-aware training: all phases see weights of so many bits (`models.train.weight_rounding`); None rounds
     nothing."""
+
+    @property
+    def kernel(self) -> int:
+        """Rows and columns of the filters of layer 1."""
+        bottom = self.layers[0]
+        assert isinstance(bottom, Conv)
+        return bottom.kernel
 
     @property
     def engine_dtype(self) -> torch.dtype | None:
@@ -116,6 +137,8 @@ class Recipe:
             raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
         if self.arithmetic not in get_args(StateFormat):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(StateFormat))}")
+        self._check_preparation()
+        self._check_dial()
         if self.engine_dtype is not None:
             try:
                 check_phases(self.phases)
@@ -127,3 +150,23 @@ class Recipe:
             raise ValueError(f"shift_border is {self.shift_border!r}, choose from {', '.join(get_args(Border))}")
         if self.weight_bits is not None and not 2 <= self.weight_bits <= 16:
             raise ValueError(f"weight_bits is {self.weight_bits}, expected 2 to 16, or none at all")
+
+    def _check_preparation(self) -> None:
+        if self.whiten and not (self.normalise and isinstance(self.layers[0], Conv)):
+            raise ValueError("whiten takes normalised pixels (normalise = true) and a layer 1 of the kind conv")
+        if self.flip_alternates and not self.flip:
+            raise ValueError("flip_alternates says how images are mirrored, and flip is false")
+        if self.averaged is not None and not 0 <= self.averaged < 1:
+            raise ValueError(f"averaged is {self.averaged}, expected 0 up to but not 1, or none at all")
+
+    def _check_dial(self) -> None:
+        if self.feedback is None:
+            return
+        if len(self.feedback) != len(self.layers) - 1:
+            raise ValueError(
+                f"feedback has {len(self.feedback)} values, expected {len(self.layers) - 1}: one for each layer but the last"
+            )
+        if not all(0 <= share < 1 for share in self.feedback):
+            raise ValueError(f"feedback is {self.feedback}, expected shares of 0 up to but not 1")
+        if self.optimizer != "muon":
+            raise ValueError(f"feedback needs the optimizer muon, which takes directions, not {self.optimizer}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -12,7 +13,9 @@ from models.data.augment import mirrored, shifted
 from models.recipes import Recipe
 
 
-def batches(images: ImageSet, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    images: ImageSet, recipe: Recipe, generator: torch.Generator, epoch: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, C, H, W) in [0, 1] and labels (B,) on the device of `images`; the last batch may be smaller.
 
     `generator`, on the CPU, is drawn from only when the next batch is made: code that draws from it between batches
@@ -21,5 +24,15 @@ def batches(images: ImageSet, recipe: Recipe, generator: torch.Generator) -> Ite
     order = torch.randperm(len(images), generator=generator).to(images.pixels.device)
     for indices in order.split(recipe.batch_size):
         batch, labels = images.batch(indices)
-        batch = mirrored(batch, generator) if recipe.flip else batch
+        if recipe.flip_alternates:
+            turned = (first_turned(len(images))[indices.cpu()] + epoch) % 2 == 0
+            batch = torch.where(turned.to(batch.device).view(-1, 1, 1, 1), batch.flip(3), batch)
+        elif recipe.flip:
+            batch = mirrored(batch, generator)
         yield shifted(batch, recipe.shift, recipe.shift_chance, generator, recipe.shift_border), labels
+
+
+@cache
+def first_turned(count: int) -> Tensor:
+    """(count,) 1 for every image that is mirrored in odd epochs, 0 for those of even ones: the same in every run."""
+    return torch.randint(0, 2, (count,), generator=torch.Generator().manual_seed(0))

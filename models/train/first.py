@@ -8,14 +8,14 @@ from models.data import Dataset
 from models.ep.network import EPNetwork, build_network
 from models.files.checkpoint import describe
 from models.recipes import Recipe
-from models.train.normalisation import Normalisation
+from models.train.whitening import Preparation
 from models.zoo import load_model
 
 
 def first_network(
-    data: Dataset, recipe: Recipe, normalisation: Normalisation | None, generator: torch.Generator
+    data: Dataset, recipe: Recipe, preparation: Preparation | None, generator: torch.Generator
 ) -> EPNetwork:
-    """The network of the recipe for pixels as it learns on them: normalised, if there is a normalisation.
+    """The network of the recipe for pixels as it learns on them: normalised or whitened, if there is a preparation.
 
     Raises:
         ValueError: `recipe.start` is neither in the zoo nor a checkpoint, or has other layers than the recipe.
@@ -31,4 +31,4 @@ def first_network(
             raise ValueError(
                 f"start {recipe.start!r} has other {part} than the recipe: {there.get(part)}, not {expected}"
             )
-    return start if normalisation is None else start.with_parameters(normalisation.unfolded(start.named_parameters()))
+    return start if preparation is None else start.with_parameters(preparation.unfolded(start.named_parameters()))

@@ -23,18 +23,20 @@ from models.ep.gradient import Gradient, ep_gradient
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States
 from models.fast.compiled import check_compiler, compiled_gradient
-from models.fast.evaluation import evaluate_as_learnt
 from models.fast.gradient import engine_gradient
 from models.recipes import Recipe
+from models.train.averaging import Averages
 from models.train.batches import batches
+from models.train.dial import Dial, UnsettledError, hebbian
 from models.train.first import first_network
 from models.train.memory import check_memory
-from models.train.normalisation import Normalisation, normalisation_of
 from models.train.parallel import Team
 from models.train.state import EpochRecord, TrainingState, describe_run, load_state, save_state
-from models.train.updates import Updates
+from models.train.updates import Updates, center_filters
+from models.train.watching import record_of
 from models.train.weight_noise import limit_weights, programmed
 from models.train.weight_rounding import rounded
+from models.train.whitening import Preparation, preparation_of
 
 
 class DivergedError(ArithmeticError):
@@ -82,6 +84,8 @@ def train(
             is missing.
         TooLittleMemoryError: a batch, or the evaluation, needs more memory than is free.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
+        UnsettledError: the dial has made feedback so strong that watched images do not come to rest after an epoch; the
+            state that is kept is that of the epoch before.
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
     """
     began = monotonic()
@@ -93,15 +97,16 @@ def train(
     history: tuple[EpochRecord, ...] = ()
     spent = 0.0
     if resume:
-        history, spent = put_back(state_path, learning.parameters, learning.updates, run, running={})
+        history, spent = put_back(state_path, learning.parameters, learning.updates, run, learning.running)
     evaluated = max(len(data.validation), len(data.test))
     check_memory(learning.network, recipe.batch_size, device, evaluated=evaluated, processes=team.size)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         hits = _run_epoch(learning, training, generator_of(seed, epoch), epoch)
         learning.updates.end_epoch()
-        shown = evaluate_as_learnt(learning.deployed(), watched, recipe)
-        record = EpochRecord(epoch, hits / len(training), shown.accuracy, shown.cost, shown.residual_quantile(0.95))
+        record = record_of(learning.deployed(), watched, recipe, epoch, hits / len(training))
+        if recipe.feedback is not None:
+            check_settles(record, recipe)
         history = (*history, record)
         if state_path is not None and team.leads:
             save_state(state_path, learning.state(history, spent + monotonic() - began), run)
@@ -116,40 +121,54 @@ class _Learning:
     """A network while it learns, and what changes it."""
 
     network: EPNetwork
-    """For normalised pixels, if there is a normalisation."""
+    """For normalised pixels or whitened patches, if there is a preparation."""
     parameters: dict[str, Tensor]
     """Its tensors, which the updates change in place."""
     updates: Updates
-    normalisation: Normalisation | None
+    preparation: Preparation | None
+    dial: Dial | None
+    averages: Averages | None
     recipe: Recipe
     team: Team
 
     def deployed(self) -> EPNetwork:
-        """The network that takes pixels as they are."""
-        return deployed(self.network, self.normalisation)
+        """The network that is kept and takes pixels as they are."""
+        kept = self.network if self.averages is None else self.network.with_parameters(self.averages.tensors)
+        return deployed(kept, self.preparation)
 
     def on_hardware(self, generator: torch.Generator) -> EPNetwork:
         """The network as the hardware holds it that it learns for: in few bits, with errors of devices."""
-        network = self.deployed()
+        network = deployed(self.network, self.preparation)
         network = rounded(network, self.recipe.weight_bits) if self.recipe.weight_bits is not None else network
         return programmed(network, self.recipe.weight_noise, generator) if self.recipe.weight_noise else network
 
     def state(self, history: tuple[EpochRecord, ...], wall_s: float) -> TrainingState:
         """What a run that is stopped goes on from."""
-        return TrainingState(self.parameters, self.updates.moments, self.updates.schedule, history, wall_s)
+        moments, schedule = self.updates.moments, self.updates.schedule
+        return TrainingState(self.parameters, moments, schedule, history, wall_s, self.running)
+
+    @property
+    def running(self) -> dict[str, Tensor]:
+        """What batches leave behind besides: averages of the weights, and what the dial has gathered."""
+        held = {} if self.averages is None else {f"average.{name}": kept for name, kept in self.averages.tensors.items()}
+        return held if self.dial is None else {**held, "dial": self.dial.kappa}
 
 
 def _begin(data: Dataset, recipe: Recipe, seed: int, device: str, team: Team) -> _Learning:
     """The first network of a run, on the device."""
     if recipe.compiled:
         check_compiler()
-    normalisation = normalisation_of(data.train) if recipe.normalise else None
-    network = first_network(data, recipe, normalisation, generator_of(seed, epoch=0))
+    preparation = preparation_of(data.train, recipe)
+    network = first_network(data, recipe, preparation, generator_of(seed, epoch=0))
     # the optimizer changes these tensors in place, and with them the network that holds them
     parameters = {name: tensor.to(device) for name, tensor in network.named_parameters().items()}
     network = network.with_parameters(parameters)
-    normalisation = None if normalisation is None else normalisation.to(device)
-    return _Learning(network, parameters, Updates(parameters, recipe), normalisation, recipe, team)
+    if recipe.zero_mean:
+        center_filters(parameters)
+    preparation = None if preparation is None else preparation.to(device)
+    dial = None if recipe.feedback is None else Dial(recipe.feedback, device)
+    averages = None if recipe.averaged is None else Averages(parameters, recipe.averaged)
+    return _Learning(network, parameters, Updates(parameters, recipe), preparation, dial, averages, recipe, team)
 
 
 def put_back(
@@ -171,11 +190,11 @@ def put_back(
     return state.history, state.wall_s
 
 
-def deployed(network: EPNetwork, normalisation: Normalisation | None) -> EPNetwork:
+def deployed(network: EPNetwork, preparation: Preparation | None) -> EPNetwork:
     """The network that takes pixels as they are."""
-    if normalisation is None:
+    if preparation is None:
         return network
-    return network.with_parameters(normalisation.folded(network.named_parameters()))
+    return network.with_parameters(preparation.folded(network.named_parameters()))
 
 
 def watched_images(validation: ImageSet, recipe: Recipe) -> ImageSet:
@@ -216,16 +235,27 @@ def check_alive(alive: Tensor, epoch: int, step: int) -> None:
             )
 
 
+def check_settles(record: EpochRecord, recipe: Recipe) -> None:
+    """Raise `UnsettledError` where half of the watched images do not come to rest."""
+    if record.radius is not None and record.radius >= 1:
+        raise UnsettledError(
+            f"epoch {record.epoch}: the settling map has a spectral radius of {record.radius:g} at the dial "
+            f"feedback = {list(recipe.feedback or ())}: half of the watched images do not come to rest. Try a smaller "
+            "share, more decay, or more sweeps; the state of the epoch before is kept"
+        )
+
+
 def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator, epoch: int) -> int:
     """Every image once, in random order. Returns how many the free states classified right just before the update."""
     network, recipe, team = learning.network, learning.recipe, learning.team
     hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
-    for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator), start=1):
+    count = -(-len(images) // recipe.batch_size)
+    for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator, epoch), start=1):
         batch, labels = team.share(whole), team.share(whole_labels)
         held = learning.on_hardware(generator)
         if recipe.engine_dtype is not None:
             take = compiled_gradient if recipe.compiled else engine_gradient
-            gradient, free = take(held, batch, labels, recipe.phases, recipe.engine_dtype)
+            gradient, free = take(held, batch, labels, recipe.phases, generator, recipe.engine_dtype)
         else:
             gradient, free = ep_gradient(held, batch, labels, recipe.phases, generator)
         right = (network.logits(free[-1].float()).argmax(dim=1) == labels).sum()
@@ -238,8 +268,22 @@ def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator
         check_gradient(gradient, epoch, step)
         check_alive(alive, epoch, step)
         hits += right.long()
-        normalisation = learning.normalisation
-        learning.updates.apply(gradient if normalisation is None else normalisation.pulled_back(gradient))
+        progress = (epoch - 1 + step / count) / recipe.epochs
+        if learning.dial is not None:
+            gradient = _turned(learning.dial, team, gradient, (held, batch, free), part, progress)
+        preparation = learning.preparation
+        learning.updates.apply(gradient if preparation is None else preparation.pulled_back(gradient))
         if recipe.weight_limit is not None:
             limit_weights(learning.parameters, recipe.weight_limit)
+        if learning.averages is not None:
+            learning.averages.follow(learning.parameters, progress)
     return int(hits)
+
+
+def _turned(
+    dial: Dial, team: Team, gradient: Gradient, rest: tuple[EPNetwork, Tensor, States], part: float, progress: float
+) -> Gradient:
+    """The gradient as the dial turns it, by what all processes of the team see at rest."""
+    share, directions = hebbian(*rest)
+    share, *sums = team.total([part * tensor for tensor in (share, *directions.values())])
+    return dial.turn(gradient, dict(zip(directions, sums, strict=True)), share, progress)

@@ -14,7 +14,7 @@ from models.files.tensorfile import CheckpointError, check_tensors, read_tensors
 from models.recipes import Recipe
 
 KEY = "ep-hardware training"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ class EpochRecord:
     """Their mean cost."""
     residual_p95: float | None
     """The residual that 95 % of them do not exceed at the step limit; None for a feed-forward twin, which has none."""
+    accuracy_cut: float | None = None
+    """Share of them classified right by one pass upwards, without feedback; None for a twin, as all below."""
+    feedback: tuple[float, ...] | None = None
+    """What comes from above over what comes from below at rest, in layers 1..L-1 (`models.ep.feedback`)."""
+    radius: float | None = None
+    """Spectral radius of the settling map at rest, its median over images."""
+    radius_max: float | None = None
+    """The same of the image that comes to rest most slowly."""
 
 
 @dataclass(frozen=True)

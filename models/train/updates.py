@@ -51,9 +51,12 @@ class Updates:
     def apply(self, gradient: Gradient) -> None:
         """One step down the gradient of every tensor."""
         for name, tensor in self._held.items():
-            tensor.grad = gradient[name].reshape(tensor.shape)
+            slope = gradient[name].reshape(tensor.shape)
+            tensor.grad = centered(slope) if self._recipe.zero_mean and _of_filters(name) else slope
         for optimizer in self._optimizers.values():
             optimizer.step()
+        if self._recipe.zero_mean:
+            center_filters(self._parameters)
 
     def end_epoch(self) -> None:
         """Lower the rates."""
@@ -85,6 +88,22 @@ class Updates:
             cosine.load_state_dict(state.schedule[name])
             for group, rate in zip(optimizer.param_groups, cosine.get_last_lr(), strict=True):
                 group["lr"] = rate
+
+
+def centered(filters: Tensor) -> Tensor:
+    """Filters (C_above, ...) less the mean of each."""
+    return filters - filters.flatten(1).mean(dim=1).view(-1, *[1] * (filters.ndim - 1))
+
+
+def center_filters(parameters: Tensors) -> None:
+    """Take the mean of every filter of every link to 0, in place."""
+    for name, tensor in parameters.items():
+        if _of_filters(name):
+            tensor.copy_(centered(tensor))
+
+
+def _of_filters(name: str) -> bool:
+    return name.endswith(".weight") and not name.startswith(("readout", "norm"))
 
 
 def _groups(tensors: Tensors, recipe: Recipe) -> list[dict[str, Any]]:

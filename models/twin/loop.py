@@ -35,7 +35,7 @@ from models.train.loop import (
     put_back,
     watched_images,
 )
-from models.train.normalisation import Normalisation, normalisation_of
+from models.train.whitening import Preparation, preparation_of
 from models.train.state import EpochRecord, TrainingState, describe_run, save_state
 from models.train.updates import Updates
 from models.twin.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
@@ -46,10 +46,10 @@ class Twin:
     """A network while it learns to run once upwards."""
 
     network: EPNetwork
-    """For normalised pixels, if there is a normalisation; with norms, its links' biases stay 0."""
+    """For normalised pixels or whitened patches, if there is a preparation; with norms, its links' biases stay 0."""
     norms: tuple[BatchNorm, ...]
     """One for every link, or none at all."""
-    normalisation: Normalisation | None
+    preparation: Preparation | None
 
     def learnt(self) -> dict[str, Tensor]:
         """Every tensor that learns, by name."""
@@ -67,14 +67,14 @@ class Twin:
 
     def states(self, images: Tensor) -> States:
         """States of one training pass of images (B, C, H, W) as they are: differentiable in what learns."""
-        network = deployed(self.network, self.normalisation)
+        network = deployed(self.network, self.preparation)
         if self.norms:
             return normed_states(network, self.norms, images, training=True)
         return start_states(network, images, "feed_forward")
 
     def plain(self) -> EPNetwork:
         """The network it has become: it takes pixels as they are and has no norms."""
-        network = deployed(self.network, self.normalisation)
+        network = deployed(self.network, self.preparation)
         network = without_norms(network, self.norms) if self.norms else network
         return network.map_parameters(torch.Tensor.detach)
 
@@ -138,7 +138,8 @@ def _fresh_twin(data: Dataset, recipe: Recipe, batch_norm: bool, seed: int, devi
                 )
     network = network.map_parameters(lambda tensor: tensor.to(device).requires_grad_())
     norms = fresh_norms(network) if batch_norm else ()
-    return Twin(network, norms, normalisation_of(data.train).to(device) if recipe.normalise else None)
+    preparation = preparation_of(data.train, recipe)
+    return Twin(network, norms, None if preparation is None else preparation.to(device))
 
 
 def _run_epoch(
@@ -146,7 +147,7 @@ def _run_epoch(
 ) -> int:
     """Every image once, in random order. Returns how many were classified right just before the update."""
     hits, learnt = torch.zeros((), dtype=torch.int64, device=images.pixels.device), twin.learnt()
-    for step, (batch, labels) in enumerate(batches(images, recipe, generator), start=1):
+    for step, (batch, labels) in enumerate(batches(images, recipe, generator, epoch), start=1):
         states = twin.states(batch)
         slopes = torch.autograd.grad(mean_cost(twin.network, states[-1], labels), list(learnt.values()))
         gradient = dict(zip(learnt, slopes, strict=True))
