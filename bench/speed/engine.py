@@ -150,6 +150,7 @@ def _steps(
     dtype = recipe.engine_dtype or torch.float32
     # what the updates change is not what the gradients are of: both are of the same weights
     changed = {key: tensor.clone() for key, tensor in network.named_parameters().items()}
+    signs = torch.Generator().manual_seed(0)
     updates, gradients = Updates(changed, recipe), {}
 
     def plainly() -> None:
@@ -157,11 +158,11 @@ def _steps(
         updates.apply(gradients["plain"])
 
     def engine() -> None:
-        gradients["engine"] = engine_gradient(network, pixels, labels, recipe.phases, dtype)[0]
+        gradients["engine"] = engine_gradient(network, pixels, labels, recipe.phases, signs, dtype)[0]
         updates.apply(gradients["engine"])
 
     def as_one_program() -> None:
-        updates.apply(compiled_gradient(network, pixels, labels, recipe.phases, dtype)[0])
+        updates.apply(compiled_gradient(network, pixels, labels, recipe.phases, signs, dtype)[0])
 
     fast = {"engine": engine} | ({"compiled": as_one_program} if compiled else {})
     seconds = fastest({"plain": plainly}, repeats=1, warm_ups=_warm_ups(device), device=device, clock=_clock(device))

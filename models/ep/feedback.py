@@ -133,7 +133,7 @@ def measure_feedback(network: EPNetwork, images: ImageSet, *, steps: int, batch_
         changed += int((forward != answers).sum())
     if first is None:
         raise ValueError("no images: feedback is measured on at least one")
-    count, curve = len(images), tuple((right / len(images)).tolist())
+    count, curve = len(images), tuple(int(hits) / len(images) for hits in right)
     strength = strength_at(network, *first)
     return Feedback(
         strength.share,

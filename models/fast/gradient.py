@@ -50,7 +50,7 @@ def gradient_of(
     for number in range(1, phases.free_steps + 1):
         free = engine.sweep(free, free_schedule, number)
     times = len(signs) // len(images)
-    betas = (phases.beta * signs)[:, None].to(engine.readout.dtype)
+    betas = phases.beta * signs[:, None].to(engine.readout.dtype)
     pull = Pull(betas, targets.to(engine.readout.dtype).repeat(times, 1))
     moves = moved(engine, free, pull, nudged_schedule, phases.nudged_steps)
     gradient = _contrast(engine, images, free, moves, signs, phases.beta)

@@ -45,7 +45,7 @@ def test_the_work_of_a_gradient_holds_one_correlation_of_every_weight():
 
     def work(steps):
         phases = Phases(free_steps=steps, nudged_steps=1, beta=0.01, schedule="symmetric")
-        return flop_of(lambda: engine_gradient(network(), images, labels, phases, torch.float32))
+        return flop_of(lambda: engine_gradient(network(), images, labels, phases, torch.Generator(), torch.float32))
 
     # a sweep more of the free phase, on its way down and then up again, adds one way through the upper links each
     first, second, third = macs()

@@ -93,7 +93,7 @@ def test_a_step_of_training_stays_on_the_gpu(kind: str, changes: dict) -> None:
     for batch, labels in islice(batches(images, recipe, generator), 2):
         die = programmed(rounded(deployed(network, normalisation), 4), (0.01, 0.02), generator)
         for gradient, free in (
-            engine_gradient(die, batch, labels, phases, torch.bfloat16),
+            engine_gradient(die, batch, labels, phases, generator, torch.bfloat16),
             ep_gradient(die, batch, labels, phases, generator),
         ):
             assert on_cuda(batch, labels, *gradient.values(), *free, between(free))

@@ -7,7 +7,7 @@ import torch
 from helpers.ep_examples import conv_network, random_images, random_labels
 
 from models.data import load_data
-from models.ep.gradient import Estimator, Gradient, Maxima, Phases, backprop_gradient, cosine, ep_gradient, nudges
+from models.ep.gradient import Estimator, Gradient, Maxima, Phases, backprop_gradient, cosine, ep_gradient, nudge_signs
 from models.ep.network import Conv, Dense, EPNetwork, build_network
 from models.ep.pooling import PoolKind
 from models.zoo import load_model
@@ -131,17 +131,17 @@ def test_order_of_the_error_in_beta(estimator: Estimator, order: int) -> None:
 
 
 def test_nudges_of_each_estimator() -> None:
-    assert nudges("one_sided", 0.3, generator()) == (0.0, 0.3)
-    assert nudges("centered", 0.3, generator()) == (-0.3, 0.3)
-    stream = generator()
-    drawn = [nudges("random_sign", 0.3, stream) for _ in range(40)]
-    assert set(drawn) == {(0.0, 0.3), (0.0, -0.3)}
+    assert nudge_signs("one_sided", 3, generator()).tolist() == [1, 1, 1]
+    assert nudge_signs("centered", 2, generator()).tolist() == [1, 1, -1, -1]
+    drawn = nudge_signs("random_sign", 4000, generator())
+    assert set(drawn.tolist()) == {1.0, -1.0}
+    # 4,000 fair coins: 5 standard deviations of their mean
+    assert abs(float(drawn.mean())) < 5 / 4000**0.5
 
 
 def test_random_signs_come_from_the_generator_alone() -> None:
     def signs() -> list[float]:
-        stream = torch.Generator().manual_seed(5)
-        return [nudges("random_sign", 1.0, stream)[1] for _ in range(20)]
+        return nudge_signs("random_sign", 20, torch.Generator().manual_seed(5)).tolist()
 
     first = signs()
     torch.manual_seed(99)
@@ -150,13 +150,14 @@ def test_random_signs_come_from_the_generator_alone() -> None:
 
 def test_an_unknown_estimator_is_refused() -> None:
     with pytest.raises(ValueError, match="'both' is none of one_sided, centered, random_sign"):
-        nudges("both", 0.1, generator())  # type: ignore[arg-type]
+        nudge_signs("both", 2, generator())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"beta": 0.0}, "beta is 0.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0, expected 0 up to but not 1"),
         ({"beta": float("nan")}, "beta is nan"),
         ({"free_steps": 0}, "free_steps 0"),
         ({"nudged_steps": 0}, "nudged_steps 0"),

@@ -14,7 +14,7 @@ from models.ep.gradient import Phases
 from models.ep.network import Conv, EPNetwork, build_network
 from models.fast import compiled
 from models.fast.compiled import check_compiler, compiled_gradient
-from models.fast.gradient import engine_gradient
+from models.fast.gradient import engine_gradient, gradient_of
 from models.train.loop import train
 
 
@@ -49,8 +49,8 @@ def test_the_compiled_gradient_is_that_of_the_engine_and_takes_other_weights_as_
     for seed in range(3):
         network, images, labels = network_of(seed, layers), random_images(4, seed), random_labels(4, seed)
         with torch.compiler.set_stance("default" if seed == 0 else "fail_on_recompile"):
-            gradient, states = compiled_gradient(network, images, labels, phases, torch.float64)
-        expected, free = engine_gradient(network, images, labels, phases, torch.float64)
+            gradient, states = compiled_gradient(network, images, labels, phases, torch.Generator(), torch.float64)
+        expected, free = engine_gradient(network, images, labels, phases, torch.Generator(), torch.float64)
         assert list(gradient) == list(expected)
         for name, tensor in expected.items():
             torch.testing.assert_close(gradient[name], tensor, rtol=1e-9, atol=1e-11)
@@ -64,7 +64,7 @@ def test_a_recipe_that_compiles_takes_all_gradients_from_the_program(monkeypatch
 
     def program(network: EPNetwork, images: Tensor, *others: object) -> object:
         batches.append(len(images))
-        return engine_gradient(network, images, *others)  # type: ignore[arg-type]
+        return gradient_of(network, images, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiled, "_program", lambda: program)
     network = train(bars(), recipe, seed=2).network

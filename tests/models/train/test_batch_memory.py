@@ -123,5 +123,6 @@ def test_an_estimate_holds_on_a_gpu() -> None:
     labels = torch.zeros(512, dtype=torch.int64, device="cuda")
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    engine_gradient(network, images, labels, Phases(free_steps=2, nudged_steps=2, schedule="symmetric"))
+    phases = Phases(free_steps=2, nudged_steps=2, schedule="symmetric")
+    engine_gradient(network, images, labels, phases, torch.Generator())
     assert torch.cuda.max_memory_reserved() - before <= bytes_of_gradient(network, 512)
