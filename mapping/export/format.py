@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Format(ABC):
     """One kind of files. Fields of a subclass are its options on the command line.
 
-    Names of options are unique over all formats. A file that defines one imports nothing heavy at its top: all formats are imported to print the help.
+    Names of options are unique over all formats. A file that defines a format imports nothing heavy at its top: all are
+    imported to print the help.
     """
 
     name: ClassVar[str]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from mapping.export.c.format import CFormat
 from mapping.export.format import Format
 from mapping.export.program import ProgramFormat
 
-FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in (ProgramFormat,)}
+FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in (ProgramFormat, CFormat)}
