@@ -7,6 +7,7 @@ COMMANDS = {
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.speed": "how fast, measured here and now",
+    "mapping.export": "write a trained network as files that hardware and other tools load",
     "models.train": "train a network by equilibrium propagation",
     "models.twin": "train its feed-forward twin by backpropagation",
 }

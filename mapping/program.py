@@ -8,6 +8,14 @@ different exponents: each is shifted left onto the binary point E_l = max(e_l, e
 
 where b_int = round(b * one * 2**E_l) + 2**(E_l - 1): the half makes the shift round to nearest. Average pooling over
 k x k is a sum over the window with 1 / k**2 already in the weights, so that every operation is one of integers.
+
+On disk a program is one safetensors file: int8 tensors `link1.weight`, int32 tensors `link1.bias`, and so on up to
+`readout`, and under the metadata key "ep-hardware program" a JSON document,
+
+    {"version": 2, "state_bits": 8, "links": {"link1": {"kind": "conv", "below": [1, 8, 8], "exponent": 7, "stride": 1,
+     "padding": 1, "pooling": "none", "pool_size": 1}, ..., "readout": {...}}}
+
+Version 1 had two metadata keys, which safetensors writes in random order; it is read, and saved as version 2.
 """
 
 from __future__ import annotations
@@ -27,7 +35,10 @@ from safetensors.numpy import save
 from models.ep.links import ConvLink, DenseLink, Link, Shape
 from models.ep.pooling import PoolKind
 
-FORMAT = "ep-hardware program 1"
+KEY = "ep-hardware program"
+VERSION = 2
+VERSION_1 = "ep-hardware program 1"
+"""What stands under the metadata key "format" of a file of version 1, whose document lies under "program"."""
 WEIGHT_MAX = 127
 ACCUMULATOR_BITS = 24
 ACCUMULATOR_MAX = 2 ** (ACCUMULATOR_BITS - 1) - 1
@@ -143,21 +154,26 @@ class Program:
         """Per layer, (*shape) the largest magnitude any unit's accumulator can take, whatever the input."""
         return accumulator_bounds(self.links, self.readout, self.one)
 
+    def document(self) -> dict[str, Any]:
+        """All but the integers themselves, as the JSON document of the head of this file."""
+        links = {}
+        for name, link in self.named_links().items():
+            fields = {key: value for key, value in asdict(link).items() if key not in ("weight", "bias")}
+            links[name] = {**fields, "below": list(link.below)}
+        return {"version": VERSION, "state_bits": self.state_bits, "links": links}
+
     def save(self, path: Path) -> None:
-        """Write one safetensors file: integers as tensors, everything else as JSON in its metadata."""
+        """Write one safetensors file, complete or not at all; the same program gives the same bytes."""
         tensors: dict[str, NDArray[Any]] = {}
-        links: dict[str, dict[str, Any]] = {}
         for name, link in self.named_links().items():
             tensors[f"{name}.weight"], tensors[f"{name}.bias"] = link.weight, link.bias
-            links[name] = {key: value for key, value in asdict(link).items() if key not in ("weight", "bias")}
-        metadata = {"format": FORMAT, "program": json.dumps({"state_bits": self.state_bits, "links": links})}
         part = path.with_name(path.name + ".part")
-        part.write_bytes(save(tensors, metadata))
+        part.write_bytes(save(tensors, {KEY: json.dumps(self.document())}))
         part.replace(path)
 
     @staticmethod
     def load(path: Path) -> Program:
-        """Read and check what `save` wrote; `ProgramError` names the file and what is wrong in it."""
+        """Read and check what `save` wrote, of any version; `ProgramError` names the file and what is wrong in it."""
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
@@ -166,10 +182,8 @@ class Program:
             raise ProgramError(f"{path}: no such file") from None
         except (SafetensorError, OSError) as error:
             raise ProgramError(f"{path}: truncated or not a safetensors file ({error})") from error
-        if metadata.get("format") != FORMAT:
-            raise ProgramError(f"{path}: format is {metadata.get('format')!r}, expected {FORMAT!r}")
         try:
-            content = json.loads(metadata["program"])
+            content = _document(metadata)
             links = {name: _restored(name, fields, tensors) for name, fields in content["links"].items()}
             readout = links.pop("readout", None)
             return Program(tuple(links.values()), readout, content["state_bits"])
@@ -177,6 +191,13 @@ class Program:
             raise ProgramError(f"{path}: the description of the program is damaged at {error}") from error
         except ValueError as error:
             raise ProgramError(f"{path}: {error}") from error
+
+
+def is_program(path: Path) -> bool:
+    """Whether a safetensors file calls itself a program, of whatever version, and not a network."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+    return KEY in metadata or str(metadata.get("format", "")).startswith(KEY)
 
 
 def layer_exponents(exponents: Sequence[int]) -> tuple[int, ...]:
@@ -239,6 +260,22 @@ def _check_link(name: str, link: ProgramLink) -> None:
         raise ProgramError(f"{name}: {error}") from error
     if link.bias.shape != link.weight.shape[:1]:
         raise ProgramError(f"{name} has {link.bias.shape} biases for weights {link.weight.shape}")
+
+
+def _document(metadata: dict[str, str]) -> dict[str, Any]:
+    """The JSON document of a file of any version, as the newest version has it."""
+    if metadata.get("format") == VERSION_1:
+        return {**json.loads(metadata["program"]), "version": VERSION}
+    if KEY not in metadata:
+        found = ", ".join(f"{key!r}" for key in sorted(metadata)) or "none"
+        raise ProgramError(f"not a program: expected the metadata key {KEY!r}, found {found}")
+    document: dict[str, Any] = json.loads(metadata[KEY])
+    version = document["version"]
+    if type(version) is int and version > VERSION:
+        raise ProgramError(f"version {version} is newer than {VERSION}, the newest that this package reads")
+    if version != VERSION:
+        raise ProgramError(f"version is {version!r}, this package reads 1 and {VERSION}")
+    return document
 
 
 def _restored(name: str, fields: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> ProgramLink:

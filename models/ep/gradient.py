@@ -27,6 +27,8 @@ Estimator = Literal["one_sided", "centered", "random_sign"]
 PhaseSchedule = Literal["synchronous", "odd_even", "symmetric"]
 Maxima = Literal["held", "live"]
 Gradient = dict[str, Tensor]
+MOST_BETA = 1e6
+"""Beyond it nothing but the nudge is left of a state in 24 bits."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ class Phases:
         return self.schedule, self.schedule
 
     def __post_init__(self) -> None:
-        if not self.beta > 0:
-            raise ValueError(f"beta is {self.beta}: the nudge must be positive, the estimator gives it its sign")
+        if not 0 < self.beta <= MOST_BETA:
+            raise ValueError(
+                f"beta is {self.beta}: the nudge must be positive, the estimator gives it its sign, "
+                f"and at most {MOST_BETA:g}"
+            )
         if self.free_steps < 1 or self.nudged_steps < 1:
             raise ValueError(f"free_steps {self.free_steps} and nudged_steps {self.nudged_steps} must be at least 1")
         if not 0 <= self.label_smoothing < 1:

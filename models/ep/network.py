@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from models.ep.links import ConvLink, DenseLink, Link, Shape, pools_by_maxima, with_tensors
 from models.ep.pooling import PoolKind
+
+MOST_SIZE, MOST_GAIN = 2**20, 1e6
+"""Of what is drawn: what is beyond is a slip of the pen."""
+MOST_WEIGHTS = 2**31 - 1
+"""Of one link, 8 GiB."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,10 @@ class Conv:
     pooling: PoolKind = "none"
     pool_size: int = 1
     gain: float = 0.5
+    kind: Literal["conv"] = "conv"
+
+    def __post_init__(self) -> None:
+        check_drawn(self, channels=1, kernel=1, stride=1, padding=0, pool_size=1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,10 @@ class Dense:
 
     units: int
     gain: float = 0.5
+    kind: Literal["dense"] = "dense"
+
+    def __post_init__(self) -> None:
+        check_drawn(self, units=1)
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,18 @@ class Span:
     stride: int = 1
     padding: int = 0
     gain: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_drawn(self, source=1, target=1, kernel=1, stride=1, padding=0)
+
+
+def check_drawn(recipe: Conv | Dense | Span, **least: int) -> None:
+    """Refuse the recipe of a link with a size below its least or above `MOST_SIZE`, or a gain that is no number."""
+    for name, low in least.items():
+        if not low <= getattr(recipe, name) <= MOST_SIZE:
+            raise ValueError(f"{name} is {getattr(recipe, name)}, expected {low} to {MOST_SIZE}")
+    if not 0 <= recipe.gain <= MOST_GAIN:
+        raise ValueError(f"gain is {recipe.gain}, expected 0 to {MOST_GAIN:g}")
 
 
 def build_network(
@@ -216,5 +243,7 @@ def _check_skip(name: str, skip: Skip, layers: tuple[Shape, ...]) -> None:
 
 
 def _draw(shape: tuple[int, ...], gain: float, generator: torch.Generator) -> Tensor:
+    if prod(shape) > MOST_WEIGHTS:
+        raise ValueError(f"a link with weights {shape} has {prod(shape):,}, more than {MOST_WEIGHTS:,}")
     fan_in = torch.Size(shape[1:]).numel()
     return (2 * torch.rand(shape, generator=generator) - 1) * gain * (3 / fan_in) ** 0.5

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from pydantic import Field, with_config
 
 from models.data.augment import Border
 from models.ep.gradient import Phases
 from models.ep.network import Conv, Dense, Span
 from models.fast.gradient import check_phases
+from models.files.typed import STRICT
 
 StateFormat = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
+MOST = 10**9
+"""Of epochs, images and steps."""
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a trained network, besides the images and the seed."""
 
     data: str
     """Name of the data set, or the path of your own (`models.data.load_data`)."""
-    layers: tuple[Conv | Dense, ...]
+    layers: tuple[Annotated[Conv | Dense, Field(discriminator="kind")], ...]
     """The layers, from the bottom; a softmax readout comes on top."""
     learning_rates: tuple[float, ...]
     """Of every layer and of the readout, at the start: a cosine takes them to 0 over the epochs. Biases learn at the
@@ -117,6 +122,8 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 1), ("steps", 1), ("shift", 0), ("watched", 1)):
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+            if getattr(self, name) is not None and getattr(self, name) > MOST:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at most {MOST}")
         if not all(abs(value) < float("inf") for value in self.weight_noise):
             raise ValueError(f"weight_noise is {self.weight_noise}, expected finite coefficients")
         shares = [index / 100 for index in range(101)]

@@ -61,7 +61,7 @@ class TrainingState:
 
 def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[str, Any]:
     """The configuration of a run as JSON: two runs with equal ones give equal weights."""
-    layers = [{"kind": type(layer).__name__, **asdict(layer)} for layer in recipe.layers]
+    layers = [{**asdict(layer), "kind": type(layer).__name__} for layer in recipe.layers]
     phases = asdict(recipe.phases)
     rest = {name: value for name, value in asdict(recipe).items() if name not in ("data", "layers", "phases")}
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rest.items()}

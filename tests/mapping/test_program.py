@@ -20,12 +20,14 @@ from safetensors.numpy import load_file, save_file
 from mapping.machines import to_digital
 from mapping.program import (
     ACCUMULATOR_MAX,
-    FORMAT,
+    KEY,
     STATE_BITS,
+    VERSION_1,
     Program,
     ProgramError,
     ProgramLink,
     accumulator_bounds,
+    is_program,
     layer_exponents,
 )
 from models.ep.network import EPNetwork
@@ -46,13 +48,13 @@ def _rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], ob
     program = _program()
     links = program.named_links()
     tensors: dict[str, NDArray[Any]] = {}
-    content: dict[str, Any] = {"state_bits": program.state_bits, "links": {}}
+    content: dict[str, Any] = {"version": 2, "state_bits": program.state_bits, "links": {}}
     for name, link in links.items():
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = link.weight.copy(), link.bias.copy()
         content["links"][name] = {key: value for key, value in asdict(link).items() if key not in ("weight", "bias")}
     if change is not None:
         change(tensors, content)
-    save_file(tensors, path, {"format": FORMAT, "program": json.dumps(content)})
+    save_file(tensors, path, {KEY: json.dumps(content)})
     return path
 
 
@@ -86,6 +88,26 @@ def test_a_file_written_by_hand_in_the_documented_layout_loads(tmp_path: Path) -
     loaded = Program.load(_rewritten(tmp_path / "hand.program"))
     for ours, theirs in zip(loaded.links, _program().links, strict=True):
         np.testing.assert_array_equal(ours.weight, theirs.weight)
+
+
+def test_the_same_program_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        _program().save(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_a_file_of_version_1_loads_and_is_saved_as_version_2(tmp_path: Path) -> None:
+    """As the package wrote it before: two metadata keys, and no version in the document."""
+    old, new = tmp_path / "old.program", tmp_path / "new.program"
+    program = _program()
+    tensors = {f"{name}.weight": link.weight for name, link in program.named_links().items()}
+    tensors |= {f"{name}.bias": link.bias for name, link in program.named_links().items()}
+    content = {key: value for key, value in program.document().items() if key != "version"}
+    save_file(tensors, old, {"format": VERSION_1, "program": json.dumps(content)})
+    assert is_program(old)
+    Program.load(old).save(new)
+    program.save(tmp_path / "fresh.program")
+    assert new.read_bytes() == (tmp_path / "fresh.program").read_bytes()
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +149,9 @@ def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": np.zeros(3, np.float32)}, path, metadata)
-    found = None if metadata is None else "pt"
-    with pytest.raises(ProgramError, match=rf"foreign\.safetensors: format is {found!r}, expected {FORMAT!r}"):
+    found = "none" if metadata is None else "'format'"
+    expected = rf"foreign\.safetensors: not a program: expected the metadata key {KEY!r}, found {found}"
+    with pytest.raises(ProgramError, match=expected):
         Program.load(path)
 
 
@@ -203,6 +226,9 @@ def _with_outlier(weight: NDArray[Any]) -> NDArray[Any]:
         (_top("state_bits", 3), "state_bits is 3, choices are 4, 5, 6, 7, 8"),
         (_top("state_bits", 9), "state_bits is 9, choices are 4, 5, 6, 7, 8"),
         (_top("state_bits", "8"), "state_bits is '8'"),
+        (_top("version", 3), "version 3 is newer than 2, the newest that this package reads"),
+        (_top("version", "2"), "version is '2', this package reads 1 and 2"),
+        (_top("version", None), "damaged at 'version'"),
         (_top("links", {}), "link"),
         (_top("links", ["link1"]), "damaged"),
         (_top("state_bits", None), "damaged at 'state_bits'"),
@@ -219,7 +245,7 @@ def test_a_damaged_file_is_refused_with_the_place_and_the_value(tmp_path: Path, 
 def test_a_description_that_is_not_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.program"
     _program().save(path)
-    save_file(load_file(path), path, {"format": FORMAT, "program": "{'state_bits'"})
+    save_file(load_file(path), path, {KEY: "{'state_bits'"})
     with pytest.raises(ProgramError, match=r"bad\.program: the description of the program is damaged"):
         Program.load(path)
 

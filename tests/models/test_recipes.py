@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from helpers.ep_examples import tiny_recipe
 
 from hw.crossbar.devices.presets import preset
 from models.ep.gradient import Phases
-from models.ep.network import build_network
-from models.recipes import read_recipe, recipe_for, recipe_names
+from models.ep.network import Conv, build_network
+from models.files.typed import schema
+from models.recipes import Recipe, read_recipe, recipe_for, recipe_names
+from models.recipes.recipe_file import RECIPE
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 
@@ -56,26 +60,72 @@ def test_a_recipe_of_ones_own_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("epochs = 3", "", "the recipe lacks epochs"),
-        ("epochs = 3", "epoch = 3", "the recipe has the key 'epoch', choose from data, layers"),
-        ("units = 9", "unit = 9", "layer 1 has the key 'unit', choose from units, gain"),
-        ('"dense"', '"denser"', "layer 1 has the kind 'denser', choose from conv, dense"),
-        ("beta = 0.3", "beta = 0", "beta is 0"),
+        ("epochs = 3", "", "the document lacks epochs"),
+        ("epochs = 3", "epoch = 3", "the document has the key 'epoch', choose from data, layers"),
+        ("units = 9", "unit = 9", r"layers\[1\] has the key 'unit', choose from units, gain"),
+        ("phases = {", "phases = {eta = 1, ", "phases has the key 'eta', choose from free_steps"),
+        ('"dense"', '"denser"', r"layers\[1\] has the kind 'denser', choose from conv, dense"),
+        ('kind = "dense"', "", r"layers\[1\] has the kind None, choose from conv, dense"),
+        ("beta = 0.3", "beta = 0", "phases: beta is 0"),
+        ("beta = 0.3", "beta = inf", "phases.beta is inf, expected a finite number"),
+        ("beta = 0.3", "beta = 1e30", r"phases: beta is 1e\+30: .* at most 1e\+06"),
+        ("phases = {", "phases = 1 # {", "phases is 1, expected an object"),
+        ("[[layers]]", "layers = [1]\n[rest]", "has the key 'rest'"),
+        ('[[layers]]\nkind = "dense"\nunits = 9', "layers = [1]", r"layers\[1\] is 1, expected an object"),
         ("epochs = 3", "epochs = ", "not TOML"),
-        ("epochs = 3", 'epochs = "three"', "the recipe has epochs 'three'"),
-        ("units = 9", "units = 9.5", "layer 1 has units 9.5"),
+        ("epochs = 3", "epochs = " + 100_000 * "[", "not TOML: "),
+        ("epochs = 3", "epochs = 2026-03-01", "holds a date or a time, expected numbers"),
+        ("epochs = 3", 'epochs = "three"', "epochs is 'three', expected a valid integer"),
+        ("epochs = 3", "epochs = true", "epochs is True, expected a valid integer"),
+        ("epochs = 3", "epochs = 3.0", "epochs is 3.0, expected a valid integer"),
+        ("epochs = 3", f"epochs = {10**40}", "epochs is 1000.*, expected at most 1000000000"),
+        ("[0, 1e-3]", "[0, true]", r"weight_decay\[2\] is True, expected a valid number"),
+        ("units = 9", "units = 9.5", r"layers\[1\].units is 9.5"),
+        ("units = 9", "units = 1_000_000_000", r"layers\[1\]: units is 1000000000, expected 1 to 1048576"),
+        ("units = 9", "units = 9\ngain = -0.5", r"layers\[1\]: gain is -0.5, expected 0 to"),
+        ("epochs = 3", "epochs = 3\nskips = [{source = 1, target = 4, kernel = 0}]", r"skips\[1\]: kernel is 0"),
+        ("epochs = 3", 'epochs = 3\noptimizer = "adam"', "optimizer is 'adam', expected 'sgd', 'adamw' or 'muon'"),
     ],
 )
 def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "mine.toml"
+    assert old in FILE
     path.write_text(FILE.replace(old, new))
     with pytest.raises(ValueError, match=message) as caught:
         read_recipe(path)
     assert str(path) in str(caught.value)
 
 
+def test_what_is_no_recipe_at_all_is_refused_by_file(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    for path, message in [
+        (tmp_path / "bytes.toml", "not TOML: 'utf-8' codec"),
+        (tmp_path, "cannot be read: .*Is a directory"),
+        (tmp_path / "none.toml", "no such file"),
+        (Path("/dev/zero"), "larger than the 16 MiB"),
+        (Path("zero\0byte.toml"), "cannot be read: embedded null byte"),
+    ]:
+        with pytest.raises(ValueError, match=message) as caught:
+            read_recipe(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_weights_that_no_computer_holds_are_refused_before_they_are_drawn() -> None:
+    with pytest.raises(ValueError, match=r"weights \(1000000, 1000000, 3, 3\) has 9,000,000,000,000, more than 2,147"):
+        build_network((1_000_000, 8, 8), (Conv(1_000_000),), 10, torch.Generator())
+
+
+def test_the_schema_for_editors_has_every_field_with_its_docstring() -> None:
+    document = json.loads(schema(RECIPE))
+    assert document["properties"].keys() == {field.name for field in fields(Recipe)}
+    assert document["properties"]["watched"]["description"].startswith("Validation images that are looked at")
+    assert document["additionalProperties"] is False
+    kinds = document["properties"]["layers"]["items"]["discriminator"]["mapping"]
+    assert kinds.keys() == {"conv", "dense"}
+
+
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("changes", "message"),
     [
         ({"learning_rates": (0.1,)}, "learning_rates has 1 values, expected 3"),
         ({"weight_decay": (0.1, 0.1, -0.1)}, r"weight_decay is \(0.1, 0.1, -0.1\)"),
@@ -105,9 +155,9 @@ def test_a_damaged_recipe_is_refused_by_file_and_key(tmp_path: Path, old: str, n
         ({"shift_chance": 1.1}, "shift_chance is 1.1"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_refused(fields: dict, message: str) -> None:
+def test_a_recipe_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        tiny_recipe(**fields)
+        tiny_recipe(**changes)
 
 
 @pytest.mark.parametrize("name", ["mnist", "hw-cifar10-small", "hw-cifar10"])

@@ -1,0 +1,9 @@
+"""The formats there are. A new one is a class in a file or folder here, and an entry."""
+
+from __future__ import annotations
+
+from mapping.export.c.format import CFormat
+from mapping.export.format import Format
+from mapping.export.program import ProgramFormat
+
+FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in (ProgramFormat, CFormat)}
