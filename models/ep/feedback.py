@@ -93,7 +93,9 @@ def radii(network: EPNetwork, images: Tensor, states: States, *, iterations: int
     live = [((state > 0) & (state < 1)).to(state.dtype) for state in states]
     held = switches(network, images, states)
     generator = torch.Generator().manual_seed(0)
-    moves = [torch.randn(state.shape, generator=generator).to(state) * mask for state, mask in zip(states, live)]
+    moves = [
+        torch.randn(state.shape, generator=generator).to(state) * mask for state, mask in zip(states, live, strict=True)
+    ]
     growth = images.new_zeros(len(images))
     for _ in range(iterations):
         size = _norm(moves)

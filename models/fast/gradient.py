@@ -12,7 +12,7 @@ from torch import Tensor
 from models.ep.gradient import Gradient, Phases, nudge_signs, targets_of
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States
-from models.fast.nudging import Pull, moved, repeated, wrong
+from models.fast.nudging import Pull, moved, repeated, repeated_switch, wrong
 from models.fast.settling import Engine, Running
 from models.fast.stages import Stage, slope_of
 
@@ -75,7 +75,7 @@ def _contrast(
     scale, times = -1.0 / (beta * len(signs)), len(signs) // len(images)
     gradient: Gradient = {}
     for index, (stage, link) in enumerate(zip(engine.stages, engine.network.links, strict=True)):
-        switch = repeated(free.switches[index], times)
+        switch = repeated_switch(free.switches[index], times)
 
         def wide(states: Tensor, index: int = index, switch: Tensor | None = switch) -> Tensor:
             return engine.wide(index, states, switch)
@@ -96,9 +96,7 @@ def _contrast(
     return gradient
 
 
-def _skips(
-    engine: Engine, free: Running, moves: tuple[Tensor, ...], signs: Tensor, beta: float
-) -> Gradient:
+def _skips(engine: Engine, free: Running, moves: tuple[Tensor, ...], signs: Tensor, beta: float) -> Gradient:
     exact = torch.promote_types(engine.dtype, torch.float32)
     scale, times = -1.0 / (beta * len(signs)), len(signs) // len(free.states[0])
     gradient: Gradient = {}

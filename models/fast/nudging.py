@@ -41,9 +41,7 @@ def moved(engine: Engine, free: Running, pull: Pull, schedule: Schedule, sweeps:
             nudging.update(layer)
     # too few sweeps leave layers that no nudge has come down to
     layers = zip(free.states, nudging.moves, strict=True)
-    return tuple(
-        torch.zeros_like(repeated(state, times)) if moves is None else moves for state, moves in layers
-    )
+    return tuple(torch.zeros_like(repeated(state, times)) if moves is None else moves for state, moves in layers)
 
 
 class _Nudging:
@@ -51,7 +49,7 @@ class _Nudging:
 
     def __init__(self, engine: Engine, free: Running, pull: Pull, times: int) -> None:
         self.engine, self.pull = engine, pull
-        self.switches = [repeated(switch, times) for switch in free.switches]
+        self.switches = [repeated_switch(switch, times) for switch in free.switches]
         pairs = list(zip(free.states, free.drives, strict=True))
         self.excess = [repeated(drive - state, times) for state, drive in pairs]
         self.lowest = [repeated(-state, times) for state, _ in pairs]
@@ -106,6 +104,11 @@ def wrong(engine: Engine, scores: Tensor, moves: Tensor | None, targets: Tensor)
     return targets - scores.softmax(dim=1)
 
 
-def repeated(tensor: Tensor | None, times: int) -> Tensor | None:
+def repeated(tensor: Tensor, times: int) -> Tensor:
     """The batch once for each sign of the nudge."""
-    return tensor if tensor is None or times == 1 else tensor.repeat(times, *[1] * (tensor.ndim - 1))
+    return tensor if times == 1 else tensor.repeat(times, *[1] * (tensor.ndim - 1))
+
+
+def repeated_switch(switch: Tensor | None, times: int) -> Tensor | None:
+    """The same of a switch, where the link has one."""
+    return None if switch is None else repeated(switch, times)

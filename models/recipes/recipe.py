@@ -171,7 +171,8 @@ class Recipe:
             return
         if len(self.feedback) != len(self.layers) - 1:
             raise ValueError(
-                f"feedback has {len(self.feedback)} values, expected {len(self.layers) - 1}: one for each layer but the last"
+                f"feedback has {len(self.feedback)} values, expected {len(self.layers) - 1}: "
+                "one for each layer but the last"
             )
         if not all(0 <= share < 1 for share in self.feedback):
             raise ValueError(f"feedback is {self.feedback}, expected shares of 0 up to but not 1")

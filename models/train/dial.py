@@ -66,7 +66,9 @@ def hebbian(network: EPNetwork, images: Tensor, states: States) -> tuple[Tensor,
     seen, rest = images[:part].to(dtype), tuple(state[:part] for state in states)
     held = switches(held_network, seen, rest)
     directions = {
-        f"link{index + 1}.weight": held_network.links[index].correlate(rest[index - 1], rest[index], held[index]).float()
+        f"link{index + 1}.weight": held_network.links[index]
+        .correlate(rest[index - 1], rest[index], held[index])
+        .float()
         for index in range(1, len(network.links))
     }
     return shares(held_network, seen, rest).float(), directions

@@ -150,7 +150,9 @@ class _Learning:
     @property
     def running(self) -> dict[str, Tensor]:
         """What batches leave behind besides: averages of the weights, and what the dial has gathered."""
-        held = {} if self.averages is None else {f"average.{name}": kept for name, kept in self.averages.tensors.items()}
+        held = (
+            {} if self.averages is None else {f"average.{name}": kept for name, kept in self.averages.tensors.items()}
+        )
         return held if self.dial is None else {**held, "dial": self.dial.kappa}
 
 

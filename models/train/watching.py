@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from models.data import ImageSet
-from models.ep.feedback import WATCHED_IMAGES, strength_at
 from models.ep.feed_forward import evaluate_feed_forward
+from models.ep.feedback import WATCHED_IMAGES, strength_at
 from models.ep.network import EPNetwork
 from models.ep.relaxation import relax
 from models.fast.evaluation import evaluate_as_learnt

@@ -68,14 +68,20 @@ def preparation_of(images: ImageSet, recipe: Recipe) -> Preparation | None:
     if not recipe.normalise:
         return None
     normalisation = normalisation_of(images)
-    return Whitening(normalisation, whitening_matrix(images, normalisation, recipe.kernel)) if recipe.whiten else normalisation
+    return (
+        Whitening(normalisation, whitening_matrix(images, normalisation, recipe.kernel))
+        if recipe.whiten
+        else normalisation
+    )
 
 
 def whitening_matrix(images: ImageSet, normalisation: Normalisation, kernel: int) -> Tensor:
     """Z (K, K) of patches of kernel x kernel normalised pixels of the first `IMAGES` images, float32."""
     pixels = images.first(min(IMAGES, len(images))).floats().double().cpu()
     colours = (1, -1, 1, 1)
-    normal = (pixels - normalisation.mean.double().cpu().view(colours)) / normalisation.size.double().cpu().view(colours)
+    normal = (pixels - normalisation.mean.double().cpu().view(colours)) / normalisation.size.double().cpu().view(
+        colours
+    )
     moments, count = torch.zeros(()), 0
     for part in normal.split(100):
         patches = part.unfold(2, kernel, 1).unfold(3, kernel, 1).permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)

@@ -35,9 +35,9 @@ from models.train.loop import (
     put_back,
     watched_images,
 )
-from models.train.whitening import Preparation, preparation_of
 from models.train.state import EpochRecord, TrainingState, describe_run, save_state
 from models.train.updates import Updates
+from models.train.whitening import Preparation, preparation_of
 from models.twin.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
 
 

@@ -84,7 +84,10 @@ def test_the_engine_computes_the_same(seed: int, free: int, nudged: int, kernel:
             torch.testing.assert_close(state, reference, rtol=0, atol=1e-12)
     # weaker links, which come to rest in fewer sweeps
     calm = network.with_parameters(
-        {name: 0.6 * tensor if name.endswith("weight") else tensor for name, tensor in network.named_parameters().items()}
+        {
+            name: 0.6 * tensor if name.endswith("weight") else tensor
+            for name, tensor in network.named_parameters().items()
+        }
     )
     rest = Phases(50, nudged, beta=0.3)
     gradient, _ = engine_gradient(calm, images, labels, rest, torch.Generator(), torch.float64)

@@ -190,9 +190,7 @@ def test_networks_without_a_readout_are_refused() -> None:
         Engine(build_network((2, 8, 8), (Dense(4),), None, torch.Generator()), torch.float32)
 
 
-@pytest.mark.parametrize(
-    "phases", [Phases(maxima="live"), Phases(schedule="synchronous")]
-)
+@pytest.mark.parametrize("phases", [Phases(maxima="live"), Phases(schedule="synchronous")])
 def test_phases_that_the_engine_does_not_run_are_refused(phases: Phases) -> None:
     network = build_network((2, 8, 8), (Dense(4),), CLASSES, torch.Generator())
     with pytest.raises(ValueError, match=f"not maxima {phases.maxima} and {phases.schedule}"):

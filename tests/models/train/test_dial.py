@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.ep_examples import assert_same_bits, bars, conv_network, random_images, tiny_recipe
-from helpers.ep_examples import KilledError, kill_after
+from helpers.ep_examples import (
+    KilledError,
+    assert_same_bits,
+    bars,
+    conv_network,
+    kill_after,
+    random_images,
+    tiny_recipe,
+)
 
 from models.ep.feedback import shares
 from models.ep.network import EPNetwork
@@ -102,7 +109,7 @@ def test_a_run_with_dial_and_averages_that_was_stopped_goes_on_bit_for_bit(tmp_p
     assert_same_bits(train(bars(), recipe, seed=1, state_path=path, resume=True).network, whole)
 
 
-def test_a_dial_that_cannot_settle_is_stopped_by_name_and_the_last_good_state_kept(tmp_path: Path) -> None:
+def test_a_dial_that_cannot_settle_is_stopped_by_name_and_the_last_good_state_kept() -> None:
     record = EpochRecord(3, 0.5, 0.5, 1.0, 0.1, radius=1.02)
     with pytest.raises(UnsettledError, match=r"epoch 3: .* radius of 1.02 at the dial feedback = \[0.3\]"):
         check_settles(record, dialled(4, (0.3,)))
