@@ -22,6 +22,8 @@ class ZooRow:
     step_limit: int
     network: dict[str, Any]
     """Size, contraction, and room on hardware (`bench.zoo.cards.anatomy`)."""
+    feedback: dict[str, Any] | None = None
+    """What feedback does in the float network (`models.ep.feedback`); None in rows that are older."""
 
     @property
     def key(self) -> str:
@@ -30,7 +32,7 @@ class ZooRow:
 
     def to_json(self) -> dict[str, Any]:
         """JSON types."""
-        own = {"sha256": self.sha256, "step_limit": self.step_limit, "network": self.network}
+        own = {"sha256": self.sha256, "step_limit": self.step_limit, "network": self.network, "feedback": self.feedback}
         return {**self.row.to_json(), **own}
 
     @staticmethod
@@ -38,6 +40,7 @@ class ZooRow:
         """A row of a file; one of the version before is brought up."""
         values = {"seed": 0, **values}
         own = {name: values.pop(name) for name in ("sha256", "step_limit", "network")}
+        own["feedback"] = values.pop("feedback", None)
         return ZooRow(Row.from_json(values), **own)
 
 

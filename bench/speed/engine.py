@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.evaluate import one_thread_each
 from bench.speed.timing import Clock, Speed, fastest
-from bench.speed.utilisation import flop_of, utilisation
+from bench.speed.utilisation import flop_of, product_rate, utilisation
 from models.data import load_data
 from models.ep.gradient import Gradient, Maxima, Phases, cosine, ep_gradient
 from models.ep.network import EPNetwork, build_network
@@ -32,6 +32,8 @@ from models.train.updates import Updates
 from models.zoo import load_model
 
 PLAIN = Phases(250, 30, estimator="centered", schedule="synchronous")
+SUFFIXES = {"seed-cifar10": "", "hw-cifar10-small": "_small", "feedback-strong": "_strong"}
+"""How the figures of a network end."""
 LIMIT = 60
 """Sweeps of the fast way at most, upwards and downwards in turn: as many as the synchronous steps that lose nothing
 (their figures), each of which costs two."""
@@ -108,7 +110,9 @@ def speed_train(
     seconds: per image. `cosine` is the least over all weights and biases, engine against plain, maxima held in both;
     `cosine_live` that with the plain way's maxima live, as published: one that a nudge moves then counts for much.
     `gigaflop` and `utilisation` are of the engine, the update included, as in `speed_settle`. Figures of
-    hw-cifar10-small, which has no maxima, end in _small.
+    hw-cifar10-small, which has no maxima, end in _small, those of feedback-strong in _strong. `product_share` is the
+    rate at which the engine computes over that of plain products of the same shapes and arithmetic
+    (`bench.speed.utilisation`).
 
     Args:
         batch: images of the step.
@@ -123,22 +127,26 @@ def speed_train(
     seconds: dict[str, float] = {}
     ratios: dict[str, float] = {}
     others: dict[str, float | None] = {}
-    networks = {"seed-cifar10": _seed_network(seed_network), "hw-cifar10-small": load_model("hw-cifar10-small")}
+    networks = {"seed-cifar10": _seed_network(seed_network)} | {
+        name: load_model(name) for name, suffix in SUFFIXES.items() if suffix
+    }
     pixels, labels = _shown(batch, data_dir, device)
     for name, drawn in networks.items():
         network, dtype = _on(device, drawn), recipe_for(name).engine_dtype or torch.float32
         with one_thread_each():
             times, gradient, plain, flop = _steps(name, network, pixels, labels, compiled)
         seconds |= {f"{way} {name}": value / batch for way, value in times.items()}
-        suffix = "" if name == "seed-cifar10" else "_small"
+        suffix = SUFFIXES[name]
         ratios[f"plain_over_train{suffix}"] = times["plain"] / times["engine"]
         if compiled:
             ratios[f"engine_over_compiled{suffix}"] = times["engine"] / times["compiled"]
         others |= _rates(suffix, batch, flop, times["engine"], device, dtype)
+        product = product_rate(network, batch, dtype, device, _clock(device))
+        others[f"product_share{suffix}"] = flop / times["engine"] / product
         others[f"cosine{suffix}"] = _least_cosine(gradient, plain)
         if name == "seed-cifar10":
             others["cosine_live"] = _least_cosine(gradient, _plainly(name, network, pixels, labels, "live"))
-    unit = f"per image, batch of {batch}, {_origin(seed_network)}, hw-cifar10-small of the zoo"
+    unit = f"per image, batch of {batch}, {_origin(seed_network)}, the others of the zoo"
     return Speed(seconds, unit, ratios, others, device, _clock(device))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,15 @@ from mapping.place import cores_used, place, synapses_per_unit, tiles_used
 from mapping.quantization import quantize
 from models.data import Dataset
 from models.ep.contraction import contraction
+from models.ep.feedback import measure_feedback
 from models.ep.network import EPNetwork
 from models.train.manifest import parameter_count
 from models.zoo import load_model
 from models.zoo.manifests import fingerprint, manifest_of
 
 CALIBRATION_IMAGES = 256
+FEEDBACK_IMAGES = 1000
+"""Test images that feedback is measured on."""
 TILE_SIZE = 256
 """Weights in a row and in a column of the tiles that are counted."""
 FLOAT, DELTA = RowKey("torch", "float"), RowKey("lava", "delta")
@@ -84,7 +87,11 @@ def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[
     origin = Origin(card.model, dataset.name, 0)
     machine = backend_of(card.row.backend)()
     row = evaluate(machine, card.row, work, shown, origin, lambda what: advance(f"{card.model}: {what}"))
-    return ZooRow(replace(row, by_step=_against_steps(row, len(shown.labels))), card.sha256, steps, anatomy(network))
+    row = replace(row, by_step=_against_steps(row, len(shown.labels)))
+    advance(f"{card.model}: feedback")
+    measured = measure_feedback(network, test.at_most(FEEDBACK_IMAGES), steps=steps)
+    feedback = {name: value for name, value in asdict(measured).items() if name != "accuracy_by_step"}
+    return ZooRow(row, card.sha256, steps, anatomy(network), feedback)
 
 
 def anatomy(network: EPNetwork) -> dict[str, Any]:

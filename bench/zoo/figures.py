@@ -29,6 +29,9 @@ def draw_steps(networks: dict[str, list[ZooRow]], file: Path) -> None:
             )
             low, high = zip(*curves["accuracy_ci95"], strict=True)
             top.fill_between(steps, _percent(low), _percent(high), color=colour, alpha=0.2, linewidth=0)
+        cut = (rows[0].feedback or {}).get("accuracy_cut")
+        if cut is not None:
+            top.axhline(100 * cut, color="#888888", linewidth=1, linestyle=(0, (1, 1)), label="feedback cut, float")
         published = PUBLISHED.get(rows[0].row.data)
         if published is not None:
             points = published.percent

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent, si, spread
-from bench.zoo.cards import TILE_SIZE
+from bench.zoo.cards import FEEDBACK_IMAGES, TILE_SIZE
 from bench.zoo.published import PUBLISHED
 
 NEAR = 0.005
@@ -22,6 +22,10 @@ HEADING = (
     "residual, median",
     "residual, 95 %",
     "q",
+    "feedback",
+    "accuracy, cut %",
+    "same answer at 2 T, %",
+    "radius",
     "synops, every state",
     "not zero",
     "changed",
@@ -52,6 +56,7 @@ def table_lines(networks: dict[str, list[ZooRow]]) -> list[list[str]]:
                 f"{residual['median']:.2g}",
                 f"{residual['p95']:.2g}",
                 "-" if size["contraction"] is None else f"{size['contraction']:.2f}",
+                *_feedback_cells(rows[0].feedback),
                 si(synops["dense"], ""),
                 si(synops["zero_skip"], ""),
                 "-" if fixed is None else si(synops["delta"], ""),
@@ -64,6 +69,15 @@ def table_lines(networks: dict[str, list[ZooRow]]) -> list[list[str]]:
             ]
         )
     return lines
+
+
+def _feedback_cells(feedback: dict[str, Any] | None) -> list[str]:
+    """Share by layer, accuracy cut, agreement and radius; dashes in rows that are older."""
+    if feedback is None:
+        return ["-"] * 4
+    share = ", ".join(f"{value:.3f}" for value in feedback["share"])
+    radius = f"{feedback['radius']:.2f} (to {feedback['radius_max']:.2f})"
+    return [share or "none", f"{100 * feedback['accuracy_cut']:.1f}", f"{100 * feedback['agreement']:.1f}", radius]
 
 
 def enough(accuracy: list[float]) -> int:
@@ -94,6 +108,10 @@ def write_zoo_report(
         "- Residual: largest change of a state in step T, median over images and what 95 % keep below; in float.",
         "- q: a bound from the weights alone; below 1, every step brings all states of any image nearer to their one",
         "  equilibrium by at least this factor (models/ep/contraction.py). A dash for maxima, of which none is known.",
+        f"- Feedback, in float, on the first {FEEDBACK_IMAGES:,} test images (models/ep/feedback.py): of each layer but",
+        "  the last, at rest, the norm of what comes from above over that of what comes from below; accuracy of one",
+        "  pass upwards, with feedback cut; images with the same answer after T and 2 T steps; and the spectral radius",
+        "  of the settling map, median over images (and the slowest): what a step leaves of a disturbance.",
         "- Synops: synaptic operations per image of all links, up and down, in T steps, if every state is sent at",
         "  each, those that are not zero, or those that changed by at least 1/255; of int8, or else of float.",
         f"- Energy on Loihi: modelled, per image, nominal (low to high), changes sent; {', '.join(sorted(profiles))}.",

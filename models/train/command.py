@@ -21,6 +21,7 @@ from models.ep.gradient import Estimator
 from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
 from models.train.checks import check_options, how_to_go_on, made_by, overrides, progress_bar
+from models.train.dial import UnsettledError
 from models.train.loop import DivergedError, train
 from models.train.manifest import make_manifest, write_manifest
 from models.train.memory import TooLittleMemoryError
@@ -50,6 +51,9 @@ class TrainOptions(TrainingOptions):
     """Momentum of the gradient descent."""
     shift: int | None = None
     """Augmentation: shift images by up to this many pixels."""
+    feedback: tuple[float, ...] | None = None
+    """The dial, with the optimizer muon: what comes from above over what comes from below that layers 1..L-1 are to
+    reach at rest."""
     weight_noise: tuple[float, ...] | None = None
     """Noise-aware training: standard deviation of the weights over the largest, as polynomial in |w| / max |w|."""
     weight_limit: float | None = None
@@ -74,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with team_of_torchrun(options.device) as (team, device):
             manifest = run(options, recipe, command, team, device)
-    except (ValueError, OSError, DivergedError, TooLittleMemoryError) as error:
+    except (ValueError, OSError, DivergedError, UnsettledError, TooLittleMemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -100,7 +104,7 @@ def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = ("beta", "estimator", "free_steps", "nudged_steps")
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
-    others = ("data", "start", "shift", "weight_noise", "weight_limit", "weight_bits")
+    others = ("data", "start", "shift", "feedback", "weight_noise", "weight_limit", "weight_bits")
     return replace(
         recipe,
         phases=replace(recipe.phases, **overrides(options, phases)),
@@ -119,7 +123,11 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
         task = progress.add_task("training", total=recipe.epochs, status="")
 
         def report(record: EpochRecord) -> None:
-            status = f"validation {record.validation_accuracy:.2%}, residual (95 %) {record.residual_p95:.1e}"
+            share = ", ".join(f"{value:.2f}" for value in record.feedback or ())
+            status = (
+                f"validation {record.validation_accuracy:.2%} ({record.accuracy_cut:.2%} without feedback), "
+                f"residual (95 %) {record.residual_p95:.1e}, feedback {share or 'none'}, radius {record.radius:.2f}"
+            )
             progress.update(task, completed=record.epoch, status=status)
 
         trained = train(

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.data import Dataset
+from models.data import Dataset, ImageSet
 from models.ep.evaluation import Evaluation, Score
 from models.ep.feed_forward import evaluate_feed_forward
+from models.ep.feedback import measure_feedback
 from models.ep.network import EPNetwork
 from models.fast.evaluation import evaluate_as_learnt
 from models.files.tensorfile import write_atomically
@@ -24,6 +25,8 @@ from models.train.state import describe_run
 
 RUN = ("data", "data_sha256", "split", "images", "seed", "device")
 """What a manifest says of a run beside its hyperparameters."""
+FEEDBACK_IMAGES = 500
+"""Validation images that feedback is measured on."""
 SHARED_BY_TWINS = (
     "layers",
     "skips",
@@ -38,7 +41,10 @@ SHARED_BY_TWINS = (
     "shift_chance",
     "shift_border",
     "flip",
+    "flip_alternates",
     "normalise",
+    "whiten",
+    "zero_mean",
 )
 """What a feed-forward twin takes from the recipe."""
 
@@ -51,6 +57,7 @@ def make_manifest(
         "evaluation": _dynamics(recipe),
         "validation": _settled(evaluate_as_learnt(trained.network, data.validation, recipe)),
         "test": _settled(evaluate_as_learnt(trained.network, data.test, recipe)),
+        "feedback": feedback_of(trained.network, data.validation, recipe.steps),
     }
     return _document(trained, describe_run(data, recipe, seed, device), figures, command, processes)
 
@@ -72,6 +79,11 @@ def make_twin_manifest(
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Write it as indented JSON, complete or not at all."""
     write_atomically(path, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def feedback_of(network: EPNetwork, validation: ImageSet, steps: int) -> dict[str, Any]:
+    """What `models.ep.feedback` measures on the first of the validation images, in float32."""
+    return asdict(measure_feedback(network, validation.at_most(FEEDBACK_IMAGES), steps=steps))
 
 
 def parameter_count(network: EPNetwork) -> int:

@@ -16,7 +16,7 @@ from bench.records.rows_file import read_rows
 from bench.records.zoo_row import ZooRow
 from bench.zoo import __main__ as zoo
 from bench.zoo import figures
-from bench.zoo.cards import CALIBRATION_IMAGES
+from bench.zoo.cards import CALIBRATION_IMAGES, FEEDBACK_IMAGES
 from bench.zoo.figures import draw_steps, draw_training
 from bench.zoo.published import PUBLISHED
 from bench.zoo.report import HEADING, enough, table_lines
@@ -28,6 +28,8 @@ from mapping.quantization import quantize
 from models.data import data_sha256, load_data
 from models.ep.contraction import spectral_norm
 from models.ep.evaluation import evaluate
+from models.ep.feed_forward import evaluate_feed_forward
+from models.ep.feedback import measure_feedback
 from models.ep.network import Conv, build_network
 from models.files.checkpoint import load_network, manifest_path, save_network
 from models.zoo import FOLDER, load_model, zoo_names
@@ -89,6 +91,13 @@ def test_accuracy_work_and_room_are_those_found_another_way(tmp_path):
         assert fixed["by_step"]["accuracy"][steps - 1] == right
     assert "synops_delta" not in reference["by_step"], "floats never stop changing in their last bits"
 
+    first = test.first(min(LIMIT, FEEDBACK_IMAGES))
+    measured = measure_feedback(network, first, steps=12)
+    for row in document["rows"]:
+        assert row["feedback"]["share"] == list(measured.share)
+        assert row["feedback"]["accuracy_cut"] == evaluate_feed_forward(network, first).accuracy
+        assert row["feedback"]["radius"] == measured.radius
+
     size = reference["network"]
     die = to_crossbar(network, Fabrication(preset("ideal"), Design()), steps=1)
     assert tuple(size["tiles"]["links"]) == tuple(len(link.matrix.tiles) for link in die.links)
@@ -114,9 +123,15 @@ def test_pictures_show_what_rows_and_manifests_hold(drawn, tmp_path, monkeypatch
     draw_steps(networks, tmp_path / "steps.png")
     draw_training({"digits": DIGITS}, tmp_path / "training.png")
     first, _, work, _ = kept[0].axes
-    assert [line.get_label() for line in first.lines] == ["float", "int8", "Mansingh et al. 2024"]
+    assert [line.get_label() for line in first.lines] == [
+        "float",
+        "int8",
+        "feedback cut, float",
+        "Mansingh et al. 2024",
+    ]
+    assert set(first.lines[2].get_ydata()) == {100 * reference.feedback["accuracy_cut"]}
     assert list(first.lines[0].get_ydata()) == [100 * share for share in reference.row.by_step["accuracy"]]
-    assert dict(zip(*first.lines[2].get_data(), strict=True)) == PUBLISHED["cifar10"].percent
+    assert dict(zip(*first.lines[3].get_data(), strict=True)) == PUBLISHED["cifar10"].percent
     assert [list(line.get_ydata()) for line in work.lines] == [
         fixed.row.by_step[f"synops_{coding}"] for coding in ("dense", "zero_skip", "delta")
     ]
