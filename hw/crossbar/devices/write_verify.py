@@ -12,7 +12,6 @@ from hw.crossbar.devices.device_array import DeviceArray, stuck_devices, written
 from hw.crossbar.devices.pulsing import response_of
 from hw.events.tiles import ProgrammingEvents
 
-
 IN_WORK = 0.9
 """Share of the devices in work that must not be at their target yet: below it, those that are there are laid aside."""
 
