@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from mapping.export.options import Calibration
 from mapping.program import Program, is_program
 from mapping.quantization import quantize
@@ -42,8 +44,12 @@ class Source:
         if isinstance(self.held, Program):
             return self.held
         asked = self.calibration
-        images = load_data(asked.data or trained_on(self.model), asked.data_dir).train.at_most(asked.images)
-        return quantize(self.held, images.floats(), state_bits=asked.state_bits, steps=asked.steps)
+        return quantize(self.held, self.images(asked.images), state_bits=asked.state_bits, steps=asked.steps)
+
+    def images(self, count: int) -> Tensor:
+        """(count, C, H, W) the first training images, of all the data there are at most."""
+        asked = self.calibration
+        return load_data(asked.data or trained_on(self.model), asked.data_dir).train.at_most(count).floats()
 
     def described(self) -> dict[str, Any]:
         """Model, digest and, once integers were made, how: of JSON types."""

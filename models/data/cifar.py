@@ -71,10 +71,14 @@ def load_cifar(data_dir: Path, layout: FileLayout, validation: int = VALIDATION)
     https://www.cs.toronto.edu/~kriz/cifar.html.
     """
     paths = cifar_files(data_dir, layout)
-    parts = [read_batch(path, layout.train_rows, layout) for path in paths[:-1]]
-    training = ImageSet(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]), 255)
+    training = _joined([read_batch(path, layout.train_rows, layout) for path in paths[:-1]])
     test = read_batch(paths[-1], layout.test_rows, layout)
     return hold_out(layout.name, layout.classes, training, test, validation)
+
+
+def _joined(parts: list[ImageSet]) -> ImageSet:
+    """All files as one; a function of its own, so that the parts do not stay in memory beside it."""
+    return ImageSet(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]), 255)
 
 
 def cifar_files(data_dir: Path, layout: FileLayout) -> list[Path]:

@@ -33,6 +33,27 @@ def test_equal_steps_take_the_pulses_that_arithmetic_says():
     assert (array.events + few).given_up == 2
 
 
+def test_every_device_is_told_its_pulses():
+    """Up from the lower end in equal steps, and down again where a noisy read took it too far."""
+    device, target = replace(IDEAL, pulses=STEP), np.array([[0.0, 5.02e-6, 25e-6]])
+    _, pulses = WriteVerify(tolerance=0.0019).write(target, device, np.random.default_rng(0))
+    np.testing.assert_array_equal(pulses.up, [[0, 50, 250]])
+    np.testing.assert_array_equal(pulses.down, [[0, 0, 0]])
+    assert not pulses.given_up.any()
+    noisy = replace(IDEAL, stuck_off=0.2, pulses=replace(STEP, cycle=2.0))
+    array, pulses = WriteVerify(tolerance=0.01, most_pulses=500).write(
+        np.full((20, 30), 1e-5), noisy, np.random.default_rng(1)
+    )
+    assert (pulses.up + pulses.down).sum() == array.events.pulses
+    np.testing.assert_array_equal(pulses.given_up, ~np.isnan(array.stuck_s))
+    assert (pulses.up + pulses.down)[pulses.given_up].min() == 500
+    assert pulses.down[~pulses.given_up].max() > 0
+    # without a spread from pulse to pulse, pulses sent blindly end where these did
+    steps = replace(IDEAL, pulses=replace(STEP, step_dtod=0.2))
+    array, pulses = WriteVerify(tolerance=0.02).write(np.full(50, 1e-5), steps, np.random.default_rng(1))
+    np.testing.assert_allclose(array.programmed_s, array.steps["up_s"] * pulses.up, rtol=1e-12)
+
+
 def test_noisy_steps_end_within_the_tolerance():
     device = replace(IDEAL, pulses=replace(STEP, cycle=1.0, step_dtod=0.1, gamma_up=0.5, gamma_down=0.5))
     target = np.random.default_rng(1).uniform(0, 20e-6, 5000)
