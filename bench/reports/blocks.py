@@ -19,6 +19,7 @@ from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent
 from bench.reports.learning import tables
 from bench.reports.run_report import columns
+from bench.reports.side_by_side import compared, table
 from bench.reports.sweep_table import device_lines
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,10 @@ def _devices() -> list[str]:
 def _learning(name: str) -> list[str]:
     blocks = [markdown(heading, lines) for _, heading, lines in tables(learning_rows_of(name))]
     return [line for block in blocks for line in (*block, "")][:-1]
+
+
+def _feedback() -> list[str]:
+    return table([compared(RESULTS / f"feedback-{strength}") for strength in ("weak", "medium", "strong")])
 
 
 def _zoo() -> list[str]:
@@ -117,6 +122,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "scratch on Lava": lambda: _learning("digits-scratch-lava"),
     "scratch on dies": lambda: _learning("digits-scratch"),
     "beta": lambda: _learning("digits-beta"),
+    "feedback": _feedback,
     "zoo": _zoo,
     "twins": _twins,
     "speeds": _speeds,

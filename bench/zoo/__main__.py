@@ -27,7 +27,7 @@ from bench.records.folders import begin, open_folder
 from bench.records.rows_file import append_row, read_rows
 from bench.records.zoo_row import ZooRow
 from bench.zoo.cards import Setting, cards_of, make_row, steps_of
-from bench.zoo.figures import draw_steps, draw_training
+from bench.zoo.figures import draw_feedback, draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
 from models.data import check_data, data_sha256, load_data
 from models.train.checks import check_device
@@ -145,6 +145,7 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     manifests = {model: manifest_of(model) for model in networks}
     draw_steps(networks, folder / "steps.png")
     draw_training(manifests, folder / "training.png")
+    draw_feedback(networks, manifests, folder / "feedback.png")
     write_zoo_report(folder, networks, manifests, json.loads((folder / "env.json").read_text()))
     return networks
 

@@ -83,6 +83,30 @@ def draw_training(manifests: dict[str, dict[str, Any]], file: Path) -> None:
     save_figure(figure, file)
 
 
+def draw_feedback(networks: dict[str, list[ZooRow]], manifests: dict[str, dict[str, Any]], file: Path) -> None:
+    """Accuracy with feedback and without, the sweeps that a gradient takes, and the radius, against the largest share."""
+    figure = new_figure(11.0, 4.2)
+    left, right = figure.subplots(1, 2)
+    measured = {model: rows[0].feedback for model, rows in networks.items() if rows[0].feedback is not None}
+    for (model, feedback), colour in zip(measured.items(), COLOURS, strict=False):
+        share, name = max(feedback["share"], default=0.0), Path(model).stem
+        left.plot([share] * 2, _percent([feedback["accuracy_cut"], feedback["accuracy"]]), color=colour, linewidth=0.8)
+        left.plot([share], _percent([feedback["accuracy"]]), "o", color=colour, label=name)
+        left.plot([share], _percent([feedback["accuracy_cut"]]), "o", color=colour, markerfacecolor="white")
+        phases = manifests[model]["hyperparameters"]
+        right.plot([share], [feedback["radius"]], "o", color=colour)
+        if "free_steps" in phases:  # a twin has no phases
+            label = f" {name}: {phases['free_steps']} + {phases['nudged_steps']}"
+            right.annotate(label, (share, feedback["radius"]), fontsize=7)
+    left.set(ylabel="accuracy, %; hollow: feedback cut", title="What feedback carries")
+    right.set(ylabel="spectral radius at rest", ylim=(0, 1), title="Sweeps of a gradient, free + nudged")
+    for axes in (left, right):
+        axes.set(xlabel="feedback in the layer that has most")
+        axes.margins(x=0.25)
+    left.legend(frameon=False, fontsize=7)
+    save_figure(figure, file)
+
+
 def _grid(columns: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     figure = new_figure(max(5.0, 3.6 * columns), 5.4)
     many = figure.subplots(2, columns, squeeze=False)

@@ -123,6 +123,8 @@ def write_zoo_report(
         "![Accuracy and synaptic operations against the number of steps](steps.png)",
         "",
         *_cited(networks),
+        "![What feedback carries, and what it takes](feedback.png)",
+        "",
         "![Accuracy and residual while training](training.png)",
         "",
         "Training accuracy is that of the free phase on images as they passed, shifted and with noisy weights where",

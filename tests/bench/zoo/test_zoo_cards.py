@@ -17,7 +17,7 @@ from bench.records.zoo_row import ZooRow
 from bench.zoo import __main__ as zoo
 from bench.zoo import figures
 from bench.zoo.cards import CALIBRATION_IMAGES, FEEDBACK_IMAGES
-from bench.zoo.figures import draw_steps, draw_training
+from bench.zoo.figures import draw_feedback, draw_steps, draw_training
 from bench.zoo.published import PUBLISHED
 from bench.zoo.report import HEADING, enough, table_lines
 from hw.crossbar.devices.presets import preset
@@ -135,6 +135,11 @@ def test_pictures_show_what_rows_and_manifests_hold(drawn, tmp_path, monkeypatch
     assert [list(line.get_ydata()) for line in work.lines] == [
         fixed.row.by_step[f"synops_{coding}"] for coding in ("dense", "zero_skip", "delta")
     ]
+    draw_feedback(networks, dict.fromkeys(networks, DIGITS), tmp_path / "feedback.png")
+    points = {(*line.get_xdata(), *line.get_ydata()) for line in kept[2].axes[0].lines if line.get_marker() == "o"}
+    seen = networks["digits"][0].feedback
+    assert (max(seen["share"]), 100 * seen["accuracy"]) in points
+    assert (max(seen["share"]), 100 * seen["accuracy_cut"]) in points
     accuracy, residual = kept[1].axes
     history = DIGITS["history"]
     assert list(accuracy.lines[1].get_ydata()) == [100 * record["validation_accuracy"] for record in history]
