@@ -84,7 +84,7 @@ def draw_training(manifests: dict[str, dict[str, Any]], file: Path) -> None:
 
 
 def draw_feedback(networks: dict[str, list[ZooRow]], manifests: dict[str, dict[str, Any]], file: Path) -> None:
-    """Accuracy with feedback and without, the sweeps that a gradient takes, and the radius, against the largest share."""
+    """Accuracy with feedback and without, the sweeps of a gradient, and the radius, against the largest share."""
     figure = new_figure(11.0, 4.2)
     left, right = figure.subplots(1, 2)
     measured = {model: rows[0].feedback for model, rows in networks.items() if rows[0].feedback is not None}

@@ -46,6 +46,8 @@ class Recipe:
     weights of link l below about 1 / weight_decay[l], and so the network settling (`models.train.updates`)."""
     momentum: float = 0.9
     """Of AdamW, and what learns by it beside Muon: beta_1."""
+    annealed_by: Literal["epoch", "batch"] = "epoch"
+    """When the cosine lowers the rates. In few epochs by batch: by epoch the last one of three runs at a quarter."""
     bias_rate: float | None = None
     """Of the biases of all layers beside Muon, which gives them no decay; None with any other optimizer: those that
     suit the small states of upper layers are far below the readout's."""
@@ -142,6 +144,8 @@ class Recipe:
             raise ValueError(f"bias_rate is {self.bias_rate}, expected {expected} with the optimizer {self.optimizer}")
         if self.bias_rate is not None and not 0 <= self.bias_rate < float("inf"):
             raise ValueError(f"bias_rate is {self.bias_rate}, expected a finite value from 0")
+        if self.annealed_by not in ("epoch", "batch"):
+            raise ValueError(f"annealed_by is {self.annealed_by!r}, choose from epoch, batch")
         if self.arithmetic not in get_args(StateFormat):
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(StateFormat))}")
         self._check_preparation()

@@ -271,6 +271,8 @@ def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator
         check_alive(alive, epoch, step)
         hits += right.long()
         progress = (epoch - 1 + step / count) / recipe.epochs
+        if recipe.annealed_by == "batch":
+            learning.updates.anneal(progress - 1 / (count * recipe.epochs))
         if learning.dial is not None:
             gradient = _turned(learning.dial, team, gradient, (held, batch, free), part, progress)
         preparation = learning.preparation

@@ -35,6 +35,7 @@ SHARED_BY_TWINS = (
     "bias_rate",
     "momentum",
     "weight_decay",
+    "annealed_by",
     "epochs",
     "batch_size",
     "shift",

@@ -13,6 +13,7 @@ whatever it has learnt. Biases and the readout, where no loop passes, learn by a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import cos, pi
 from typing import Any
 
 from torch import Tensor
@@ -57,6 +58,12 @@ class Updates:
             optimizer.step()
         if self._recipe.zero_mean:
             center_filters(self._parameters)
+
+    def anneal(self, progress: float) -> None:
+        """Rates as the cosine has them when this part (0 to 1) of a training that is annealed by batch is done."""
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * (1 + cos(pi * progress)) / 2
 
     def end_epoch(self) -> None:
         """Lower the rates."""

@@ -154,6 +154,8 @@ def _run_epoch(
         check_gradient(gradient, epoch, step)
         check_alive(between(states), epoch, step)
         hits += (twin.network.logits(states[-1].detach()).argmax(dim=1) == labels).sum()
+        if recipe.annealed_by == "batch":
+            updates.anneal((epoch - 1 + (step - 1) / -(-len(images) // recipe.batch_size)) / recipe.epochs)
         updates.apply(gradient)
     return int(hits)
 

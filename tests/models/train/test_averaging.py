@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from helpers.ep_examples import bars, tiny_recipe
+from helpers.ep_examples import KilledError, assert_same_bits, bars, kill_after, tiny_recipe
 
 from models.data import ImageSet
 from models.train.averaging import Averages
 from models.train.batches import batches
 from models.train.loop import generator_of, train
+from models.train.updates import Updates
 
 
 def test_averages_are_the_weights_until_half_and_forget_geometrically_after() -> None:
@@ -64,3 +67,27 @@ def test_images_that_alternate_are_mirrored_in_every_second_epoch() -> None:
     assert torch.equal(shown[0], shown[2])
     assert torch.equal(shown[1], shown[3])
     assert 60 < int(shown[0].sum()) < 140
+
+
+def test_rates_annealed_by_batch_are_those_of_the_cosine_at_every_batch() -> None:
+    tensors = {"link1.weight": torch.ones(2, 3), "link2.weight": torch.ones(2, 2), "readout.weight": torch.ones(3, 2)}
+    held = {name: tensor.clone() for name, tensor in tensors.items()}
+    updates = Updates(held, tiny_recipe(4, momentum=0.0))
+    for progress in (0.0, 0.3, 0.9):
+        updates.anneal(progress)
+        before = {name: tensor.clone() for name, tensor in held.items()}
+        updates.apply({name: torch.ones_like(tensor) for name, tensor in tensors.items()})
+        for (name, tensor), rate in zip(held.items(), (0.05, 0.05, 0.3), strict=True):
+            annealed = rate * (1 + np.cos(np.pi * progress)) / 2
+            torch.testing.assert_close(
+                before[name] - tensor, annealed * (1 + 1e-3 * before[name]), rtol=1e-5, atol=1e-7
+            )
+
+
+def test_a_run_annealed_by_batch_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    recipe = tiny_recipe(4, annealed_by="batch")
+    whole = train(bars(), recipe, seed=1).network
+    with pytest.raises(KilledError):
+        train(bars(), recipe, seed=1, state_path=tmp_path / "state", report=kill_after(2))
+    resumed = train(bars(), recipe, seed=1, state_path=tmp_path / "state", resume=True)
+    assert_same_bits(resumed.network, whole)
