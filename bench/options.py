@@ -143,6 +143,16 @@ def check_limit(options: RunOptions, dataset: Dataset) -> None:
         raise ConfigError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
 
 
+def check_batch(options: RunOptions, settling: Settling, network: EPNetwork, images: int) -> None:
+    """Refuse a batch that needs more memory than is free, and name the largest that fits."""
+    from models.train.memory import TooLittleMemoryError, check_settling
+
+    try:
+        check_settling(network, min(settling.batch_size, images), options.device)
+    except TooLittleMemoryError as error:
+        raise ConfigError(f"--batch-size {settling.batch_size}: {error}") from error
+
+
 def check_fit(model: str, network: EPNetwork, dataset: Dataset) -> None:
     """Refuse images that the network does not read, and classes that it does not tell apart."""
     from models.zoo.fit import check_form
