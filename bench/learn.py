@@ -24,16 +24,18 @@ from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
     RunOptions,
     check_foreign,
+    check_idle,
     check_run,
     conditions_of,
     fixed_part,
+    idle_options,
     machine_groups,
     machines_of,
     model_sha256,
 )
 from bench.run_command import run_command
 from bench.studies.defaults import STUCK
-from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning
+from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning, idle_of
 from models.command_line import before_work
 
 if TYPE_CHECKING:
@@ -105,6 +107,9 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
+    chosen = [config.machines[name] for name in config.run.backend]
+    precisions = config.run.precision or [name for machine in chosen for name in machine.learns]
+    check_idle(arguments, {**idle_options(chosen, precisions), **idle_of(config.learning)})
     try:
         check_learning(config.learning, config.run.backend)
         if config.learning.study == "scratch":

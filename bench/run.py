@@ -24,10 +24,13 @@ from bench.options import (
     check_batch,
     check_fit,
     check_foreign,
+    check_idle,
     check_limit,
+    check_once,
     check_run,
     conditions_of,
     fixed_part,
+    idle_options,
     machine_groups,
     machines_of,
     model_sha256,
@@ -104,6 +107,9 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
+    keys = row_keys(config.run.backend, config.run.precision, config.machines)
+    check_idle(arguments, idle_options(list(config.chosen.values()), [key.precision for key in keys]))
+    check_once("--disturbances", config.run.disturbances)
     for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)
     try:
