@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+
+from models.command_line import ConfigError
 
 
 def option(metavar: str | None = None, default: str | None = None) -> Any:
@@ -22,10 +23,6 @@ def _hint(held: str) -> str:
     """Nothing where nothing is the default: "(default: None)" says less than the help itself."""
     plain = held.removeprefix("(default: ").removesuffix(")")
     return "" if plain in ("None", "", "True", "False") else f"[{plain}]"
-
-
-class ConfigError(ValueError):
-    """An option that cannot be used; says which, its value and the choices."""
 
 
 def choose(option_name: str, value: str, choices: Sequence[str]) -> None:
@@ -100,15 +97,3 @@ def flat(options: Any) -> dict[str, Any]:
                 [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
             )
     return values
-
-
-def refuse(error: Exception) -> SystemExit:
-    """Exit code 2, with one line on stderr: what could be known before work began."""
-    print(f"error: {error}", file=sys.stderr)
-    return SystemExit(2)
-
-
-def failed(error: Exception) -> SystemExit:
-    """Exit code 1, with one line on stderr: what came out while working."""
-    print(f"error: {error}", file=sys.stderr)
-    return SystemExit(1)

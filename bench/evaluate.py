@@ -22,6 +22,7 @@ from hw.cost.meters import measure_energy, open_meters
 from hw.events.messages import CODINGS
 from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
+from models.files.provenance import now, this_program
 
 LATENCY_REPEATS = 5
 AT_ONCE = 2048
@@ -94,6 +95,8 @@ def evaluate(
         synops=_synops(settled.ledger),
         by_step=_by_step(settled, np.tile(shown.labels, len(settled.logits) // images)),
         details={} if details is None or backend.block is None else {backend.block: details},
+        made_by=this_program(),
+        date=now(),
     )
     return _priced(row, backend, key, work, settled, answers)
 
@@ -167,7 +170,8 @@ def one_thread_each() -> Iterator[int]:
 
 def unpublished(key: RowKey, origin: Origin) -> Row:
     """The row of a point at which the source of the device says nothing."""
-    return Row(key.backend, key.precision, **asdict(origin), point=asdict(key.point))
+    row = Row(key.backend, key.precision, **asdict(origin), point=asdict(key.point))
+    return replace(row, made_by=this_program(), date=now())
 
 
 def settle(machine: Machine, images: Images) -> Settled:

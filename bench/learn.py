@@ -11,7 +11,6 @@ A run that was killed goes on with --resume, and repeats no finished row.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,16 +24,19 @@ from bench.machines.crossbar import CrossbarBackend
 from bench.options import (
     RunOptions,
     check_foreign,
+    check_idle,
     check_run,
     conditions_of,
     fixed_part,
+    idle_options,
     machine_groups,
     machines_of,
     model_sha256,
 )
 from bench.run_command import run_command
 from bench.studies.defaults import STUCK
-from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning
+from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning, idle_of
+from models.command_line import before_work
 
 if TYPE_CHECKING:
     from bench.records.learning_row import LearningRow
@@ -105,6 +107,9 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
+    chosen = [config.machines[name] for name in config.run.backend]
+    precisions = config.run.precision or [name for machine in chosen for name in machine.learns]
+    check_idle(arguments, {**idle_options(chosen, precisions), **idle_of(config.learning)})
     try:
         check_learning(config.learning, config.run.backend)
         if config.learning.study == "scratch":
@@ -121,10 +126,10 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
 
 def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     """Make every row that the folder does not hold yet, then the report."""
-    from bench.records.folders import begin
+    from bench.records.folders import begin, environment_of
     from bench.reports.learning import write_learning_report
     from bench.reports.learning_figures import draw_learning
-    from bench.studies.run import StudyRun, check_study, learn, material_of
+    from bench.studies.run import StudyRun, check_study, finished_of, learn, material_of, tasks_of
     from models.data import load_data
     from models.zoo.manifests import check_same, trained_on
 
@@ -132,16 +137,19 @@ def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
     machines = {name: config.machines[name] for name in options.backend}
     if options.quick:
         machines = {name: machine.quick() for name, machine in machines.items()}
-    dataset = load_data(options.data or trained_on(options.model), options.data_dir)
-    if options.data is None:
-        check_same(options.model, dataset)
-    options = replace(options, data=dataset.name)
-    conditions = conditions_of(options, config.settling, dataset)
-    check_study(options, config.learning, machines, conditions, dataset)
-    begin(folder, config.identity, options.device)
+    with before_work():
+        dataset = load_data(options.data or trained_on(options.model), options.data_dir)
+        if options.data is None:
+            check_same(options.model, dataset)
+        options = replace(options, data=dataset.name)
+        conditions = conditions_of(options, config.settling, dataset)
+        check_study(options, config.learning, machines, conditions, dataset)
     study = StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
-    rows = learn(study)
-    write_learning_report(folder, rows, json.loads((folder / "env.json").read_text()))
+    tasks = tasks_of(study)
+    done = finished_of(study, tasks)
+    begin(folder, config.identity, options.device)
+    rows = learn(study, tasks, done)
+    write_learning_report(folder, rows, environment_of(folder))
     draw_learning(rows, folder / "learning.png")
     return rows
 

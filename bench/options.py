@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, flags, flags_in, flat, option
-from bench.machines.backend import Backend, Conditions, Settling
+from bench.machines.backend import INTEGERS, Backend, Conditions, Settling
 from bench.machines.registry import BACKENDS
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from models.ep.network import EPNetwork
 
 QUICK_LIMIT = 32
+MOST_SEED = 2**32 - 1
 DIE_CALIBRATION_IMAGES = 64
 """Training images by which a machine sets itself."""
 MOVING = ("output", "resume", "list", "json", "version", "data_dir")
@@ -85,9 +86,12 @@ def check_run(options: RunOptions, settling: Settling, machines: Mapping[str, Ba
         )
     _check_precisions(options.precision, chosen)
     _check_network_and_data(options)
+    check_once("--precision", options.precision)
     for name, value, least in (("--limit", options.limit, 1), ("--seed", options.seed, 0)):
         if value is not None and value < least:
             raise ConfigError(f"{name} is {value}, must be at least {least}")
+    if options.seed > MOST_SEED:
+        raise ConfigError(f"--seed is {options.seed}, must be at most {MOST_SEED}")
     if options.state_bits not in range(4, 9):
         raise ConfigError(f"--state-bits is {options.state_bits}, choices are 4, 5, 6, 7, 8")
     try:
@@ -137,10 +141,41 @@ def check_foreign(arguments: Sequence[str], chosen: Sequence[str], machines: Map
                 raise ConfigError(f"{flag} is an option of {name}, which is not among --backend {' '.join(chosen)}")
 
 
+def check_idle(arguments: Sequence[str], idle: Mapping[str, str]) -> None:
+    """Refuse an option that changes nothing in this run; `idle` has what it would need, by flag."""
+    for flag in flags_in(arguments):
+        if flag in idle:
+            raise ConfigError(f"{flag} changes nothing here: it needs {idle[flag]}")
+
+
+def idle_options(chosen: Sequence[Backend], precisions: Sequence[str]) -> dict[str, str]:
+    """Options that change nothing where these machines run in these precisions, and what they would need."""
+    idle = {} if set(precisions) & set(INTEGERS) else {"--state-bits": f"--precision {' or '.join(INTEGERS)}"}
+    for machine in chosen:
+        idle |= machine.idle(precisions)
+    return idle
+
+
+def check_once(option_name: str, values: Sequence[object]) -> None:
+    """Refuse a value that is given twice."""
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{option_name} {list(values)}: give each value once")
+
+
 def check_limit(options: RunOptions, dataset: Dataset) -> None:
     """Refuse more test images than there are."""
     if options.limit is not None and options.limit > len(dataset.test):
         raise ConfigError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
+
+
+def check_batch(options: RunOptions, settling: Settling, network: EPNetwork, images: int) -> None:
+    """Refuse a batch that needs more memory than is free, and name the largest that fits."""
+    from models.train.memory import TooLittleMemoryError, check_settling
+
+    try:
+        check_settling(network, min(settling.batch_size, images), options.device)
+    except TooLittleMemoryError as error:
+        raise ConfigError(f"--batch-size {settling.batch_size}: {error}") from error
 
 
 def check_fit(model: str, network: EPNetwork, dataset: Dataset) -> None:

@@ -21,18 +21,23 @@ from bench.machines.backend import INTEGERS, Backend, RowKey, Settling, Workload
 from bench.machines.registry import row_keys
 from bench.options import (
     RunOptions,
+    check_batch,
     check_fit,
     check_foreign,
+    check_idle,
     check_limit,
+    check_once,
     check_run,
     conditions_of,
     fixed_part,
+    idle_options,
     machine_groups,
     machines_of,
     model_sha256,
 )
 from bench.robustness.names import ATTACKS, DISTURBANCES
 from bench.run_command import run_command
+from models.command_line import before_work
 
 if TYPE_CHECKING:
     from bench.evaluate import Shown
@@ -102,6 +107,9 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
+    keys = row_keys(config.run.backend, config.run.precision, config.machines)
+    check_idle(arguments, idle_options(list(config.chosen.values()), [key.precision for key in keys]))
+    check_once("--disturbances", config.run.disturbances)
     for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)
     try:
@@ -121,36 +129,46 @@ def model_of(config: RunConfig) -> str:
 def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
     from bench.evaluate import Origin
-    from bench.records.folders import begin
+    from bench.records.folders import ROWS, begin
     from bench.records.row import Row
-    from bench.records.rows_file import append_row, read_rows
+    from bench.records.rows_file import append_row, finished_rows
     from bench.reports.run_report import write_all
     from models.data import load_data
     from models.zoo import load_model
     from models.zoo.manifests import check_same, trained_on
 
-    model = model_of(config)
-    network = load_model(model)
-    origin = Origin(model, config.run.data or trained_on(model), config.run.seed)
-    dataset = load_data(origin.data, config.run.data_dir)
-    if config.run.data is None:
-        check_same(model, dataset)
-    check_limit(config.run, dataset)
-    check_fit(config.run.model, network, dataset)
+    with before_work():
+        model = model_of(config)
+        network = load_model(model)
+        origin = Origin(model, config.run.data or trained_on(model), config.run.seed)
+        dataset = load_data(origin.data, config.run.data_dir)
+        if config.run.data is None:
+            check_same(model, dataset)
+        check_limit(config.run, dataset)
+        check_fit(config.run.model, network, dataset)
+        keys = row_keys(config.run.backend, config.run.precision, config.machines)
+        images = min(config.run.shown or len(dataset.test), len(dataset.test))
+        check_batch(config.run, config.settling, network, images)
     for machine in config.chosen.values():
         if (warning := machine.warning(network)) is not None:
             print(f"note: {warning}", file=sys.stderr)
-    keys = row_keys(config.run.backend, config.run.precision, config.machines)
+
+    def check_row(row: Row) -> None:
+        if (row.model, row.data, row.seed) != (origin.model, origin.data, origin.seed):
+            raise ValueError(f"a row of {row.model} on {row.data}, seed {row.seed}, this run is of {model}")
+        if row.images not in (images, None) or row.key.key not in {key.key for key in keys}:
+            raise ValueError(f"a row of {row.key.key}, {row.images} images: not one of this run")
+
+    file = folder / ROWS
+    done = finished_rows(file, Row.from_json, lambda row: row.key.key, check_row)
     work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
     begin(folder, config.identity, config.run.device)
-    file = folder / "rows.jsonl"
-    done = {row.key.key: row for row in map(Row.from_json, read_rows(file))}
     left = [key for key in keys if key.key not in done]
     for key, row in _rows(config, left, work, dataset, origin, folder):
         append_row(file, row.to_json())
         done[key.key] = Row.from_json(json.loads(json.dumps(row.to_json())))
     rows = [done[key.key] for key in keys]
-    write_all(folder, rows)
+    write_all(folder, rows, config.settling.steps)
     return rows
 
 

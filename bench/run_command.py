@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from bench.command_line import ConfigError, failed, refuse
+from bench.machines.backend import Settling
 from bench.options import RunOptions
-from bench.records.version import project_version
+from models.command_line import exit_code, fewer, refuse_empty
+from models.files.provenance import project_version
 
+STOPPED = "stopped: finished rows are kept in the run folder, --resume goes on"
 ConfigT = TypeVar("ConfigT", bound="Config")
 RowT = TypeVar("RowT")
 
@@ -22,6 +24,10 @@ class Config(Protocol):
     @property
     def run(self) -> RunOptions:
         """What all runs have."""
+
+    @property
+    def settling(self) -> Settling:
+        """How networks settle."""
 
     @property
     def name(self) -> str:
@@ -51,7 +57,7 @@ def run_command(
         document: a row as JSON types.
 
     Raises:
-        SystemExit: exit code 2 for options that cannot be used, 1 for a run that failed.
+        SystemExit: exit code 2 for options that cannot be used, 1 for a run that failed, 130 for one that was stopped.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     config = read(arguments)
@@ -59,7 +65,9 @@ def run_command(
     if options.version:
         print(project_version())
         return
-    try:
+
+    def work() -> None:
+        refuse_empty(arguments)
         check(config, arguments)
         if options.list:
             from bench.reports.listing import listing
@@ -68,12 +76,12 @@ def run_command(
             return
         from bench.records.folders import open_folder
 
-        folder = open_folder(options.output, options.resume, config.identity, config.name)
-        rows = run(config, folder)
-    except ConfigError as error:
-        raise refuse(error) from None
-    except (ValueError, OSError, RuntimeError) as error:
-        raise failed(error) from None
-    show(rows, folder)
-    if options.json or not sys.stdout.isatty():
-        print(json.dumps({"folder": str(folder), "rows": [document(row) for row in rows]}))
+        with open_folder(options.output, options.resume, config.identity, config.name) as folder:
+            rows = run(config, folder)
+        show(rows, folder)
+        if options.json or not sys.stdout.isatty():
+            print(json.dumps({"folder": str(folder), "rows": [document(row) for row in rows]}))
+
+    code = exit_code(work, batch=lambda: fewer("--batch-size", config.settling.batch_size), stopped=lambda: STOPPED)
+    if code:
+        raise SystemExit(code)

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from bench.records.version import PROJECT, project_version
+from models.files.provenance import PROJECT, project_version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "hw", "mapping", "models")
@@ -61,7 +61,7 @@ def test_what_was_installed_does_the_main_job_without_the_source_tree(wheel: Pat
     python = [sys.executable, "-S"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(libraries)])}
     where = "import bench, hw, mapping, models; print(*(m.__file__ for m in (bench, hw, mapping, models)), sep='\\n')"
-    versions = "from bench.records.version import project_version; print(project_version())"
+    versions = "from models.files.provenance import project_version; print(project_version())"
     told = subprocess.run(
         [*python, "-c", f"{where}; {versions}"],
         cwd=elsewhere,

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 INTEGERS = ("fixed", "delta")
 """Precisions in which a machine is given a program of integers rather than the float network."""
 
+MOST_STEPS = 100_000
+"""Of a phase: what has not come to rest by then oscillates."""
+MOST_BATCH = 1_000_000
+"""Images at once: more than any data set has."""
+
 Images = NDArray[np.float32]
 
 
@@ -65,9 +70,11 @@ class Settling:
 
     def check(self) -> None:
         """ValueError names the option, its value and what it must be."""
-        for name, value in (("--steps", self.steps), ("--batch-size", self.batch_size)):
+        for name, value, most in (("--steps", self.steps, MOST_STEPS), ("--batch-size", self.batch_size, MOST_BATCH)):
             if value < 1:
                 raise ValueError(f"{name} is {value}, must be at least 1")
+            if value > most:
+                raise ValueError(f"{name} is {value}, must be at most {most:,}")
         if self.tolerance is not None and not 0 <= self.tolerance < 1:
             raise ValueError(f"--tolerance is {self.tolerance}, must be in [0, 1): states lie in [0, 1]")
 
@@ -180,6 +187,10 @@ class Backend(ABC):
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Refuse options that cannot be used, before anything is loaded: ValueError names option, value, choices."""
         return
+
+    def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
+        """Options of its own, by flag, that change nothing in these precisions, and what they would need."""
+        return {}
 
     def model(self, model: str) -> str:
         """The network that runs where `model` is asked for; ValueError where there is none of the kind asked for."""

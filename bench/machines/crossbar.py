@@ -43,6 +43,14 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
         check_options(self)
 
+    def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
+        """Options of ways to write and to cut weights that are not taken."""
+        needed = {
+            "--verify-tolerance": (self.device.programming == "write-verify", "--programming write-verify"),
+            "--cell-bits": (self.tiles.weight_bits is not None, "--weight-bits"),
+        }
+        return {flag: need for flag, (met, need) in needed.items() if not met}
+
     def model(self, model: str) -> str:
         """The network that was trained with noise, if the zoo has one beside `model` and it is not declined.
 

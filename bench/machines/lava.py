@@ -45,6 +45,10 @@ class LavaBackend(Backend):
         if self.delta_threshold > 2**state_bits - 1:
             raise ValueError(f"--delta-threshold is {self.delta_threshold}, states end at {2**state_bits - 1}")
 
+    def idle(self, precisions: Sequence[str]) -> dict[str, str]:
+        """The threshold of changes, where none are sent."""
+        return {} if "delta" in precisions else {"--delta-threshold": "--precision delta"}
+
     def open(self, work: Workload, key: RowKey) -> Sequence[Callable[[], Machine]]:
         """One machine."""
         from mapping.machines import to_lava

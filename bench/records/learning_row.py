@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pydantic import TypeAdapter, with_config
+
 from bench.machines.backend import LearningKey
-from bench.records.row import SCHEMA
+from bench.records.row import SCHEMA, Count, Share, check_known, take_schema
+from models.files.provenance import Provenance
+from models.files.typed import STRICT, read_json
 
 LearningCurve = dict[str, Any]
 """accuracy: before and after every epoch; what else was counted: one entry per epoch."""
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class LearningRow:
     """One machine in one study. What a study does not have is None."""
@@ -22,7 +28,7 @@ class LearningRow:
     backend: str
     precision: str
     seed: int
-    images: int
+    images: Count
     """Test images."""
     update: str | None = None
     """How a change is written."""
@@ -31,7 +37,7 @@ class LearningRow:
     """From 1."""
     model: str | None = None
     """The trained network, of studies that begin with one."""
-    float_accuracy: float | None = None
+    float_accuracy: Share | None = None
     """Of that network, without a die."""
     damage: dict[str, Any] | None = None
     """What is wrong with the die, beside its point."""
@@ -43,11 +49,21 @@ class LearningRow:
     """Of the sweep of beta: remedy, beta, phases, cosine by link."""
     learnt: str | None = None
     """File, within the folder of the run, of what was learnt."""
+    made_by: Provenance | None = None
+    """The program; None in rows of version 1 and 2."""
+    date: str | None = None
+    """When it was finished, UTC; None likewise."""
 
     @property
     def key(self) -> LearningKey:
         """What identifies it in a run folder."""
         return LearningKey(self.backend, self.precision, self.update, self.point, self.die)
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        parts = (self.backend, self.precision, self.update, None if self.die is None else f"die {self.die}")
+        return " ".join(part for part in parts if part is not None)
 
     def at(self, axis: str) -> Any:
         """Where it stands on one axis of the machine's sweep."""
@@ -65,13 +81,28 @@ class LearningRow:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> LearningRow:
-        """A row of a file; version 1 had no number and is the same. ValueError names another version or field."""
+        """A row of a file; versions 1 and 2 are the same. ValueError names another version, or what is wrong."""
         values = dict(values)
-        version = values.pop("schema", 1)
-        if version not in (1, SCHEMA):
-            raise ValueError(f"a row has schema {version!r}, this program reads 1 and {SCHEMA}")
-        known = {entry.name for entry in fields(LearningRow)}
-        unknown = sorted(values.keys() - known)
-        if unknown:
-            raise ValueError(f"a row has {', '.join(unknown)}, known are {', '.join(sorted(known))}")
-        return LearningRow(**values)
+        take_schema(values)
+        check_known(values, {entry.name for entry in fields(LearningRow)})
+        row = read_json(LEARNING_ROW, json.dumps(values))
+        for curve in row.curves():
+            if not _is_curve(curve):
+                raise ValueError(
+                    f"a curve has accuracy {curve.get('accuracy')!r}, expected a list of shares from 0 to 1"
+                )
+        return row
+
+
+LEARNING_ROW = TypeAdapter(LearningRow)
+
+
+def _is_curve(curve: LearningCurve) -> bool:
+    """Whether it has accuracies, one at least."""
+    shares = curve.get("accuracy")
+    return (
+        isinstance(shares, list)
+        and bool(shares)
+        and all(type(share) in (int, float) for share in shares)
+        and all(0 <= share <= 1 for share in shares)
+    )

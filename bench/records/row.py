@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
+from pydantic import TypeAdapter, with_config
 
 from bench.machines.backend import RowKey
+from models.files.provenance import Provenance
+from models.files.typed import STRICT, read_json
 
-SCHEMA = 2
-"""Version of rows. 1 had no number and kept what only crossbars tell beside all else."""
+SCHEMA = 3
+"""Version of rows. 1 had no number and kept what only crossbars tell beside all else; 2 did not say what made them."""
+KNOWN_SCHEMAS = (1, 2, SCHEMA)
+Share = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Ge(1)]
 BLOCKS_OF_1 = {"crossbar": ("accuracy_by_die", "dies", "tiles")}
 """Which fields of version 1 belong into the block of a machine."""
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Row:
     """One machine in one number format, at one point of its sweep. A figure that was not measured is None."""
@@ -25,13 +35,13 @@ class Row:
     seed: int
     point: dict[str, Any] | None = None
     """Of the machine's sweep."""
-    images: int | None = None
+    images: Count | None = None
     """Test images; None where nothing was run, since the sources say nothing about this point."""
-    accuracy: float | None = None
-    accuracy_ci95: tuple[float, float] | None = None
-    robust: dict[str, float] = field(default_factory=dict)
+    accuracy: Share | None = None
+    accuracy_ci95: tuple[Share, Share] | None = None
+    robust: dict[str, Share] = field(default_factory=dict)
     """Accuracy by disturbance."""
-    robust_ci95: dict[str, tuple[float, float]] = field(default_factory=dict)
+    robust_ci95: dict[str, tuple[Share, Share]] = field(default_factory=dict)
     steps: float | None = None
     """Mean over images; None on machines without a clock."""
     rest_s: float | None = None
@@ -53,10 +63,14 @@ class Row:
     """Modelled costs by profile."""
     unpriced: dict[str, str] = field(default_factory=dict)
     """Why a profile has no price."""
-    by_step: dict[str, list[float]] | None = None
+    by_step: dict[str, list[Any]] | None = None
     """Accuracy after every step, or time, and what each step consumed: what figures draw."""
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What only one machine tells, under its name (`Backend.block`)."""
+    made_by: Provenance | None = None
+    """The program; None in rows of version 1 and 2."""
+    date: str | None = None
+    """When it was finished, UTC; None likewise."""
 
     @property
     def key(self) -> RowKey:
@@ -94,31 +108,43 @@ class Row:
     def from_json(values: Mapping[str, Any]) -> Row:
         """A row of a file; one of version 1 is brought up. ValueError names another version or an unknown field."""
         values = dict(values)
-        version = values.pop("schema", 1)
-        if version not in (1, SCHEMA):
-            raise ValueError(f"a row has schema {version!r}, this program reads 1 and {SCHEMA}")
+        version = take_schema(values)
         if version == 1:
             values = _from_1(values)
         known = {entry.name for entry in fields(Row)} - {"details"}
         blocks = {
             name: values.pop(name) for name in list(values) if name not in known and isinstance(values[name], dict)
         }
-        unknown = sorted(values.keys() - known)
-        if unknown:
-            raise ValueError(f"a row has {', '.join(unknown)}, known are {', '.join(sorted(known))}")
-        for name in ("accuracy_ci95",):
-            values[name] = None if values.get(name) is None else tuple(values[name])
-        values["robust_ci95"] = {name: tuple(bounds) for name, bounds in values.get("robust_ci95", {}).items()}
-        return Row(**values, details=blocks)
+        check_known(values, known)
+        return read_json(ROW, json.dumps({**values, "details": blocks}))
+
+
+ROW = TypeAdapter(Row)
+
+
+def take_schema(values: dict[str, Any]) -> int:
+    """Take the version out of a row; ValueError for one that this program does not read."""
+    version = values.pop("schema", 1)
+    if type(version) is not int or version not in KNOWN_SCHEMAS:
+        raise ValueError(f"a row has schema {version!r}, this program reads {', '.join(map(str, KNOWN_SCHEMAS))}")
+    return version
+
+
+def check_known(values: Mapping[str, Any], known: set[str]) -> None:
+    """ValueError names what a row has that it should not."""
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(f"a row has {', '.join(unknown)}, known are {', '.join(sorted(known))}")
 
 
 def _from_1(values: dict[str, Any]) -> dict[str, Any]:
     """Version 1: a flat row, of which an unpublished one had little but its key."""
+    if missing := [name for name in ("backend", "precision") if name not in values]:
+        raise ValueError(f"a row lacks {missing[0]}")
     blocks = {}
     for machine, names in BLOCKS_OF_1.items():
         block = {name: values.pop(name, None) for name in names}
         if values["backend"] == machine and block["dies"]:
             blocks[machine] = block
-    coding = {"torch": "dense", "crossbar": "dense"}.get(values["backend"])
+    coding = {"torch": "dense", "crossbar": "dense"}.get(str(values["backend"]))
     coding = coding or ("delta" if values["precision"] == "delta" else "zero_skip")
     return {"coding": coding if values.get("accuracy") is not None else None, **values, **blocks}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.records.row import Row
+from pydantic import TypeAdapter, with_config
+
+from bench.records.row import Count, Row
+from models.files.provenance import Provenance
+from models.files.typed import STRICT, read_json
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class ZooRow:
     """What a machine answered, and what the network is."""
@@ -19,11 +24,26 @@ class ZooRow:
     operations per image of all steps up to there."""
     sha256: str
     """Of the checkpoint: a network that was trained again has other rows."""
-    step_limit: int
+    step_limit: Count
     network: dict[str, Any]
     """Size, contraction, and room on hardware (`bench.zoo.cards.anatomy`)."""
     feedback: dict[str, Any] | None = None
     """What feedback does in the float network (`models.ep.feedback`); None in rows that are older."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"{self.row.model} {self.row.name}"
+
+    @property
+    def made_by(self) -> Provenance | None:
+        """The program."""
+        return self.row.made_by
+
+    @property
+    def date(self) -> str | None:
+        """When it was finished."""
+        return self.row.date
 
     @property
     def key(self) -> str:
@@ -37,11 +57,16 @@ class ZooRow:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> ZooRow:
-        """A row of a file; one of the version before is brought up."""
+        """A row of a file; older ones are brought up. ValueError names another version, or what is wrong."""
         values = {"seed": 0, **values}
-        own = {name: values.pop(name) for name in ("sha256", "step_limit", "network")}
-        own["feedback"] = values.pop("feedback", None)
-        return ZooRow(Row.from_json(values), **own)
+        if missing := [name for name in OWN if name not in values]:
+            raise ValueError(f"a row of the zoo lacks {missing[0]}")
+        own = {name: values.pop(name) for name in OWN} | {"feedback": values.pop("feedback", None)}
+        return read_json(ZOO_ROW, json.dumps({"row": asdict(Row.from_json(values)), **own}))
+
+
+OWN = ("sha256", "step_limit", "network")
+ZOO_ROW = TypeAdapter(ZooRow)
 
 
 def card_key(model: str, sha256: str, key: str) -> str:

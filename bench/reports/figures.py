@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.records.row import Row
+from models.files.tensorfile import write_atomically
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
 """Paul Tol's bright scheme: distinct for colour-blind readers."""
@@ -127,7 +129,9 @@ def save_figure(figure: Figure, file: Path) -> None:
     """Write it, without frames around the axes."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=150)
+    picture = BytesIO()
+    figure.savefig(picture, format=file.suffix.removeprefix("."), dpi=150)
+    write_atomically(file, picture.getvalue())
 
 
 def _dashes() -> list[str | tuple[int, tuple[int, ...]]]:

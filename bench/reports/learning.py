@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from rich.console import Console
 
+from bench.records.folders import Environment
 from bench.records.learning_row import LearningCurve, LearningRow
 from bench.records.statistics import mean_interval, share_correct
 from bench.reports.format import markdown, si
+from bench.reports.provenance import mixed
 from bench.reports.screen import tables as screen_tables
 from bench.studies.repair import summary
+from models.files.tensorfile import write_atomically
 
 
 def tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -109,21 +111,22 @@ NOTES = {
 }
 
 
-def write_learning_report(folder: Path, rows: list[LearningRow], environment: dict[str, Any]) -> None:
+def write_learning_report(folder: Path, rows: list[LearningRow], environment: Environment) -> None:
     """report.md."""
     lines = [
         f"# Learning: {rows[0].learn}",
         "",
-        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        environment.words,
         "",
     ]
     for title, heading, cells in tables(rows):
         lines += [*([f"## {title}", ""] if title else []), *markdown(heading, cells), ""]
+    lines += mixed(rows)
     lines += _damage(rows[0])
     lines += [*NOTES[rows[0].learn], ""]
     lines += [f"- Stopped: {why}" for why in _stopped(rows)]
     lines += ["", "![What was learnt](learning.png)", ""]
-    (folder / "report.md").write_text("\n".join(lines))
+    write_atomically(folder / "report.md", "\n".join(lines).encode())
 
 
 def print_tables(rows: list[LearningRow], folder: Path) -> None:
@@ -132,6 +135,8 @@ def print_tables(rows: list[LearningRow], folder: Path) -> None:
     for title, heading, lines in tables(rows):
         for table in screen_tables(heading, lines, console.width, title):
             console.print(table)
+    for line in mixed(rows):
+        console.print(line, markup=False)
     console.print(f"report and figure: {folder}", soft_wrap=True)
 
 

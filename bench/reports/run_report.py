@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
+from bench.records.folders import Environment, environment_of
 from bench.records.row import Row
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
+from bench.reports.provenance import mixed
 from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, sweep_lines, written
 from bench.reports.sweeps import draw_sweeps
+from models.files.tensorfile import write_atomically
 
 
-def write_all(folder: Path, rows: list[Row]) -> None:
-    """Everything, from finished rows."""
+def write_all(folder: Path, rows: list[Row], steps: int) -> None:
+    """Everything, from finished rows; `steps` is the step limit of the run."""
     draw_settling(main_rows(rows), folder / "settling.png")
     draw_energy(main_rows(rows), folder / "energy.png")
     sweeps = draw_sweeps(rows, folder)
     write_summary(folder, rows)
-    config, environment = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "env"))
-    write_report(folder, rows, config, environment, sweeps)
+    write_report(folder, rows, steps, environment_of(folder), sweeps)
 
 
 def main_rows(rows: list[Row]) -> list[Row]:
@@ -74,17 +76,18 @@ def write_summary(folder: Path, rows: list[Row]) -> None:
     """summary.csv: one line per row, plain numbers in SI units, empty where nothing was measured."""
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
-    with (folder / "summary.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, names)
-        writer.writeheader()
-        writer.writerows(flat)
+    stream = StringIO(newline="")
+    writer = csv.DictWriter(stream, names)
+    writer.writeheader()
+    writer.writerows(flat)
+    write_atomically(folder / "summary.csv", stream.getvalue().encode())
 
 
 def write_report(
     folder: Path,
     every: list[Row],
-    config: dict[str, object],
-    environment: dict[str, object],
+    steps: int,
+    environment: Environment,
     sweeps: list[str],
 ) -> None:
     """report.md: the table, what its figures mean, and the pictures; `sweeps` are files with pictures of sweeps."""
@@ -93,11 +96,11 @@ def write_report(
     lines = [
         f"# {rows[0].model} on {', '.join(cell for cell in named[0][1])}",
         "",
-        f"{rows[0].images} test images of {rows[0].data}, T = {config['steps']} synchronous steps, "
-        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        f"{rows[0].images} test images of {rows[0].data}, T = {steps} synchronous steps, {environment.words}",
         "",
         *markdown(["per image", *named[0][1]], [[name, *cells] for name, cells in named[1:]]),
         "",
+        *mixed(every),
         "- Accuracy with its 95 % interval: Wilson's over images or, of several dies, Student's over dies;",
         "  `gaussian-S`: input noise of standard deviation S; `pgd-linf-E`: 20 white-box steps in a ball of radius E,",
         "  made on the float network and shown to every machine.",
@@ -119,7 +122,7 @@ def write_report(
     lines += ["", "![Accuracy and synaptic operations against step](settling.png)", ""]
     if (folder / "energy.png").exists():
         lines += ["![Where the energy goes](energy.png)", ""]
-    (folder / "report.md").write_text("\n".join(lines))
+    write_atomically(folder / "report.md", "\n".join(lines).encode())
 
 
 def _sweep_section(rows: list[Row], sweeps: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.records.row import Row
+from bench.reports.provenance import mixed
 from bench.reports.run_report import columns
 from bench.reports.sweep_table import AXES, SWEEP, sweep_lines
 
@@ -28,6 +29,8 @@ def print_run(rows: list[Row], folder: Path) -> None:
     sweep = sweep_table(rows, console.width)
     for table in sweep:
         console.print(table)
+    for line in mixed(rows):
+        console.print(line, markup=False)
     console.print(f"report and figures: {folder}", soft_wrap=True)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 from bench.machines.backend import Conditions, Images
+from bench.robustness.kept import keep, origin_of, read_kept
 from bench.robustness.names import ATTACKS, GAUSSIAN_SIGMAS, GAUSSIANS, PGD_EPSILONS
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States, relax, start_states
@@ -139,7 +139,7 @@ def disturbed(
     for name, epsilon in zip(ATTACKS, PGD_EPSILONS, strict=True):
         if name not in names:
             continue
-        file = folder / f"{name}.safetensors"
+        file, origin = folder / f"{name}.safetensors", origin_of(name, network, images)
         if not file.exists():
             announce(name)
             made = pgd_linf(
@@ -151,7 +151,5 @@ def disturbed(
                 batch_size=settling.batch_size,
                 device=conditions.torch_device,
             )
-            part = file.with_suffix(".part")
-            part.write_bytes(save({"images": made}))
-            part.replace(file)
-        yield name, load_file(file)["images"]
+            keep(file, made, origin)
+        yield name, read_kept(file, origin, images.shape)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import tyro
 
 from bench.command_line import ConfigError, choose, option
+from bench.machines.backend import MOST_BATCH, MOST_STEPS
+from bench.options import check_once
 from bench.studies.defaults import QUICK_BETAS, SWEPT_BETAS, StudyDefaults
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from hw.learning.phases import UpdatePhases
     from mapping.training import LearningSchedule
 
+MOST_EPOCHS, MOST_NUDGES, MOST_REPEATS = 100_000, 16, 1000
+"""Weights of more nudges than that cancel to noise in float64."""
 Study = Literal["repair", "scratch", "beta"]
 STUDIES: tuple[Study, ...] = get_args(Study)
 Nudging = Literal["one_sided", "centered", "n_point"]
@@ -83,6 +87,16 @@ def schedule_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> 
     )
 
 
+def idle_of(options: LearnOptions) -> dict[str, str]:
+    """Options of learning that change nothing in this study, and what they would need."""
+    if options.study == "beta":
+        learnt = "the study repair or scratch: beta only compares nudges"
+        flags = ("--epochs", "--learning-rates", "--learning-batch", "--batch-size", "--tolerance")
+        nudged = dict.fromkeys(("--estimator", "--nudges", "--phase-repeats"), "another study: beta compares them all")
+        return {**dict.fromkeys(flags, learnt), **nudged}
+    return {} if options.estimator == "n_point" else {"--nudges": "--estimator n_point"}
+
+
 def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
     """Refuse what cannot be learnt; ValueError names the option, its value and the choices."""
     from bench.machines.crossbar_updates import UPDATES
@@ -99,9 +113,19 @@ def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
         raise ValueError(f"--beta {list(options.beta)}: only the study beta sweeps it, give one value")
     if options.study == "repair" and len(options.update) > 1:
         raise ValueError(f"--update {list(options.update)}: a repair writes in one way, give one")
-    for name, value in (("--epochs", options.epochs), ("--learning-batch", options.learning_batch)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}, must be at least 1")
+    for name, values in (("--beta", options.beta), ("--update", options.update)):
+        check_once(name, values)
+    counts = (
+        ("--epochs", options.epochs, MOST_EPOCHS),
+        ("--learning-batch", options.learning_batch, MOST_BATCH),
+        ("--free-steps", options.free_steps, MOST_STEPS),
+        ("--nudged-steps", options.nudged_steps, MOST_STEPS),
+        ("--nudges", options.nudges, MOST_NUDGES),
+        ("--phase-repeats", options.phase_repeats, MOST_REPEATS),
+    )
+    for name, value, most in counts:
+        if value is not None and not 1 <= value <= most:
+            raise ValueError(f"{name} is {value}, must be 1 to {most:,}")
     if options.learning_rates is not None and not all(0 <= rate < float("inf") for rate in options.learning_rates):
         raise ValueError(f"--learning-rates {list(options.learning_rates)} must be finite numbers from 0")
     squared = options.study == "scratch" and "crossbar" in backends

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
 from bench.machines.crossbar_updates import UPDATES
 from bench.options import RunOptions, check_fit, check_limit
 from bench.progress import Progress
+from bench.records.folders import ROWS
 from bench.records.learning_row import LearningRow
-from bench.records.rows_file import append_row, read_rows
+from bench.records.rows_file import append_row, finished_rows
 from bench.studies.beta import REMEDIES, BetaSweep, beta_sweep, phases_of
 from bench.studies.defaults import REPAIR, SCRATCH
 from bench.studies.options import LearnOptions, betas_of, check_rates, schedule_of
@@ -27,6 +28,7 @@ from bench.studies.training import Labelled, Material
 from mapping.circuit import circuit_of
 from mapping.machines import to_digital
 from models.data import Dataset
+from models.files.provenance import now, this_program
 from models.recipes import Recipe, recipe_for, recipe_names
 from models.zoo import load_model, zoo_names
 
@@ -68,6 +70,8 @@ class StudyRun:
             key.update,
             point,
             key.die,
+            made_by=this_program(),
+            date=now(),
             **figures,
         )
 
@@ -100,17 +104,36 @@ def recipe_of(data: str | None) -> Recipe:
     return recipe_for(name)
 
 
-def learn(study: StudyRun) -> list[LearningRow]:
-    """Make every row that the folder does not hold yet."""
-    file = study.folder / "rows.jsonl"
-    done = {row.key.key: row for row in map(LearningRow.from_json, read_rows(file))}
-    tasks = {"repair": _repair, "scratch": _scratch, "beta": _beta}[study.learning.study](study)
+def tasks_of(study: StudyRun) -> list[Task]:
+    """Every row of the study, whether or not it is finished."""
+    return {"repair": _repair, "scratch": _scratch, "beta": _beta}[study.learning.study](study)
+
+
+def finished_of(study: StudyRun, tasks: Sequence[Task]) -> dict[str, LearningRow]:
+    """The rows that the folder holds, by key; ConfigError names one that is damaged, or of another study."""
+    keys = {task.key.key for task in tasks}
+    asked = (study.learning.study, study.run.seed, len(study.material.test.labels))
+
+    def check(row: LearningRow) -> None:
+        if (row.learn, row.seed, row.images) != asked or row.key.key not in keys:
+            raise ValueError(
+                f"a row of {row.learn}, {row.key.key}, seed {row.seed}, {row.images} images: not one of this run"
+            )
+        if row.model not in (study.run.model, None):
+            raise ValueError(f"a row of {row.model}, this run is of {study.run.model}")
+
+    return finished_rows(study.folder / ROWS, LearningRow.from_json, lambda row: row.key.key, check)
+
+
+def learn(study: StudyRun, tasks: Sequence[Task], finished: Mapping[str, LearningRow]) -> list[LearningRow]:
+    """Make every row that is not finished; all of them, in the order of the tasks."""
+    done = dict(finished)
     files = {task.key.key: study.folder / LEARNT / f"{number}.safetensors" for number, task in enumerate(tasks, 1)}
     left = [task for task in tasks if task.key.key not in done]
     with Progress("learning", sum(task.units for task in left)) as progress:
         for task, figures in _made(left, files, lambda: progress.advance("learning")):
             row = study.row(task.key, figures)
-            append_row(file, row.to_json())
+            append_row(study.folder / ROWS, row.to_json())
             done[task.key.key] = LearningRow.from_json(json.loads(json.dumps(row.to_json())))
             progress.finished(" ".join(map(str, filter(None, (task.key.backend, task.key.precision, task.key.die)))))
     return [done[task.key.key] for task in tasks]

@@ -22,13 +22,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.command_line import ConfigError, failed, refuse
-from bench.records.folders import begin, open_folder
-from bench.records.rows_file import append_row, read_rows
+from bench.command_line import ConfigError
+from bench.records.folders import ROWS, begin, environment_of, open_folder
+from bench.records.rows_file import append_row, finished_rows
 from bench.records.zoo_row import ZooRow
+from bench.run_command import STOPPED
 from bench.zoo.cards import Setting, cards_of, make_row, steps_of
 from bench.zoo.figures import draw_feedback, draw_steps, draw_training
 from bench.zoo.report import HEADING, table_lines, write_zoo_report
+from models.command_line import before_work, exit_code, fewer, refuse_empty
 from models.data import check_data, data_sha256, load_data
 from models.train.checks import check_device
 from models.zoo import SUFFIX, zoo_names
@@ -69,16 +71,24 @@ class ZooConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line; exit code 2 for options that cannot be used, 1 for a run that failed."""
+    """Command line; exit code 2 for options that cannot be used, 1 for a run that failed, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     config = tyro.cli(ZooConfig, args=arguments, prog="python -m bench.zoo", description=__doc__)
-    try:
+
+    def work() -> None:
+        refuse_empty(arguments)
         check(config)
-        folder = open_folder(config.output, config.resume, config.identity, "zoo")
-        networks = run(config, folder)
-    except ConfigError as error:
-        raise refuse(error) from None
-    except (ValueError, OSError, RuntimeError) as error:
-        raise failed(error) from None
+        with open_folder(config.output, config.resume, config.identity, "zoo") as folder:
+            networks = run(config, folder)
+        show(networks, folder)
+
+    code = exit_code(work, batch=lambda: fewer("--batch-size", config.batch_size), stopped=lambda: STOPPED)
+    if code:
+        raise SystemExit(code)
+
+
+def show(networks: dict[str, list[ZooRow]], folder: Path) -> None:
+    """Print the table for people, and the last line."""
     table = Table("", *(Path(model).stem for model in networks), title="networks of the zoo", title_justify="left")
     for cells in list(zip(HEADING, *table_lines(networks), strict=True))[1:]:
         table.add_row(*cells)
@@ -114,17 +124,18 @@ def check(config: ZooConfig) -> None:
 def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     """Make every row that the folder does not hold yet, then the report; returns the rows of every network."""
     setting = Setting(config.limit, config.steps, config.batch_size, config.device)
-    todo = [card for model in config.models or zoo_names() for card in cards_of(model)]
-    for card in todo:
-        steps_of(card.model, setting)
-    shown = {card.model: config.data or trained_on(card.model) for card in todo}
-    datasets = {name: load_data(name, config.data_dir) for name in set(shown.values())}
-    if config.data is None:
-        for model, name in shown.items():
-            check_same(model, datasets[name])
+    with before_work():
+        todo = [card for model in config.models or zoo_names() for card in cards_of(model)]
+        for card in todo:
+            steps_of(card.model, setting)
+        shown = {card.model: config.data or trained_on(card.model) for card in todo}
+        datasets = {name: load_data(name, config.data_dir) for name in set(shown.values())}
+        if config.data is None:
+            for model, name in shown.items():
+                check_same(model, datasets[name])
+    file = folder / ROWS
+    done = finished_rows(file, ZooRow.from_json, lambda row: row.key, lambda _: None)
     begin(folder, config.identity, config.device)
-    file = folder / "rows.jsonl"
-    done = {row.key: row for row in map(ZooRow.from_json, read_rows(file))}
     left = [card for card in todo if card.key not in done]
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
         bar = progress.add_task("", total=len(left))
@@ -146,7 +157,7 @@ def run(config: ZooConfig, folder: Path) -> dict[str, list[ZooRow]]:
     draw_steps(networks, folder / "steps.png")
     draw_training(manifests, folder / "training.png")
     draw_feedback(networks, manifests, folder / "feedback.png")
-    write_zoo_report(folder, networks, manifests, json.loads((folder / "env.json").read_text()))
+    write_zoo_report(folder, networks, manifests, environment_of(folder))
     return networks
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.records.folders import Environment
 from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent, si, spread
+from bench.reports.provenance import mixed
 from bench.zoo.cards import FEEDBACK_IMAGES, TILE_SIZE
 from bench.zoo.published import PUBLISHED
+from models.files.tensorfile import write_atomically
 
 NEAR = 0.005
 """Accuracy below that of all steps at which a step limit counts as enough."""
@@ -87,7 +90,7 @@ def enough(accuracy: list[float]) -> int:
 
 
 def write_zoo_report(
-    folder: Path, networks: dict[str, list[ZooRow]], manifests: dict[str, dict[str, Any]], environment: dict[str, Any]
+    folder: Path, networks: dict[str, list[ZooRow]], manifests: dict[str, dict[str, Any]], environment: Environment
 ) -> None:
     """report.md: a column per network, what the lines mean, how each was made, and the pictures."""
     lines = table_lines(networks)
@@ -98,10 +101,11 @@ def write_zoo_report(
     text = [
         f"# Networks of the zoo: {', '.join(Path(model).stem for model in networks)}",
         "",
-        f"{environment['date']}, commit {environment['commit']}, {environment['cpu']}, {environment['device']}.",
+        environment.words,
         "",
         *markdown(columns[0], columns[1:]),
         "",
+        *mixed([row for rows in networks.values() for row in rows]),
         "- Accuracy on clean test images after T synchronous steps from zero, with Wilson's 95 % interval. int8:",
         "  weights and states of 8 bits on Lava; a dash where integers cannot run a network, since it pools by max.",
         "- T within 0.5 points: the fewest float steps from which on accuracy stays that close to that of all T.",
@@ -135,7 +139,7 @@ def write_zoo_report(
         *(_made(Path(model).stem, manifest) for model, manifest in manifests.items()),
         "",
     ]
-    (folder / "report.md").write_text("\n".join(text))
+    write_atomically(folder / "report.md", "\n".join(text).encode())
 
 
 def _made(name: str, manifest: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.files.checkpoint import SUFFIX
+from models.recipes import Recipe
 from models.train.options import TrainingOptions
+from models.train.state import EpochRecord
 
 
 def check_options(options: TrainingOptions) -> None:
@@ -24,10 +27,6 @@ def check_options(options: TrainingOptions) -> None:
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}, expected a number from 0")
     check_device(options.device)
-    if options.resume and not options.state.exists():
-        raise ValueError(f"--resume has nothing to continue: there is no {options.state}")
-    if options.state.exists() and not options.resume:
-        raise ValueError(f"{options.state} is left of a run that was stopped: continue it with --resume, or delete it")
 
 
 def made_by(module: str, arguments: Sequence[str]) -> str:
@@ -38,7 +37,39 @@ def made_by(module: str, arguments: Sequence[str]) -> str:
 def how_to_go_on(state: Path, command: str) -> str:
     """What a run that was stopped says: how it is continued."""
     rest = f"continue after the last whole epoch with {command} --resume" if state.exists() else "no epoch done"
-    return f"\nstopped: {rest}"
+    return f"stopped: {rest}"
+
+
+def with_overrides(recipe: Recipe, options: object, names: Sequence[str], **others: Any) -> Recipe:
+    """The recipe with the options that were given in place of its own; ValueError names the option."""
+    given = overrides(options, names)
+    try:
+        return replace(recipe, **given, **others)
+    except ValueError as error:
+        raise ValueError(as_option(str(error), given)) from error
+
+
+def as_option(said: str, names: Iterable[str]) -> str:
+    """What is said of a field, said of the option that was given for it."""
+    field, _, rest = said.partition(" ")
+    return f"--{field.replace('_', '-')} {rest}" if field in names else said
+
+
+def programs(history: Sequence[EpochRecord]) -> dict[str, list[int]]:
+    """Which program made which epochs: its name, and first and last of them."""
+    made: dict[str, list[int]] = {}
+    for record in history:
+        made[record.program] = [made.get(record.program, [record.epoch])[0], record.epoch]
+    return made
+
+
+def note_of_programs(history: Sequence[EpochRecord]) -> str | None:
+    """What to say where more than one program trained; None where it was one."""
+    made = programs(history)
+    if len(made) < 2:
+        return None
+    told = "; ".join(f"epochs {first} to {last} by {name}" for name, (first, last) in made.items())
+    return f"note: the code was changed before the training went on: {told}"
 
 
 def overrides(options: object, names: Sequence[str]) -> dict[str, Any]:

@@ -16,18 +16,28 @@ from typing import Any
 
 import tyro
 
-from models.data import check_data, load_data
+from models.command_line import before_work, exit_code, fewer, refuse_empty
+from models.data import Dataset, check_data, load_data
 from models.ep.gradient import Estimator
 from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
-from models.train.checks import check_options, how_to_go_on, made_by, overrides, progress_bar
-from models.train.dial import UnsettledError
-from models.train.loop import DivergedError, train
+from models.train.checks import (
+    as_option,
+    check_options,
+    how_to_go_on,
+    made_by,
+    note_of_programs,
+    overrides,
+    progress_bar,
+    with_overrides,
+)
+from models.train.first import first_network
+from models.train.loop import generator_of, train
 from models.train.manifest import make_manifest, write_manifest
-from models.train.memory import TooLittleMemoryError
 from models.train.options import TrainingOptions
 from models.train.parallel import Team, team_of_torchrun
-from models.train.state import EpochRecord
+from models.train.place import check_place, claimed
+from models.train.state import EpochRecord, describe_run, read_state
 from models.zoo import load_model
 
 
@@ -69,30 +79,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(TrainOptions, args=arguments, prog="python -m models.train")
-    try:
-        recipe = checked(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     command = made_by("models.train", arguments)
-    try:
-        with team_of_torchrun(options.device) as (team, device):
+    batch = options.batch_size
+
+    def work() -> None:
+        refuse_empty(arguments)
+        with before_work():
+            recipe = checked(options)
+        with claimed(options), team_of_torchrun(options.device) as (team, device):
             manifest = run(options, recipe, command, team, device)
-    except (ValueError, OSError, DivergedError, UnsettledError, TooLittleMemoryError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(how_to_go_on(options.state, command), file=sys.stderr)
-        return 130
-    if manifest is not None:
-        print(json.dumps(manifest))
-    return 0
+        if manifest is not None:
+            print(json.dumps(manifest))
+
+    return exit_code(
+        work,
+        batch=lambda: "a smaller --batch-size" if batch is None else fewer("--batch-size", batch),
+        stopped=lambda: how_to_go_on(options.state, command),
+    )
 
 
 def checked(options: TrainOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options)
+    check_place(options)
+    if options.images is not None and options.images < 1:
+        raise ValueError(f"--images is {options.images}, must be at least 1")
     recipe = apply(options, recipe)
     check_data(recipe.data, options.data_dir)
     if recipe.start is not None:
@@ -102,23 +114,25 @@ def checked(options: TrainOptions) -> Recipe:
 
 def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
-    phases = ("beta", "estimator", "free_steps", "nudged_steps")
+    phases = overrides(options, ("beta", "estimator", "free_steps", "nudged_steps"))
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
     others = ("data", "start", "shift", "feedback", "weight_noise", "weight_limit", "weight_bits")
-    return replace(
-        recipe,
-        phases=replace(recipe.phases, **overrides(options, phases)),
-        compiled=recipe.compiled or options.compiled,
-        **overrides(options, (*schedule, *others)),
-    )
+    try:
+        changed = replace(recipe.phases, **phases)
+    except ValueError as error:
+        raise ValueError(as_option(str(error), phases)) from error
+    compiled = recipe.compiled or options.compiled
+    return with_overrides(recipe, options, (*schedule, *others), phases=changed, compiled=compiled)
 
 
 def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device: str) -> dict[str, Any] | None:
     """Load, train, write; returns the manifest, to the leader of the team."""
-    data = load_data(recipe.data, options.data_dir)
-    if options.images is not None:
-        seen = [split.at_most(options.images) for split in (data.validation, data.test)]
-        data = replace(data, train=data.train.first(options.images), validation=seen[0], test=seen[1])
+    with before_work():
+        data = seen(load_data(recipe.data, options.data_dir), options.images)
+        if recipe.start is not None:
+            first_network(data, recipe, None, generator_of(options.seed, epoch=0))
+        if options.resume:
+            read_state(options.state, describe_run(data, recipe, options.seed, device))
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, status="")
 
@@ -142,6 +156,8 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
         )
     if not team.leads:
         return None
+    if (note := note_of_programs(trained.history)) is not None:
+        print(note, file=sys.stderr)
     manifest = make_manifest(
         trained, data, recipe, seed=options.seed, device=options.device, command=command, processes=team.size
     )
@@ -149,3 +165,13 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
     write_manifest(manifest_path(options.checkpoint), manifest)
     options.state.unlink()
     return manifest
+
+
+def seen(data: Dataset, images: int | None) -> Dataset:
+    """The data set, or a small one to try: the first so many training images, and no more of the others."""
+    if images is None:
+        return data
+    if images > len(data.train):
+        raise ValueError(f"--images is {images}, {data.name} has {len(data.train)} training images")
+    validation, test = (split.at_most(images) for split in (data.validation, data.test))
+    return replace(data, train=data.train.first(images), validation=validation, test=test)

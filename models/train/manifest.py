@@ -20,6 +20,7 @@ from models.ep.network import EPNetwork
 from models.fast.evaluation import evaluate_as_learnt
 from models.files.tensorfile import write_atomically
 from models.recipes import Recipe
+from models.train.checks import programs
 from models.train.loop import Trained
 from models.train.state import describe_run
 
@@ -79,7 +80,7 @@ def make_twin_manifest(
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Write it as indented JSON, complete or not at all."""
-    write_atomically(path, (json.dumps(manifest, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
 
 
 def feedback_of(network: EPNetwork, validation: ImageSet, steps: int) -> dict[str, Any]:
@@ -101,6 +102,7 @@ def _dynamics(recipe: Recipe) -> str:
 def _document(
     trained: Trained, run: dict[str, Any], figures: dict[str, Any], command: str, processes: int
 ) -> dict[str, Any]:
+    history = trained.history
     return {
         "command": command,
         **{name: run.pop(name) for name in RUN},
@@ -108,7 +110,8 @@ def _document(
         "weights_of": f"the last epoch, {len(trained.history)}",
         "parameters": parameter_count(trained.network),
         **figures,
-        "history": [asdict(record) for record in trained.history],
+        "history": [{name: value for name, value in asdict(record).items() if name != "program"} for record in history],
+        "programs": programs(history),
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
         "processes": processes,
         "threads": torch.get_num_threads(),

@@ -65,6 +65,21 @@ def check_memory(network: EPNetwork, batch: int, device: str, *, evaluated: int,
         )
 
 
+def check_settling(network: EPNetwork, batch: int, device: str) -> None:
+    """Refuse to settle more images at a time than there is memory for; `TooLittleMemoryError` says how many fit."""
+    free = free_bytes(device)
+    needed = bytes_of_settling(network, batch)
+    if free is None or needed <= free:
+        return
+    none, one = bytes_of_settling(network, 0), bytes_of_settling(network, 1)
+    largest = max(0, int((free - none) / (one - none)))
+    advice = f"{largest} would fit" if largest else "not even one would fit"
+    raise TooLittleMemoryError(
+        f"settling {batch} images at a time needs {_gigabytes(needed)} on {device} "
+        f"where {_gigabytes(free)} is free: {advice}"
+    )
+
+
 def bytes_of_gradient(network: EPNetwork, batch: int) -> float:
     """M of one gradient, 1 to 3 times what a process was seen to take."""
     return _held(network, GRADIENT_COPIES * batch)

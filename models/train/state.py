@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from models.data import Dataset
+from models.files.provenance import this_program
 from models.files.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
 from models.recipes import Recipe
 
@@ -39,6 +40,8 @@ class EpochRecord:
     """Spectral radius of the settling map at rest, its median over images."""
     radius_max: float | None = None
     """The same of the image that comes to rest most slowly."""
+    program: str = field(default_factory=lambda: this_program().words)
+    """Which made it."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,7 @@ def load_state(
     Raises:
         CheckpointError: missing, damaged, or of another run: the message names the first setting that differs.
     """
-    tensors, document = read_tensors(path, KEY)
-    if document.get("version") != VERSION:
-        raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
-    try:
-        saved, schedule, wall_s = document["run"], dict(document["schedule"]), float(document["wall_s"])
-        history = tuple(EpochRecord(**record) for record in document["history"])
-        differing = [name for name in {**run, **saved} if saved.get(name) != run.get(name)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: the description of the run is damaged at {error}") from error
-    for name in differing[:1]:
-        raise CheckpointError(
-            f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run.get(name)!r}: "
-            "resume with the same, or delete the file to start anew"
-        )
+    tensors, schedule, history, wall_s = read_state(path, run)
     keys = {name: remembered(run["optimizer"], run["momentum"], name) for name in like}
     shapes = {f"weight.{name}": tuple(tensor.shape) for name, tensor in like.items()}
     shapes |= {f"running.{name}": tuple(tensor.shape) for name, tensor in running.items()}
@@ -120,6 +110,27 @@ def load_state(
     moments = {name: {key: tensors[f"{key}.{name}"] for key in keys[name]} for name in like}
     averaged = {name: tensors[f"running.{name}"] for name in running}
     return TrainingState(weights, moments, schedule, history, wall_s, averaged)
+
+
+def read_state(
+    path: Path, run: dict[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any], tuple[EpochRecord, ...], float]:
+    """Tensors, schedule, history and seconds of a state of `run`; errors as of `load_state`."""
+    tensors, document = read_tensors(path, KEY)
+    if document.get("version") != VERSION:
+        raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
+    try:
+        saved, schedule, wall_s = document["run"], dict(document["schedule"]), float(document["wall_s"])
+        history = tuple(EpochRecord(**{"program": "an earlier version", **record}) for record in document["history"])
+        differing = [name for name in {**run, **saved} if saved.get(name) != run.get(name)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: the description of the run is damaged at {error}") from error
+    for name in differing[:1]:
+        raise CheckpointError(
+            f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run.get(name)!r}: "
+            "resume with the same, or delete the file to start anew"
+        )
+    return tensors, schedule, history, wall_s
 
 
 def by_muon(optimizer: str, name: str) -> bool:

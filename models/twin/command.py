@@ -12,20 +12,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from models.command_line import before_work, exit_code, fewer, refuse_empty
 from models.data import check_data, load_data
 from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
-from models.train.checks import check_options, how_to_go_on, made_by, overrides, progress_bar
-from models.train.loop import DivergedError
+from models.train.checks import check_options, how_to_go_on, made_by, note_of_programs, progress_bar, with_overrides
 from models.train.manifest import make_twin_manifest, write_manifest
 from models.train.options import TrainingOptions
-from models.train.state import EpochRecord
+from models.train.place import check_place, claimed
+from models.train.state import EpochRecord, describe_run, read_state
 from models.twin.loop import train_twin
 
 
@@ -49,36 +50,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(TwinOptions, args=arguments, prog="python -m models.twin")
-    try:
-        recipe = checked(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     command = made_by("models.twin", arguments)
-    try:
-        manifest = run(options, recipe, command)
-    except (ValueError, OSError, DivergedError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(how_to_go_on(options.state, command), file=sys.stderr)
-        return 130
-    print(json.dumps(manifest))
-    return 0
+    batch = options.batch_size
+
+    def work() -> None:
+        refuse_empty(arguments)
+        with before_work():
+            recipe = checked(options)
+        with claimed(options):
+            manifest = run(options, recipe, command)
+        print(json.dumps(manifest))
+
+    return exit_code(
+        work,
+        batch=lambda: "a smaller --batch-size" if batch is None else fewer("--batch-size", batch),
+        stopped=lambda: how_to_go_on(options.state, command),
+    )
 
 
 def checked(options: TwinOptions) -> Recipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = recipe_for(options.recipe)
     check_options(options)
-    recipe = replace(recipe, **overrides(options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay")))
+    check_place(options)
+    recipe = with_overrides(recipe, options, ("data", "epochs", "batch_size", "learning_rates", "weight_decay"))
     check_data(recipe.data, options.data_dir)
     return recipe
 
 
 def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
     """Load, train, write; returns the manifest."""
-    data = load_data(recipe.data, options.data_dir)
+    with before_work():
+        data = load_data(recipe.data, options.data_dir)
+        if options.resume:
+            described = describe_run(data, recipe, options.seed, options.device)
+            read_state(options.state, described | {"batch_norm": options.batch_norm})
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, status="")
 
@@ -95,6 +101,8 @@ def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
             resume=options.resume,
             report=report,
         )
+    if (note := note_of_programs(trained.history)) is not None:
+        print(note, file=sys.stderr)
     manifest = make_twin_manifest(
         trained, data, recipe, options.batch_norm, seed=options.seed, device=options.device, command=command
     )

@@ -22,9 +22,9 @@ from bench import __main__ as bench_index
 from bench import learn as bench_learn
 from bench import run as bench_run
 from bench.command_line import ConfigError, choose, flags_in
-from bench.records.version import project_version
 from models.ep.network import Dense, build_network
 from models.files.checkpoint import save_network
+from models.files.provenance import project_version
 
 HEAVY = ("torch", "matplotlib", "art", "sklearn", "lava")
 

@@ -29,7 +29,7 @@ from models.zoo import FOLDER, load_model
 SHORT = ["--backend", "crossbar", "--limit", "12", "--steps", "6", "--dies", "2"]
 CLEAN = ["--disturbances", *SHORT]
 """Attacks take most of a run: only for those who ask about them."""
-TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j")
+TIMED = ("wall_s_per_image", "latency_s", "energy_measured_j", "date")
 
 
 def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(tmp_path):

@@ -16,12 +16,15 @@ from bench.records.row import SCHEMA, Row
 from bench.records.rows_file import read_rows
 from bench.records.zoo_row import ZooRow
 from bench.reports.blocks import RESULTS
+from models.files.provenance import Provenance
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 FIGURES = st.floats(allow_nan=False, allow_infinity=False)
 POINTS = st.none() | st.fixed_dictionaries({"device": WORDS, "hours": FIGURES, "adc_bits": st.none() | st.integers()})
-PAIRS = st.tuples(FIGURES, FIGURES)
+SHARES = st.floats(0, 1)
+PAIRS = st.tuples(SHARES, SHARES)
 BLOCKS = st.dictionaries(WORDS, st.none() | FIGURES | st.lists(FIGURES, max_size=2), max_size=2)
+MADE_BY = st.none() | st.builds(Provenance, WORDS, st.none() | WORDS, WORDS)
 OTHER = st.sampled_from(["crossbar", "toy", "wafer"])
 ROWS = st.builds(
     Row,
@@ -32,9 +35,9 @@ ROWS = st.builds(
     st.integers(0, 9),
     point=POINTS,
     images=st.none() | st.integers(1, 99),
-    accuracy=st.none() | FIGURES,
+    accuracy=st.none() | SHARES,
     accuracy_ci95=st.none() | PAIRS,
-    robust=st.dictionaries(WORDS, FIGURES, max_size=2),
+    robust=st.dictionaries(WORDS, SHARES, max_size=2),
     robust_ci95=st.dictionaries(WORDS, PAIRS, max_size=2),
     steps=st.none() | FIGURES,
     rest_s=st.none() | FIGURES,
@@ -49,8 +52,10 @@ ROWS = st.builds(
     unpriced=st.dictionaries(WORDS, WORDS, max_size=2),
     by_step=st.none() | st.dictionaries(WORDS, st.lists(FIGURES, max_size=3), max_size=2),
     details=st.dictionaries(OTHER, BLOCKS, max_size=2),
+    made_by=MADE_BY,
+    date=st.none() | WORDS,
 )
-CURVES = st.fixed_dictionaries({"accuracy": st.lists(FIGURES, min_size=1, max_size=3), "stopped": st.none() | WORDS})
+CURVES = st.fixed_dictionaries({"accuracy": st.lists(SHARES, min_size=1, max_size=3), "stopped": st.none() | WORDS})
 LEARNING_ROWS = st.builds(
     LearningRow,
     st.sampled_from(["repair", "scratch", "beta"]),
@@ -62,12 +67,14 @@ LEARNING_ROWS = st.builds(
     point=POINTS,
     die=st.none() | st.integers(1, 9),
     model=st.none() | WORDS,
-    float_accuracy=st.none() | FIGURES,
+    float_accuracy=st.none() | SHARES,
     damage=st.none() | BLOCKS,
     arms=st.none() | st.dictionaries(WORDS, CURVES, max_size=2),
     curve=st.none() | CURVES,
     cosines=st.none() | st.lists(BLOCKS, max_size=2),
     learnt=st.none() | WORDS,
+    made_by=MADE_BY,
+    date=st.none() | WORDS,
 )
 ZOO_ROWS = st.builds(ZooRow, ROWS, WORDS, st.integers(1, 99), st.dictionaries(WORDS, FIGURES, max_size=2))
 
@@ -131,7 +138,7 @@ def test_the_last_line_tells_of_dies_where_it_always_did() -> None:
 
 
 def committed(learnt: bool) -> list[str]:
-    """Runs of version 1 that are committed: studies, or all others but the zoo."""
+    """Runs that are committed: studies, or all others but the zoo."""
     files = [file for file in sorted(RESULTS.glob("*/rows.jsonl")) if file.parent.name != "zoo"]
     return [file.parent.name for file in files if ("learn" in read_rows(file)[0]) == learnt]
 
@@ -188,7 +195,7 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
     read: Callable[[dict[str, Any]], Any], values: dict[str, Any]
 ) -> None:
     assert read({"schema": SCHEMA, **values}).backend == "torch"
-    with pytest.raises(ValueError, match=f"a row has schema {SCHEMA + 1}, this program reads 1 and {SCHEMA}"):
+    with pytest.raises(ValueError, match=f"a row has schema {SCHEMA + 1}, this program reads 1, 2, {SCHEMA}"):
         read({"schema": SCHEMA + 1, **values})
     with pytest.raises(ValueError, match="a row has schema '2', this program reads"):
         read({"schema": "2", **values})
@@ -198,5 +205,5 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
 
 def test_what_is_drawn_here_is_every_field() -> None:
     """A field that is added to a row belongs into the strategies above."""
-    assert len(fields(Row)) == 24
-    assert len(fields(LearningRow)) == 15
+    assert len(fields(Row)) == 26
+    assert len(fields(LearningRow)) == 17

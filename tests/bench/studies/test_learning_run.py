@@ -37,6 +37,12 @@ def _few_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning_run, "QUICK_TRAINING", 32)
 
 
+def _undated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By die, without when they were made and how the file seals them."""
+    kept = [{name: value for name, value in row.items() if name not in ("date", "digest")} for row in rows]
+    return sorted(kept, key=lambda row: row["die"])
+
+
 def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
@@ -101,8 +107,7 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
     again = call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"]
     assert made == [kept[1]["die"]]
     # a die is its seed: the one made anew is the one that was lost
-    assert sorted(again, key=lambda row: row["die"]) == rows
-    assert sorted(_rows(file), key=lambda row: row["die"]) == rows
+    assert _undated(again) == _undated(_rows(file)) == _undated(rows)
     # nothing is left to do
     made.clear()
     assert call(bench_learn, *REPAIR, "--dies", "2", "--output", str(folder), "--resume")["rows"] == again

@@ -13,7 +13,9 @@ from helpers.ep_examples import bars, tiny_recipe
 
 from models.ep.evaluation import evaluate
 from models.files.checkpoint import load_network
-from models.train import command
+from models.files.provenance import Provenance
+from models.train import command, state
+from models.train.checks import note_of_programs
 from models.train.state import EpochRecord
 
 
@@ -41,17 +43,19 @@ def exit_code(*arguments: str) -> int:
         (["--output", "net.pt"], "--output is 'net.pt', expected a name that ends in .safetensors"),
         (["--seed", "-1"], "--seed is -1"),
         (["--epochs", "0"], "epochs is 0, expected at least 1"),
-        (["--batch-size", "0"], "batch_size is 0"),
+        (["--batch-size", "0"], "--batch-size is 0"),
         (["--beta", "-0.1"], "beta is -0.1"),
-        (["--free-steps", "0"], "free_steps 0"),
+        (["--free-steps", "0"], "--free-steps 0"),
         (["--momentum", "1"], "momentum is 1.0"),
-        (["--learning-rates", "0.1"], "learning_rates has 1 values, expected 3"),
-        (["--weight-decay", "0.1", "0.1"], "weight_decay has 2 values, expected 3"),
+        (["--learning-rates", "0.1"], "--learning-rates has 1 values, expected 3"),
+        (["--weight-decay", "0.1", "0.1"], "--weight-decay has 2 values, expected 3"),
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
         (["--data", "imagnet"], "unknown data set 'imagnet': choose from digits, mnist, cifar10, cifar100"),
         (["--data", "gone.npz"], "unknown data set 'gone.npz'"),
         (["--start", "fingers"], "model 'fingers' is neither in the zoo"),
         (["--start", "gone.safetensors"], "gone.safetensors: no such file"),
+        (["--images", "0"], "--images is 0, must be at least 1"),
+        (["--output", ""], "--output is '', must not be empty"),
         (["--resume"], "--resume has nothing to continue: there is no"),
         (["--estimator", "both"], "one_sided"),
         (["--epochs", "many"], "many"),
@@ -122,7 +126,7 @@ def test_a_run_that_was_stopped_is_continued(
     assert not output.exists()
     assert exit_code("--output", str(output)) == 2
     assert "continue it with --resume, or delete it" in capsys.readouterr().err
-    assert exit_code("--output", str(output), "--resume", "--seed", "1") == 1
+    assert exit_code("--output", str(output), "--resume", "--seed", "1") == 2
     assert "has seed 0, this one 1" in capsys.readouterr().err
     assert exit_code("--output", str(output), "--resume") == 0
     assert output.read_bytes() == whole.read_bytes()
@@ -136,8 +140,9 @@ def test_a_try_learns_from_some_of_the_images(capsys: pytest.CaptureFixture[str]
     manifest = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert manifest["images"] == {"train": 10, "validation": 10, "test": 10}
     assert manifest["test"]["count"] == manifest["validation"]["count"] == 10
-    assert exit_code("--output", output, "--images", "49") == 1
-    assert "the first 49 of 48 images: expected 1..48" in capsys.readouterr().err
+    other = str(tmp_path / "other.safetensors")
+    assert exit_code("--output", other, "--images", "49") == 2
+    assert "--images is 49, bars has 48 training images" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small")
@@ -175,13 +180,65 @@ def test_a_file_of_ones_own_is_learnt_and_told_from_another(
 
     real = command.save_network
     monkeypatch.setattr(command, "save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    output = str(tmp_path / "again.safetensors")
     assert exit_code("--data", "mine.npz", "--output", output) == 130
     monkeypatch.setattr(command, "save_network", real)
     monkeypatch.chdir(files[1].parent)  # a file of the same name and size
-    assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 1
+    assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 2
     assert "the run to resume has data_sha256" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path)
     assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 0
     np.savez(files[0], images=images * np.nan, labels=labels)
-    assert exit_code("--data", "mine.npz", "--output", output) == 2
+    assert exit_code("--data", "mine.npz", "--output", str(tmp_path / "third.safetensors")) == 2
     assert "mine.npz: images must lie in [0, 1]: image 0 holds nan" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("there", ["net.safetensors", "net.json"])
+def test_finished_work_is_not_written_over(there: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / there).write_text("finished")
+    assert exit_code("--output", str(tmp_path / "net.safetensors")) == 2
+    assert f"{str(tmp_path / there)!r} is there already" in capsys.readouterr().err
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "finished")]
+
+
+@pytest.mark.usefixtures("small")
+def test_two_trainings_do_not_share_a_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = str(tmp_path / "net.safetensors")
+    real, codes = command.train, list[int]()
+
+    def meanwhile(*positional: object, **options: object) -> object:
+        monkeypatch.setattr(command, "train", real)
+        codes.append(exit_code("--output", output))
+        return real(*positional, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(command, "train", meanwhile)
+    assert exit_code("--output", output) == 0
+    assert codes == [2]
+    assert "another training is at work there" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["net.json", "net.safetensors"]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_training_says_which_programs_made_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = str(tmp_path / "net.safetensors")
+    monkeypatch.setattr(command, "save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "this_program", lambda: Provenance("0.0", "then", "aaa"))
+        assert exit_code("--output", output, "--epochs", "2") == 130
+    monkeypatch.undo()
+    monkeypatch.setattr(command, "check_data", lambda _name, _folder: None)
+    monkeypatch.setattr(command, "load_data", lambda _name, _folder: bars())
+    monkeypatch.setattr(command, "recipe_for", lambda _name: tiny_recipe(2))
+    assert exit_code("--output", output, "--resume") == 0
+    programs = json.loads((tmp_path / "net.json").read_text())["programs"]
+    assert programs == {"0.0 (commit then, source aaa)": [1, 2]}
+    assert "the code was changed" not in capsys.readouterr().err
+    records = [EpochRecord(1, 0.5, 0.5, 1.0, None, program="old"), EpochRecord(2, 0.5, 0.5, 1.0, None, program="new")]
+    assert note_of_programs(records) == (
+        "note: the code was changed before the training went on: epochs 1 to 1 by old; epochs 2 to 2 by new"
+    )
