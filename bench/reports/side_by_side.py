@@ -15,12 +15,14 @@ from typing import Any
 
 import tyro
 
-from bench.command_line import ConfigError, refuse
+from bench.command_line import ConfigError
 from bench.records.row import Row
 from bench.records.rows_file import read_rows
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.reports.format import markdown, percent, si, spread
 from bench.zoo.report import enough
+from models.command_line import before_work, exit_code, refuse_empty
+from models.files.tensorfile import write_atomically
 from models.zoo.manifests import manifest_of
 
 MACHINES = {
@@ -58,19 +60,24 @@ class SideBySideConfig:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; exit code 2 for a folder that cannot be compared."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     config = tyro.cli(SideBySideConfig, args=arguments, prog="python -m bench.reports.side_by_side")
-    try:
-        networks = [compared(folder) for folder in config.folders]
-        if not networks:
-            raise ConfigError("no folder to compare: name at least one of bench.run")
-    except ValueError as error:
-        raise refuse(ConfigError(str(error))) from None
-    config.output.mkdir(parents=True, exist_ok=True)
-    picture = config.output / "side-by-side.png"
-    lines = [*table(networks), "", f"![Networks side by side]({picture.name})", ""]
-    (config.output / "side-by-side.md").write_text("\n".join(lines), encoding="utf-8")
-    draw(networks, picture)
-    print("\n".join(lines[:-3]))
+
+    def work() -> None:
+        refuse_empty(arguments)
+        with before_work():
+            networks = [compared(folder) for folder in config.folders]
+            if not networks:
+                raise ConfigError("no folder to compare: name at least one of bench.run")
+            config.output.mkdir(parents=True, exist_ok=True)
+        picture = config.output / "side-by-side.png"
+        lines = [*table(networks), "", f"![Networks side by side]({picture.name})", ""]
+        write_atomically(config.output / "side-by-side.md", "\n".join(lines).encode())
+        draw(networks, picture)
+        print("\n".join(lines[:-3]))
+
+    if code := exit_code(work, batch=lambda: "fewer folders", stopped=lambda: "stopped"):
+        raise SystemExit(code)
 
 
 def compared(folder: Path) -> Compared:
@@ -156,4 +163,4 @@ def _enough(row: Row) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -24,6 +24,7 @@ import tyro
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from models.command_line import before_work, exit_code, refuse_empty
 from models.data import Dataset, check_data, load_data
 from models.ep.feed_forward import evaluate_feed_forward
 from models.ep.gradient import mean_cost
@@ -68,25 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(RefitOptions, args=arguments, prog="python -m models.twin.refit")
-    try:
-        network, recipe = checked(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    try:
-        data = load_data(recipe.data, options.data_dir)
-        check_form(options.model, network, recipe.data, (data.train.shape, data.classes))
+
+    def work() -> None:
+        refuse_empty(arguments)
+        with before_work():
+            network, recipe = checked(options)
+            data = load_data(recipe.data, options.data_dir)
+            check_form(options.model, network, recipe.data, (data.train.shape, data.classes))
         trained = refit(network, data, recipe, seed=options.seed)
         command = made_by("models.twin.refit", arguments)
         manifest = make_twin_manifest(trained, data, recipe, False, seed=options.seed, device="cpu", command=command)
         manifest |= {"evaluation": "one pass upwards, feedback cut, readout learnt on it", "cut": options.model}
         save_network(trained.network, options.checkpoint)
         write_manifest(manifest_path(options.checkpoint), manifest)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(manifest))
-    return 0
+        print(json.dumps(manifest))
+
+    return exit_code(
+        work, batch=lambda: "a recipe with a smaller batch_size", stopped=lambda: "stopped: nothing is kept"
+    )
 
 
 def checked(options: RefitOptions) -> tuple[EPNetwork, Recipe]:
