@@ -21,6 +21,7 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import preset_wires
 from hw.crossbar.updates.update import Update
 from mapping.machines import to_crossbar, to_digital
+from mapping.measured.chip import load_chip, put_on
 from mapping.program import Program
 from models.ep.network import EPNetwork
 
@@ -203,6 +204,8 @@ def die(
     remedies, reference = remedies_of(options), None
     if remedies.offset_correction:
         reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size)
+    if device.measured is not None:
+        put_on(machine, load_chip(device.measured))
     age_s = point.hours * HOUR_S
     machine.prepare(conditions.calibration, remedies, age_s=age_s, kelvin=device.kelvin, reference=reference)
     return machine
