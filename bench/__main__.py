@@ -8,6 +8,7 @@ COMMANDS = {
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.speed": "how fast, measured here and now",
     "mapping.export": "write a trained network as files that hardware and other tools load",
+    "mapping.measured": "bring conductances back that were measured on a chip",
     "models.train": "train a network by equilibrium propagation",
     "models.twin": "train its feed-forward twin by backpropagation",
 }

@@ -21,6 +21,7 @@ import tyro
 from bench.command_line import ConfigError, Group, flags_in, flat, parse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
+from bench.machines.crossbar_chip import check_network
 from bench.options import (
     RunOptions,
     check_foreign,
@@ -96,7 +97,9 @@ def read(arguments: Sequence[str]) -> LearnConfig:
     machines = machines_of(command)
     dies = machines["crossbar"]
     assert isinstance(dies, CrossbarBackend)
-    if command.learning.study == "repair":
+    if dies.device.measured is not None and command.learning.study == "scratch":
+        raise ConfigError("--measured with the study scratch: the chip holds a network, which repair goes on from")
+    if command.learning.study == "repair" and dies.device.measured is None:
         machines["crossbar"] = dies.damaged(STUCK)
     if command.learning.study == "scratch":
         machines["crossbar"] = dies.fresh()
@@ -118,6 +121,7 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
             dies = config.machines["crossbar"]
             assert isinstance(dies, CrossbarBackend)
             check_dies(config.learning, dies)
+            check_network(dies, config.run.model)
     except ConfigError:
         raise
     except (ValueError, OSError) as error:

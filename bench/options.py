@@ -71,8 +71,8 @@ def machine_groups() -> dict[str, Group]:
 
 
 def machines_of(command: Any) -> dict[str, Backend]:
-    """Every machine with the options of a command line."""
-    return {name: getattr(command, name, None) or kind() for name, kind in BACKENDS.items()}
+    """Every machine with the options of a command line, and what the files that they name decide."""
+    return {name: (getattr(command, name, None) or kind()).resolved() for name, kind in BACKENDS.items()}
 
 
 def check_run(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> None:

@@ -60,7 +60,10 @@ def run_command(
         SystemExit: exit code 2 for options that cannot be used, 1 for a run that failed, 130 for one that was stopped.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = read(arguments)
+    try:
+        config = read(arguments)
+    except ConfigError as error:
+        raise refuse(error) from None
     options = config.run
     if options.version:
         print(project_version())

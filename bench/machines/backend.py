@@ -172,6 +172,10 @@ class Backend(ABC):
     block: ClassVar[str | None] = None
     """Under what name a row holds what only this machine tells (`details`); None: nothing."""
 
+    def resolved(self) -> Backend:
+        """The same with every option that a file decides which another option names; `ConfigError` where both do."""
+        return self
+
     def quick(self) -> Backend:
         """The same with less to do, to see that everything works."""
         return self

@@ -37,6 +37,12 @@ class CrossbarBackend(CrossbarOptions, Backend):
     block = "crossbar"
     panel = "crossbar"
 
+    def resolved(self) -> CrossbarBackend:
+        """With device and tiles of the measured chip, if there is one."""
+        from bench.machines.crossbar_chip import of_chip
+
+        return of_chip(self)
+
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Whether dies of every point can be made."""
         from bench.machines.crossbar_dies import check_options
@@ -54,11 +60,16 @@ class CrossbarBackend(CrossbarOptions, Backend):
     def model(self, model: str) -> str:
         """The network that was trained with noise, if the zoo has one beside `model` and it is not declined.
 
-        A network that was itself trained with noise has none beside it and needs none.
+        A network that was itself trained with noise has none beside it and needs none; a measured chip holds the one
+        it was programmed with.
         """
+        from bench.machines.crossbar_chip import check_network
         from models.zoo import zoo_names
         from models.zoo.manifests import trained_with_noise
 
+        if self.device.measured is not None:
+            check_network(self, model)
+            return model
         beside = f"{model}{NOISE_AWARE}"
         if self.remedies.noise_aware and beside not in zoo_names() and not trained_with_noise(model):
             raise ValueError(
@@ -137,14 +148,13 @@ class CrossbarBackend(CrossbarOptions, Backend):
         )
 
     def files(self) -> dict[str, str]:
-        """The device files."""
+        """The device files, and the list of what a measured chip consists of, with its digests."""
         from bench.machines.crossbar_dies import is_file
 
-        return {
-            name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
-            for name in self.device.device_preset
-            if is_file(name)
-        }
+        chip = self.device.measured
+        listed = () if chip is None else (str(chip / "export.json"),)
+        named = (name for name in self.device.device_preset if is_file(name))
+        return {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in (*named, *listed)}
 
     def damaged(self, share: float) -> CrossbarBackend:
         """Dies of a repair where the command line is silent: a share of the devices stuck on, as many off, and the

@@ -21,6 +21,7 @@ from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.wires import preset_wires
 from hw.crossbar.updates.update import Update
 from mapping.machines import to_crossbar, to_digital
+from mapping.measured.chip import load_chip, put_on
 from mapping.program import Program
 from models.ep.network import EPNetwork
 
@@ -46,7 +47,7 @@ AXES = ("device", "noise_scale", "hours", "adc_bits", "tile_size")
 def points(options: CrossbarOptions) -> tuple[Point, ...]:
     """The grid of a sweep."""
     device = options.device
-    names = tuple(PRESETS) if device.device_preset == (EVERY,) else device.device_preset
+    names = tuple(PRESETS) if device.device_preset == (EVERY,) else tuple(named_devices(options))
     return tuple(
         Point(name, scale, hours, bits, size)
         for name in names
@@ -116,13 +117,26 @@ def _check_point(point: Point, options: CrossbarOptions) -> None:
 
 def device_of(point: Point, options: CrossbarOptions) -> Device:
     """The device of a point, as noisy as the point says."""
-    named = load_device(Path(point.device)) if is_file(point.device) else preset(point.device)
+    named = preset(point.device) if options.device.device_preset == (EVERY,) else named_devices(options)[point.device]
     stuck_on, stuck_off = options.device.stuck_on, options.device.stuck_off
     return replace(
         named.noisy(point.noise_scale),
         stuck_on=named.stuck_on if stuck_on is None else stuck_on,
         stuck_off=named.stuck_off if stuck_off is None else stuck_off,
     )
+
+
+def named_devices(options: CrossbarOptions) -> dict[str, Device]:
+    """The devices that were asked for by their own names, which a device file says; ValueError if two have one name."""
+    named: dict[str, Device] = {}
+    for given in options.device.device_preset:
+        device = load_device(Path(given)) if is_file(given) else preset(given)
+        if device.name in named:
+            raise ValueError(f"--device-preset {given!r} is the second device named {device.name!r}")
+        if is_file(given) and device.name in PRESETS:
+            raise ValueError(f"--device-preset {given!r}: {device.name!r} is the name of a preset, give it another")
+        named[device.name] = device
+    return named
 
 
 def is_file(device: str) -> bool:
@@ -190,6 +204,8 @@ def die(
     remedies, reference = remedies_of(options), None
     if remedies.offset_correction:
         reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size)
+    if device.measured is not None:
+        put_on(machine, load_chip(device.measured))
     age_s = point.hours * HOUR_S
     machine.prepare(conditions.calibration, remedies, age_s=age_s, kelvin=device.kelvin, reference=reference)
     return machine

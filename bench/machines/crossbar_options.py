@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import arg
@@ -24,6 +25,8 @@ class DeviceOptions:
 
     device_preset: Annotated[tuple[str, ...], option("NAME..")] = (DEFAULT_DEVICE,)
     """Presets (--list), TOML or JSON files, or all."""
+    measured: Annotated[Path | None, option("DIR")] = None
+    """A chip of your own (mapping.measured): one die."""
     noise_scale: Annotated[tuple[float, ...], option("X..")] = (1.0,)
     """Every random spread of the device times this."""
     hours: Annotated[tuple[float, ...] | None, option("H..", "1; scratch: 0")] = None

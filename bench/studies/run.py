@@ -175,7 +175,8 @@ def _repair(study: StudyRun) -> list[Task]:
     reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size).settle(test.images)
     right = float((reference.logits.argmax(axis=1) == test.labels).mean())
     schedule = schedule_of(study.learning, REPAIR, study.run.quick)
-    noise_aware = load_model(twin) if twin in zoo_names() else None
+    # a measured chip holds one network: there is no telling how it would hold another
+    noise_aware = load_model(twin) if twin in zoo_names() and study.dies.device.measured is None else None
     repair = Repair(network, noise_aware, study.dies, study.conditions, UPDATES[update], schedule, study.material)
     device, tiles = study.dies.device, study.dies.tiles
     damage = {

@@ -75,7 +75,7 @@ KINDS: dict[type, dict[str, type]] = {
 }
 """What can be put where a table has a `kind`."""
 
-_TABLES = (Flicker, Telegraph, Nonlinearity, Temperature)
+TABLES = (Flicker, Telegraph, Nonlinearity, Temperature)
 """Tables of one kind only."""
 _MAY_BE_INFINITE = ("low", "high", "longest_s")
 
@@ -152,10 +152,10 @@ def _read(hint: Any, value: Any, where: str, key: str) -> Any:
     """A value of the type that a field is annotated with."""
     if get_origin(hint) in (Union, UnionType):  # X | None: a file leaves the key out instead of giving None
         (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
-    if hint in KINDS or hint in _TABLES:
+    if hint in KINDS or hint in TABLES:
         if not isinstance(value, Mapping):
             raise ValueError(f"{where}: {key} is {value!r}, expected a table")
-        if hint in _TABLES:
+        if hint in TABLES:
             return _build(hint, value, where, key)
         choices = KINDS[hint]
         if value.get("kind") not in list(choices):  # what cannot be a key can be looked for in a list

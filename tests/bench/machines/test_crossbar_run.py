@@ -164,13 +164,23 @@ def test_a_device_of_the_users_own_is_run_and_known_by_its_content(tmp_path):
     file.write_text('base = "pcm-nandakumar-2019"\nname = "mine"\nsource = "my lab, 2026"\nread_v = 0.1\n')
     folder = tmp_path / "run"
     rows = call(bench_run, *CLEAN, "--device-preset", str(file), "--output", str(folder))["rows"]
-    assert rows[1]["point"]["device"] == str(file)
+    assert rows[1]["point"]["device"] == "mine", "the name that the file says, not where it lies"
     published = call(bench_run, *CLEAN, "--output", str(tmp_path / "other"))["rows"]
     heat = [np.sum(run[1]["tiles"]["array_j"]) for run in (rows, published)]
     assert heat[0] == pytest.approx(heat[1] / 4, rel=0.02), "half the voltage, a quarter of V**2 G t"
     file.write_text(file.read_text().replace("0.1", "0.2"))
     said = refused(bench_run, *CLEAN, "--device-preset", str(file), "--output", str(folder), "--resume")
     assert "device_sha256" in said
+
+
+def test_two_devices_of_one_name_are_refused(tmp_path):
+    files = [tmp_path / name for name in ("a.toml", "b.toml")]
+    for file in files:
+        file.write_text('base = "ideal"\nname = "mine"\n')
+    said = refused(bench_run, *CLEAN, "--device-preset", *map(str, files)).replace("\n", " ")
+    assert "is the second device named 'mine'" in said
+    files[0].write_text('base = "ideal"\nname = "ideal"\n')
+    assert "is the name of a preset" in refused(bench_run, *CLEAN, "--device-preset", str(files[0])).replace("\n", " ")
 
 
 @pytest.mark.parametrize(
