@@ -7,7 +7,8 @@ from math import prod
 import pytest
 import torch
 
-from bench.speed.utilisation import flop_of, utilisation
+from bench.speed import utilisation as utilisation_module
+from bench.speed.utilisation import flop_of, product_rate, utilisation
 from models.ep.gradient import Phases
 from models.ep.network import build_network
 from models.fast.gradient import engine_gradient
@@ -69,3 +70,17 @@ def test_without_a_published_peak_utilisation_is_missing(monkeypatch):
     assert utilisation(1e12, 1.0, "cuda", torch.bfloat16) is None
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
     assert utilisation(1e12, 1.0, "cuda", torch.float64) is None
+
+
+def test_plain_products_have_the_shapes_of_the_links(monkeypatch):
+    seen = []
+
+    def timed(cases, **_):
+        seen.append(flop_of(cases["product"]))
+        return {"product": 2.0}
+
+    monkeypatch.setattr(utilisation_module, "fastest", timed)
+    rate = product_rate(network(), BATCH, torch.float32, "cpu", "processor")
+    # all links once upwards, as torch counts them, in the 2 seconds that were told
+    assert seen == [2 * BATCH * sum(macs())]
+    assert rate == pytest.approx(2 * BATCH * sum(macs()) / 2.0)

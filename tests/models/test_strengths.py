@@ -1,0 +1,63 @@
+"""The three strengths of feedback in the zoo are what they are called, learnt at rest, and EP has their gradient.
+
+CIFAR-10 is not needed: what feedback did on its images stands in the manifests, and settling is looked at on pictures
+with the spectrum of photographs.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.ep.feedback import radii
+from models.ep.gradient import Phases, backprop_gradient, cosine, ep_gradient
+from models.ep.relaxation import relax
+from models.zoo import load_model
+from models.zoo.manifests import manifest_of
+
+STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-strong")
+
+
+def pictures(count: int) -> torch.Tensor:
+    """(count, 3, 32, 32) noise with the spectrum of photographs, 1 / frequency in amplitude."""
+    generator = torch.Generator().manual_seed(0)
+    spectrum = torch.fft.rfft2(torch.randn((count, 3, 32, 32), generator=generator))
+    rows, columns = torch.fft.fftfreq(32)[:, None], torch.fft.rfftfreq(32)[None]
+    drawn = torch.fft.irfft2(spectrum / (rows.square() + columns.square()).sqrt().clamp(min=1 / 32), s=(32, 32))
+    low, high = drawn.amin(dim=(1, 2, 3), keepdim=True), drawn.amax(dim=(1, 2, 3), keepdim=True)
+    return (drawn - low) / (high - low)
+
+
+def test_one_architecture_in_three_strengths() -> None:
+    shapes = [[tuple(link.weight.shape) for link in load_model(name).links] for name in STRENGTHS]
+    assert shapes[0] == shapes[1] == shapes[2]
+    weak, medium, strong = (manifest_of(name)["feedback"] for name in STRENGTHS)
+    assert max(weak["share"]) < 0.1
+    assert 0.15 <= max(medium["share"]) <= 0.25
+    assert max(strong["share"]) >= 0.35
+    assert strong["accuracy"] - strong["accuracy_cut"] >= 0.15
+    for feedback in (weak, medium, strong):
+        assert feedback["agreement"] >= 0.99
+        assert feedback["radius_max"] < 1
+
+
+@pytest.mark.parametrize("name", STRENGTHS)
+def test_they_come_to_rest_on_pictures_that_they_never_saw(name: str) -> None:
+    network, images = load_model(name), pictures(16)
+    relaxed = relax(network, images, steps=300, schedule="synchronous")
+    assert float(relaxed.residual.max()) < 1e-5
+    assert float(radii(network, images, relaxed.states).max()) < 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STRENGTHS)
+def test_the_gradient_of_ep_is_that_of_backprop_through_the_settled_network(name: str) -> None:
+    network, images, labels = (
+        load_model(name).map_parameters(torch.Tensor.double),
+        pictures(16).double(),
+        torch.arange(16) % 10,
+    )
+    estimate, _ = ep_gradient(network, images, labels, Phases(80, 40, beta=1e-3), torch.Generator())
+    truth = backprop_gradient(network, images, labels, steps=80)
+    found = cosine(estimate, truth, list(truth))
+    assert min(found.values()) >= 0.98, found
