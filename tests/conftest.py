@@ -45,6 +45,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         return
     for kept in folder.glob("torchinductor_*"):  # what torch has compiled, for the next time
         shutil.rmtree(kept, ignore_errors=True)
+    (folder / ".ses").unlink(missing_ok=True)  # a number that onnxruntime gives itself when it is imported
     deadline = monotonic() + PATIENCE_S
     while any(folder.iterdir()) and monotonic() < deadline:
         sleep(0.1)

@@ -1,0 +1,1 @@
+"""The network as an ONNX model: any ONNX runtime settles it."""
