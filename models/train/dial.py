@@ -10,8 +10,9 @@ Hebb's rule: units that are active together excite each other. So the weights of
     G / |G|  -  kappa H / |H|,        kappa <- clip( 0.9 kappa + target_l - share_l, -1, 1 ),
 
 with share_l the feedback of layer l over what it receives from below (`models.ep.feedback`), in this batch. kappa is
-the integral of what is missing, over about ten batches. Both terms are sums of local correlations. The target grows
-linearly over the first third of the training: a network that is pulled at once forgets what it knew.
+the integral of what is missing, over about ten batches. Both terms are sums of local correlations. The target goes
+linearly from the share that the training begins with to the one asked for, over its first third: a network that is
+pulled at once forgets what it knew.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MEMORY = 0.9
 PART = 4
 """The share and the direction are taken from one of so many images of a batch."""
 GROWING = 1 / 3
-"""Of the training, the part in which the target grows."""
+"""Of the training, the part in which the target moves."""
 
 
 class UnsettledError(ArithmeticError):
@@ -42,11 +43,13 @@ class Dial:
     def __init__(self, targets: tuple[float, ...], device: str | torch.device) -> None:
         self.targets = torch.tensor(targets, device=device)
         self.kappa = torch.zeros(len(targets), device=device)
-        """(L - 1,) changed in place."""
+        """(L - 1,) changed in place, as is the share in the first batch, NaN before it."""
+        self.begun = torch.full((len(targets),), torch.nan, device=device)
 
     def turn(self, gradient: Gradient, hebbian: Gradient, share: Tensor, progress: float) -> Gradient:
         """The gradient with the pull of the dial on links 2..L, `progress` (0 to 1) of the training being done."""
-        wanted = self.targets * min(1.0, progress / GROWING)
+        self.begun.copy_(torch.where(self.begun.isnan(), share, self.begun))
+        wanted = self.begun + (self.targets - self.begun) * min(1.0, progress / GROWING)
         self.kappa.mul_(MEMORY).add_(wanted - share).clamp_(-1, 1)
         turned = dict(gradient)
         for index, (name, direction) in enumerate(hebbian.items()):

@@ -153,7 +153,7 @@ class _Learning:
         held = (
             {} if self.averages is None else {f"average.{name}": kept for name, kept in self.averages.tensors.items()}
         )
-        return held if self.dial is None else {**held, "dial": self.dial.kappa}
+        return held if self.dial is None else {**held, "dial.kappa": self.dial.kappa, "dial.begun": self.dial.begun}
 
 
 def _begin(data: Dataset, recipe: Recipe, seed: int, device: str, team: Team) -> _Learning:

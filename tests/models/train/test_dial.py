@@ -69,16 +69,16 @@ def test_a_small_step_along_the_direction_raises_the_share() -> None:
             assert sign * float(after[index] - before[index]) > 0
 
 
-def test_kappa_gathers_what_is_missing_and_the_target_grows_over_the_first_third() -> None:
+def test_kappa_gathers_what_is_missing_and_the_target_moves_over_the_first_third() -> None:
     dial = Dial((0.3,), "cpu")
     gradient = {"link1.weight": torch.ones(2, 2), "link2.weight": torch.tensor([[3.0, 4.0]])}
     direction = {"link2.weight": torch.tensor([[0.0, 2.0]])}
     turned = dial.turn(gradient, direction, torch.tensor([0.1]), progress=1 / 6)
-    assert float(dial.kappa) == pytest.approx(0.05)  # half of 0.3, less 0.1
-    torch.testing.assert_close(turned["link2.weight"], torch.tensor([[0.6, 0.8 - 0.05]]))
+    assert float(dial.kappa) == pytest.approx(0.1)  # halfway from 0.1 to 0.3, less 0.1
+    torch.testing.assert_close(turned["link2.weight"], torch.tensor([[0.6, 0.8 - 0.1]]))
     assert torch.equal(turned["link1.weight"], gradient["link1.weight"])
     dial.turn(gradient, direction, torch.tensor([0.1]), progress=0.9)
-    assert float(dial.kappa) == pytest.approx(0.9 * 0.05 + 0.2)
+    assert float(dial.kappa) == pytest.approx(0.9 * 0.1 + 0.2)
     for _ in range(100):
         dial.turn(gradient, direction, torch.tensor([0.0]), progress=0.9)
     assert float(dial.kappa) == 1.0
