@@ -21,7 +21,7 @@ def manifest_of(model: str) -> dict[str, Any]:
     """The manifest of a network of the zoo or of a checkpoint file; ValueError names the file if there is none."""
     file = manifest_path(checkpoint_of(model))
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text())
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
             f"{model} has no manifest {str(file)!r} that names its data: give the data as --data"

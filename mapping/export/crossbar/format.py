@@ -115,7 +115,7 @@ class CrossbarFormat(Format):
             file = Path(self.device_preset)
             (folder / f"{DEVICE_FILE}{file.suffix}").write_bytes(file.read_bytes())
         layout = {"model": source.model, "tile_size": self.tile_size, **layout_of(machine)}
-        (folder / "layout.json").write_text(json.dumps(layout, indent=1) + "\n")
+        (folder / "layout.json").write_text(json.dumps(layout, indent=1) + "\n", encoding="utf-8")
         (folder / "tiles").mkdir()
         for index, (name, _, wire, placed) in enumerate(named_tiles(machine)):
             values: dict[str, Any] = {"target_s": placed.tile.array.target_s}
