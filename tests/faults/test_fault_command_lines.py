@@ -42,8 +42,8 @@ NASTY = (*NUMBERS, *HUGE, *WORDS)
 RUN: dict[str, Sequence[str]] = {
     "--backend": ("torch", "crossbar", "torch crossbar", "torch torch"),
     "--precision": ("float", "fixed", "float fixed", "analog", "delta"),
-    "--model": ("digits", "digits-noise-aware", "mnist", "gone.safetensors"),
-    "--data": ("digits", "mnist", "gone.npz", "."),
+    "--model": ("digits", "digits-noise-aware", "gone.safetensors"),
+    "--data": ("digits", "gone.npz", "."),
     "--data-dir": (".", "gone"),
     "--limit": ("1", "2", "3", "360", "361"),
     "--state-bits": ("4", "8", "9"),
@@ -97,7 +97,7 @@ LEARN: dict[str, Sequence[str]] = {
     "--learning-batch": ("8",),
 }
 TRAIN: dict[str, Sequence[str]] = {
-    "--data": ("digits", "mnist", "gone.npz"),
+    "--data": ("digits", "gone.npz"),
     "--start": ("digits", "mnist", "gone.safetensors"),
     "--images": ("0", "1", "9", "1258"),
     "--beta": ("0.2", "1e30", "inf"),

@@ -52,7 +52,7 @@ def test_the_command_writes_a_checkpoint_and_says_what_was_cut(tmp_path: Path, c
         == evaluate_feed_forward(load_model(str(output)), load_data("digits").test).accuracy
     )
     assert main(["digits", "--output", str(output)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
