@@ -52,7 +52,15 @@ def load_network(path: Path) -> EPNetwork:
     Raises:
         CheckpointError: the message names the file, the place in it and the value found there.
     """
-    tensors, document = read_tensors(path, KEY)
+    return restored(path, *read_tensors(path, KEY))
+
+
+def restored(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> EPNetwork:
+    """The network of named tensors and the document of `describe`, which may come from any kind of file.
+
+    Raises:
+        CheckpointError: the message names the file, the place in it and the value found there.
+    """
     if document.get("version") != VERSION:
         raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
     if set(document) - {"skips"} != {"version", "links", "readout"}:
