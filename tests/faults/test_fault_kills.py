@@ -10,12 +10,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from helpers.faults import _alone as alone
-from helpers.faults import run_until_killed, server
+from helpers.faults import alone, run_until_killed, server
 
 RUN = [
-    "--backend", "torch", "crossbar", "--precision", "float", "fixed", "analog", "--dies", "2", "--noise-scale", "0", "1",
-    "2", "--limit", "8", "--steps", "4", "--disturbances", "gaussian-0.1", "pgd-linf-0.03",
+    "--backend", "torch", "crossbar", "--precision", "float", "fixed", "analog", "--dies", "2", "--noise-scale", "0",
+    "1", "2", "--limit", "8", "--steps", "4", "--disturbances", "gaussian-0.1", "pgd-linf-0.03",
 ]  # fmt: skip
 TRAINING = ["digits", "--epochs", "6", "--images", "200", "--batch-size", "50"]
 TIMED = ("date", "latency_s", "wall_s_per_image", "energy_measured_j", "digest", "costs", "energy_j")
@@ -29,11 +28,11 @@ def figures(folder: Path) -> dict[str, dict[str, Any]]:
     return {key: {name: row[name] for name in row if name not in TIMED} for key, row in by_key.items()}
 
 
-def kill(count: int, seed: int, begin: Callable[[float, int], int], begun: Callable[[], bool], last_s: float) -> int:
-    """Begin, kill and go on until so many were killed in work, then leave it alone; how often it was begun anew.
+def kill(count: int, seed: int, begin: Callable[[float, int], int], last_s: float) -> int:
+    """Begin, kill and go on until so many were killed in work; the number of the run that is then to be left alone.
 
-    `begin(after_s, number)` runs attempt `number` for so many seconds; `begun` says whether there is something to go on
-    with. A run that ends before it is killed is followed by a fresh one.
+    `begin(after_s, number)` goes on with a run for so many seconds; one that ends before it is killed is followed by
+    a fresh one.
     """
     random_, killed, number = random.Random(seed), 0, 0
     while killed < count:
@@ -58,7 +57,7 @@ def runs(count: int, seed: int, folder: Path) -> None:
             assert figures(place) == expected
         return code
 
-    number = kill(count, seed, begin, lambda: True, last_s)
+    number = kill(count, seed, begin, last_s)
     assert begin(600, number) == 0
 
 
@@ -77,7 +76,7 @@ def trainings(count: int, seed: int, folder: Path) -> None:
             assert not place.with_name(f"{place.name}.training").exists()
         return code
 
-    number = kill(count, seed, begin, lambda: True, last_s)
+    number = kill(count, seed, begin, last_s)
     assert begin(600, number) == 0
 
 

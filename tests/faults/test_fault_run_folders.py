@@ -66,7 +66,7 @@ def damaged(content: bytes, random_: random.Random) -> bytes:
             lambda: content[:digit] + str(random_.randrange(10)).encode() + content[digit + 1 :],
             lambda: content[:at] + random_.randbytes(random_.randint(1, 40)) + content[at:],
             lambda: content[:at] + b"\x00" * (len(content) - at),
-            lambda: b"".join(lines + [lines[row]]),
+            lambda: b"".join([*lines, lines[row]]),
             lambda: b"".join(lines[:row] + lines[row + 1 :]),
             lambda: b"".join(random_.sample(lines, len(lines))),
             lambda: b"".join([*lines[:row], random_.choice(FOREIGN), b"\n", *lines[row:]]),
@@ -93,7 +93,7 @@ def made(folder: Path, attempt: Attempt) -> dict[str, Path]:
 
 
 def fuzz(count: int, seed: int, folder: Path, attempt: Attempt) -> Counter[str]:
-    """Damage so many files, one at a time, and go on with the run; how that ended. Fails with all that ended wrongly."""
+    """Damage so many files, one at a time, and go on with the run; how that ended. Fails with all that went wrong."""
     random_, ended, bad = random.Random(seed), Counter[str](), list[str]()
     whole = made(folder, attempt)
     for number in range(count):
@@ -125,9 +125,9 @@ def fuzz(count: int, seed: int, folder: Path, attempt: Attempt) -> Counter[str]:
 
 def test_damaged_folders_are_refused_or_made_whole(tmp_path: Path) -> None:
     with here(tmp_path) as attempt:
-        ended = fuzz(40, 0, tmp_path, attempt)
+        ended = fuzz(24, 0, tmp_path, attempt)
     refusals = sum(number for what, number in ended.items() if what.endswith("2"))
-    assert 20 <= refusals < 40
+    assert 12 <= refusals < 24
 
 
 @pytest.mark.slow

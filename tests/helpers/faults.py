@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import multiprocessing.util
 import os
 import resource
 import signal
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -142,6 +144,10 @@ class Worker:
 
 def server() -> multiprocessing.context.ForkServerContext:
     """Processes that begin with all libraries loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        # what it keeps until this interpreter ends would be taken for something that a test left behind
+        patch.setattr(tempfile, "tempdir", os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+        multiprocessing.util.get_temp_dir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
@@ -171,7 +177,7 @@ def _serve(pipe: Connection, folder: str) -> None:
 
 def run_until_killed(command: str, arguments: Sequence[object], folder: Path, after_s: float) -> int:
     """Call a command in a process of its own and SIGKILL it after so many seconds; its exit code."""
-    process = server().Process(target=_alone, args=(command, [str(one) for one in arguments], str(folder)))
+    process = server().Process(target=alone, args=(command, [str(one) for one in arguments], str(folder)))
     process.start()
     process.join(after_s)
     process.kill()
@@ -180,7 +186,8 @@ def run_until_killed(command: str, arguments: Sequence[object], folder: Path, af
     return process.exitcode
 
 
-def _alone(command: str, arguments: list[str], folder: str) -> None:
+def alone(command: str, arguments: list[str], folder: str) -> None:
+    """What a process of its own does: its exit code is the command's, or 70 where that ended as none may."""
     os.chdir(folder)
     outcome = attempt(command, arguments)
     raise SystemExit(outcome.code if not outcome.wrong else 70)
