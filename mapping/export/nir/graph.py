@@ -54,9 +54,9 @@ def nir_of(network: EPNetwork) -> nir.NIRGraph:
     if network.readout is not None:
         # over the whole map, too: Flatten counts its axes with the batch in some readers and without it in others
         weight = network.readout.weight.numpy().reshape(-1, *shape)
-        kernel = whole(weight, sends_down=False)
-        assert kernel is not None, "with a stride of 2 there always is one"
-        nodes["l99_readout"] = _conv(shape, kernel, network.readout.bias.numpy())
+        reading = whole(weight, sends_down=False)
+        assert reading is not None, "with a stride of 2 there always is one"
+        nodes["l99_readout"] = _conv(shape, reading, network.readout.bias.numpy())
         edges.append((last, "l99_readout"))
         last = "l99_readout"
     nodes["output"] = nir.Output(np.array([network.classes, 1, 1]))
