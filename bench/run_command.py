@@ -60,16 +60,15 @@ def run_command(
         SystemExit: exit code 2 for options that cannot be used, 1 for a run that failed, 130 for one that was stopped.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        config = read(arguments)
-    except ConfigError as error:
-        raise refuse(error) from None
-    options = config.run
-    if options.version:
-        print(project_version())
-        return
+    parsed: list[ConfigT] = []
 
     def work() -> None:
+        config = read(arguments)
+        parsed.append(config)
+        options = config.run
+        if options.version:
+            print(project_version())
+            return
         refuse_empty(arguments)
         check(config, arguments)
         if options.list:
@@ -85,6 +84,8 @@ def run_command(
         if options.json or not sys.stdout.isatty():
             print(json.dumps({"folder": str(folder), "rows": [document(row) for row in rows]}))
 
-    code = exit_code(work, batch=lambda: fewer("--batch-size", config.settling.batch_size), stopped=lambda: STOPPED)
-    if code:
+    def batch() -> str:
+        return fewer("--batch-size", parsed[0].settling.batch_size) if parsed else "fewer files"
+
+    if code := exit_code(work, batch=batch, stopped=lambda: STOPPED):
         raise SystemExit(code)

@@ -43,8 +43,8 @@ def exit_code(work: Callable[[], None], *, batch: Callable[[], str], stopped: Ca
             return _told(f"error: out of memory: try {batch()}", FAILED)
         return _told(f"error: {one_line(error)}", FAILED)
     except OSError as error:
-        _give_up_on_output()
-        return _told(f"error: {one_line(error)}", FAILED)
+        place = "" if _output_works() else "standard output: "
+        return _told(f"error: {place}{one_line(error)}", FAILED)
     except (ValueError, ArithmeticError) as error:
         return _told(f"error: {one_line(error)}", FAILED)
     return 0
@@ -86,9 +86,11 @@ def _told(line: str, code: int) -> int:
     return code
 
 
-def _give_up_on_output() -> None:
-    """Where standard output cannot be written to, the interpreter would fail once more when it ends."""
+def _output_works() -> bool:
+    """Whether standard output takes what is left for it; where not, the interpreter would fail once more at its end."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -101,6 +101,26 @@ def test_no_file_is_longer_than_four_hundred_lines() -> None:
     assert not long, "\n".join(long)
 
 
+def in_the_letters_of_a_locale(path: Path) -> list[int]:
+    """Lines at which a file opens text without saying in which encoding."""
+    lines = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        modes = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        opens = node.func.attr == "open" and any(mode in ("r", "w", "a", "x", "r+", "w+", "a+") for mode in modes)
+        if (opens or node.func.attr in ("read_text", "write_text")) and not any(
+            word.arg == "encoding" for word in node.keywords
+        ):
+            lines.append(node.lineno)
+    return lines
+
+
+def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
+    wrong = [place(path, line) for path in sources(*PARTS) for line in in_the_letters_of_a_locale(path)]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_the_rules_see_what_breaks_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     file = tmp_path / "bench" / "machines" / "wrong.py"
@@ -110,3 +130,5 @@ def test_the_rules_see_what_breaks_them(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert list(imports(file)) == [(3, "bench.reports.g"), (4, "bench.zoo")]
     assert [parameter_count(function) for function in functions(file)] == [5]
+    file.write_text('a.read_text()\na.open("w")\na.open("w", encoding="utf-8")\na.open("rb")\n')
+    assert in_the_letters_of_a_locale(file) == [1, 2]

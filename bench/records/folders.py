@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, with_config
 
 from bench.command_line import ConfigError
 from bench.records.environment import environment
+from bench.records.rows_file import DIGEST, digest_of
 from models.files.tensorfile import at_file, write_atomically
 from models.files.typed import read_json, read_text
 
@@ -82,7 +83,8 @@ def begin(folder: Path, identity: Mapping[str, object], device: str) -> None:
     if (folder / CONFIG).exists():
         return
     try:
-        for name, values in ((ENVIRONMENT, environment(device)), (CONFIG, identity)):
+        made = environment(device)
+        for name, values in ((ENVIRONMENT, {**made, DIGEST: digest_of(made)}), (CONFIG, identity)):
             write_atomically(folder / name, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
         raise ConfigError(str(error)) from error
@@ -92,7 +94,12 @@ def environment_of(folder: Path) -> Environment:
     """Where and when a run was begun; ConfigError names env.json where it is missing or damaged."""
     file = folder / ENVIRONMENT
     try:
-        return read_json(TypeAdapter(Environment), read_text(file))
+        content = read_text(file)
+        values = read_json(TypeAdapter(dict[str, Any]), content)
+        digest = values.pop(DIGEST, None)
+        if digest is not None and digest != digest_of(values):
+            raise ValueError(f"not what was written: its digest is {digest_of(values)}, not {digest!r}")
+        return read_json(TypeAdapter(Environment), content)
     except ValueError as error:
         raise ConfigError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
 

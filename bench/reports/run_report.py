@@ -12,7 +12,7 @@ from bench.records.row import Row
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
 from bench.reports.provenance import mixed
-from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, sweep_lines, written
+from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, notes, sweep_lines, written
 from bench.reports.sweeps import draw_sweeps
 from models.files.tensorfile import write_atomically
 
@@ -143,6 +143,7 @@ def _sweep_section(rows: list[Row], sweeps: list[str]) -> list[str]:
         "  up to 5 % of that part at a kappa of 0.05, a quarter at 0.4.",
         "- Write pulses and their energy: of a whole die, mean over dies; a dash where devices are programmed in one",
         "  go with their published error, or no voltage and length of a pulse are known.",
+        *notes(rows),
         "- Dashes only: the source of the device does not say how it is after so long.",
         "",
         *_device_section(rows),

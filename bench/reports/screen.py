@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.records.row import Row
 from bench.reports.provenance import mixed
 from bench.reports.run_report import columns
-from bench.reports.sweep_table import AXES, SWEEP, sweep_lines
+from bench.reports.sweep_table import AXES, SWEEP, notes, sweep_lines
 
 BORDERS = 3
 """Characters that a column takes beside its text."""
@@ -29,7 +29,7 @@ def print_run(rows: list[Row], folder: Path) -> None:
     sweep = sweep_table(rows, console.width)
     for table in sweep:
         console.print(table)
-    for line in mixed(rows):
+    for line in [*notes(rows), *mixed(rows)]:
         console.print(line, markup=False)
     console.print(f"report and figures: {folder}", soft_wrap=True)
 

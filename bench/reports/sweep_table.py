@@ -71,6 +71,20 @@ def sweep_lines(rows: list[Row]) -> list[list[str]]:
     return lines
 
 
+def notes(rows: list[Row]) -> list[str]:
+    """What is so wrong with a point that its accuracy says nothing of the network."""
+    told = []
+    for row in dies(rows):
+        if row.accuracy is None or sum(map(sum, row.crossbar["tiles"]["array_j"])) > 0:
+            continue
+        point = row.point or {}
+        told.append(
+            f"- {point['device']}, noise x {point['noise_scale']:g}, {point['hours']:g} h: no device conducts, so that"
+            f" nothing was computed; its accuracy of {100 * row.accuracy:.1f} % is that of biases alone."
+        )
+    return told
+
+
 def device_lines(rows: list[Row]) -> list[list[str]]:
     """Accuracy by device and age at the other values of the disturbed point: a heading, then one line per device."""
     reference = main_point(rows)

@@ -12,10 +12,16 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 from rich.table import Table
+
+from models.command_line import exit_code, refuse_empty
+
+if TYPE_CHECKING:
+    from bench.speed.timing import Speed
 
 SPEEDS = {
     "lava": ("bench.speed.lava", "settling on Lava beside torch on the same work, and beside stock Lava processes"),
@@ -40,12 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"error: {words!r} cannot be timed, choices are {', '.join(SPEEDS)}", file=sys.stderr)
         raise SystemExit(2)
     module, _ = SPEEDS[name]
-    try:
-        timed = getattr(import_module(module), f"speed_{name}")
-        speed = tyro.cli(timed, args=options, prog=f"python -m bench.speed {name}")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    timed = getattr(import_module(module), f"speed_{name}")
+
+    def work() -> None:
+        refuse_empty(options)
+        show(name, tyro.cli(timed, args=options, prog=f"python -m bench.speed {name}"))
+
+    code = exit_code(work, batch=lambda: "a smaller --batch", stopped=lambda: "stopped: nothing is kept")
+    if code:
+        raise SystemExit(code)
+
+
+def show(name: str, speed: Speed) -> None:
+    """Print the table for people, and the last line."""
     from bench.records.environment import environment
 
     table = Table("case", f"seconds {speed.unit}", title=f"speed of {name}, {speed.clock} time", title_justify="left")

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.evaluate import one_thread_each
 from bench.speed.aihwkit_read import aihwkit_read
-from bench.speed.timing import Speed, fastest
+from bench.speed.timing import Speed, check_counts, fastest
 from hw.crossbar.devices.presets import preset
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
@@ -32,6 +32,7 @@ def speed_crossbar(size: int = 512, batch: int = 128, images: int = 256, steps: 
     8-bit ADC. seconds: per read of `batch` vectors, and per settle of `images`. aihwkit, where it is installed (see
     `bench.speed.aihwkit_read`), does the same read in its C++ tile with PCM read noise.
     """
+    check_counts(size=size, batch=batch, images=images, steps=steps)
     with one_thread_each():
         rng = np.random.default_rng(0)
         weight = rng.normal(0, 0.25, (size, size)).clip(-1, 1)

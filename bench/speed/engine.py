@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from bench.evaluate import one_thread_each
-from bench.speed.timing import Clock, Speed, fastest
+from bench.speed.timing import Clock, Speed, check_counts, fastest
 from bench.speed.utilisation import flop_of, product_rate, utilisation
+from models.command_line import before_work
 from models.data import load_data
 from models.ep.gradient import Gradient, Maxima, Phases, cosine, ep_gradient
 from models.ep.network import EPNetwork, build_network
@@ -59,8 +60,10 @@ def speed_settle(
         data_dir: folder of CIFAR-10, whose test images are shown; made pictures if not given.
         device: cpu, cuda, or a device of that kind such as cuda:1.
     """
-    check_device(device)
-    network, (pixels, _) = _on(device, _seed_network(seed_network)), _shown(images, data_dir, device)
+    check_counts(images=images, batch=batch)
+    with before_work():
+        check_device(device)
+        network, (pixels, _) = _on(device, _seed_network(seed_network)), _shown(images, data_dir, device)
     batches = pixels.split(batch)
     with torch.no_grad(), one_thread_each():
         plain: list[Tensor] = [torch.empty(0)] * len(batches)
@@ -121,9 +124,13 @@ def speed_train(
         compiled: time the compiled engine too, which takes a C++ compiler, and minutes.
         device: cpu, cuda, or a device of that kind such as cuda:1.
     """
-    check_device(device)
-    if compiled:
-        check_compiler()
+    check_counts(batch=batch)
+    with before_work():
+        check_device(device)
+        if compiled:
+            check_compiler()
+        networks = {"seed-cifar10": _seed_network(seed_network), "hw-cifar10-small": load_model("hw-cifar10-small")}
+        pixels, labels = _shown(batch, data_dir, device)
     seconds: dict[str, float] = {}
     ratios: dict[str, float] = {}
     others: dict[str, float | None] = {}

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.speed.timing import Speed, fastest
+from bench.speed.timing import Speed, check_counts, fastest
 from hw.lava.messages import Job
 from hw.lava.process import ROOT
 from hw.machine import Machine
 from mapping.circuit import circuit_of
 from mapping.machines import to_digital, to_lava
 from mapping.quantization import quantize
+from models.command_line import before_work
 from models.data import load_data
 from models.ep.network import EPNetwork
 from models.zoo import load_model
@@ -33,8 +34,10 @@ def speed_lava(batch: int = 256, steps: int = 40, stock_images: int = 8) -> Spee
     seconds: per image and step at this batch size; `stock_lava` one image at a time. Ratios over torch are of time per
     image and step; `stock_lava_over_lava` of time per image, stock `Dense` processes over our float graph.
     """
+    check_counts(batch=batch, steps=steps, stock_images=stock_images)
     network, data = load_model("digits"), load_data("digits")
-    program = quantize(network, data.train.first(batch).floats(), steps=steps)
+    with before_work():
+        program = quantize(network, data.train.first(batch).floats(), steps=steps)
     images = data.train.first(batch).floats().numpy()
     with ExitStack() as stack:
         machines: dict[str, Machine] = {

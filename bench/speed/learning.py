@@ -8,13 +8,14 @@ from functools import partial
 import torch
 
 from bench.evaluate import one_thread_each
-from bench.speed.timing import Speed, fastest
+from bench.speed.timing import Speed, check_counts, fastest
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import LearningRule
 from hw.machine import LearningMachine
 from mapping.learning import descent_of
 from mapping.machines import to_digital, to_lava
 from mapping.quantization import quantize
+from models.command_line import before_work
 from models.data import load_data
 from models.ep.gradient import Phases, ep_gradient
 from models.zoo import load_model
@@ -27,8 +28,10 @@ def speed_learning(batch: int = 64, updates: int = 8, free_steps: int = 24, nudg
     training on a GPU or CPU does instead, half as many sweeps to the same states. A pass on Lava is one run, which pays
     its start once: `updates` of them are timed together.
     """
+    check_counts(batch=batch, updates=updates, free_steps=free_steps, nudged_steps=nudged_steps)
     network, data = load_model("digits"), load_data("digits")
-    shown = data.train.first(batch * updates)
+    with before_work():
+        shown = data.train.first(batch * updates)
     images, labels = shown.floats(), shown.labels
     program = quantize(network, images, steps=free_steps, headroom_bits=1)
     # rates so small that every repetition meets the same network

@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from models.command_line import ConfigError
+
 REPEATS = 7
 Clock = Literal["wall", "processor"]
 """Wall time counts what other programs of the computer do meanwhile: 49 times was told on a loaded machine where
@@ -29,6 +31,13 @@ class Speed:
     """Where torch computed."""
     clock: Clock = "wall"
     """Whose seconds they are."""
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse a count below 1; `ConfigError` names the option."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {count}, must be at least 1")
 
 
 def fastest(

@@ -86,7 +86,7 @@ class PowercapMeter:
 
 
 def _text(path: Path) -> str:
-    return path.read_text().strip()
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _open_powercap(root: Path) -> Meter | None:

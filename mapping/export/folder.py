@@ -68,7 +68,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
         if path.is_file()
     }
     manifest = {"schema": SCHEMA, "version": VERSION, **content, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """export.json of an export; ValueError names the file and what is wrong in it, such as a newer version."""
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} is no export: it holds no {MANIFEST}") from None
     except ValueError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from mapping.export.c.format import CFormat
 from mapping.export.crossbar.format import CrossbarFormat
 from mapping.export.format import Format
+from mapping.export.nir.format import NirFormat
 from mapping.export.onnx.format import OnnxFormat
 from mapping.export.program import ProgramFormat
 
-FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in (ProgramFormat, CrossbarFormat, CFormat, OnnxFormat)}
+_KINDS: tuple[type[Format], ...] = (ProgramFormat, CrossbarFormat, CFormat, NirFormat, OnnxFormat)
+FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in _KINDS}

@@ -33,5 +33,5 @@ class ProgramFormat(Format):
         """The file, and beside it the document that lies in its metadata."""
         program = source.program
         program.save(folder / "program.safetensors")
-        (folder / "program.json").write_text(json.dumps(program.document(), indent=2) + "\n")
+        (folder / "program.json").write_text(json.dumps(program.document(), indent=2) + "\n", encoding="utf-8")
         return {}

@@ -46,7 +46,7 @@ def load_chip(folder: Path) -> Chip:
     manifest = read_manifest(folder)
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{folder} is an export to {manifest.get('format')!r}: expected what mapping.measured wrote")
-    layout = json.loads((folder / LAYOUT).read_text())
+    layout = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
     with np.load(folder / CELLS) as file:
         cells_s = {name: file[name] for name in file.files}
     return Chip(folder, manifest["model"], manifest["model_sha256"], layout, cells_s, manifest["missing"])

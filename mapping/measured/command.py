@@ -84,7 +84,7 @@ def read_chip(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     manifest = read_manifest(folder)
     if manifest["format"] != "crossbar":
         raise ValueError(f"{folder} is an export to {manifest['format']!r}, expected one --to crossbar")
-    return manifest, json.loads((folder / LAYOUT).read_text())
+    return manifest, json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
 
 
 def read_tiles(options: MeasuredOptions, layout: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -114,7 +114,8 @@ def read_batch(path: Path, rows: int, layout: FileLayout) -> ImageSet:
         raise ValueError(f"{path}: {layout.label_key.decode()} are {content}, expected a list of {rows}")
     for label in labels:
         if type(label) is not int or not 0 <= label < layout.classes:
-            raise ValueError(f"{path} holds the label {label!r}, expected an integer in 0..{layout.classes - 1}")
+            told = label if isinstance(label, int | float) else f"of type {type(label).__name__}"
+            raise ValueError(f"{path} holds the label {told}, expected an integer in 0..{layout.classes - 1}")
     # A copy, because torch wants memory it may write to.
     pixels = torch.from_numpy(data.reshape(rows, *SHAPE).copy())
     return ImageSet(pixels, torch.from_numpy(np.array(labels, dtype=np.int64)), scale=255)

@@ -54,7 +54,7 @@ def find(data_dir: Path, name: str) -> Path:
 
 def read_split(images_path: Path, labels_path: Path, count: int) -> ImageSet:
     """`count` images and their labels from a pair of idx files."""
-    pixels, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    pixels, labels = read_idx(images_path, 3, count * SIDE * SIDE), read_idx(labels_path, 1, count)
     for path, shape, expected in (
         (images_path, tuple(pixels.shape), (count, SIDE, SIDE)),
         (labels_path, tuple(labels.shape), (count,)),
@@ -66,27 +66,29 @@ def read_split(images_path: Path, labels_path: Path, count: int) -> ImageSet:
     return ImageSet(pixels.unsqueeze(1), labels.to(torch.int64), scale=255)
 
 
-def read_idx(path: Path, dimensions: int) -> torch.Tensor:
-    """The uint8 array of an idx file: 00 00, type 08, dimensions, each size as a big-endian int32, then the bytes."""
-    content = _read(path)
+def read_idx(path: Path, dimensions: int, size: int) -> torch.Tensor:
+    """The uint8 array, of at most `size` numbers, of an idx file: 00 00, type 08, dimensions, each size as a big-endian
+    int32, then the bytes. No more is read, or unpacked, than that."""
     header = 4 + 4 * dimensions
+    content = _read(path, header + size)
     if len(content) < header:
         raise ValueError(f"{path} has {len(content)} bytes, its header alone needs {header}")
     magic, *shape = struct.unpack_from(f">{1 + dimensions}I", content)
     if magic != 0x0800 + dimensions:
         raise ValueError(f"{path} starts with {magic:#010x}, expected {0x0800 + dimensions:#010x}")
-    size = header + math.prod(shape)
-    if len(content) != size:
-        raise ValueError(f"{path} has {len(content)} bytes, expected {size} for the sizes {tuple(shape)} in its header")
+    needed = header + math.prod(shape)
+    if len(content) != needed:
+        found = f"more than {header + size}" if len(content) > header + size else len(content)
+        raise ValueError(f"{path} has {found} bytes, expected {needed} for the sizes {tuple(shape)} in its header")
     # A copy, because torch wants memory it may write to.
     return torch.from_numpy(np.frombuffer(content[header:], np.uint8).reshape(shape).copy())
 
 
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
+def _read(path: Path, most: int) -> bytes:
+    """At most one byte more than `most`, which tells that there are too many."""
     try:
-        return gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content: bytes = file.read(most + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is not a whole gzip file: {error}") from error
+    return content

@@ -22,6 +22,8 @@ from torch.nn.grad import conv2d_weight
 from models.ep.pooling import PoolKind, as_pool_kind, pool, pool_at, unpool
 
 Shape = tuple[int, ...]
+MOST_UNITS = 2**24
+"""Of a layer before it is pooled, 4 million pixels of 4 channels: a network that asks for more is a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class ConvLink:
         if (self.pooling == "none") != (self.pool_size == 1):
             raise ValueError(
                 f"pooling {self.pooling!r} of size {self.pool_size}: 'none' has size 1, all others 2 or more"
+            )
+        if max(prod(self.below), prod(self.summed)) > MOST_UNITS:
+            raise ValueError(
+                f"{self.below} through {tuple(self.weight.shape)} with padding {self.padding} "
+                f"gives {self.summed}: a layer has at most {MOST_UNITS:,} units"
             )
         if min(self.above) < 1:
             raise ValueError(

@@ -11,16 +11,21 @@ with `"readout": null` for a network that has none, and for one with residual li
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, TypeAdapter, with_config
 from torch import Tensor
 
 from models.ep.links import ConvLink, DenseLink, Link
 from models.ep.network import EPNetwork, Skip
-from models.ep.pooling import as_pool_kind
-from models.files.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
+from models.ep.pooling import PoolKind
+from models.files.digest import sha256_of
+from models.files.tensorfile import CheckpointError, check_numbers, check_tensors, read_tensors, write_tensors
+from models.files.typed import OPEN, STRICT, read_json, read_text
 
 SUFFIX = ".safetensors"
 """How the names of checkpoints end."""
@@ -41,53 +46,70 @@ def save_network(network: EPNetwork, path: Path) -> None:
     Raises:
         CheckpointError: a tensor is not float32, or holds a NaN or an infinity.
     """
-    tensors = network.named_parameters()
-    check_tensors(path, tensors, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
-    write_tensors(path, KEY, tensors, describe(network))
+    write_tensors(path, KEY, network.named_parameters(), describe(network))
 
 
 def load_network(path: Path) -> EPNetwork:
-    """Read and check what `save_network` wrote: tensors on the CPU.
+    """Read and check what `save_network` wrote: tensors on the CPU. Where a manifest lies beside it, the file must have
+    the sha256 that the manifest tells.
 
     Raises:
         CheckpointError: the message names the file, the place in it and the value found there.
     """
-    tensors, document = read_tensors(path, KEY)
+    check_against_manifest(path)
+    return restored(path, *read_tensors(path, KEY))
+
+
+def restored(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> EPNetwork:
+    """The network of named tensors and the document of `describe`, which may come from any kind of file.
+
+    Raises:
+        CheckpointError: the message names the file, the place in it and the value found there.
+    """
     if document.get("version") != VERSION:
         raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
-    if set(document) - {"skips"} != {"version", "links", "readout"}:
-        raise CheckpointError(f"{path}: the description has {sorted(document)}, expected links, readout, version")
-    skips = document.get("skips", [])
-    if not isinstance(skips, list) or not all(isinstance(skip, dict) and set(skip) == _SKIP for skip in skips):
-        raise CheckpointError(f"{path}: skips is {skips!r}, expected a list of objects with {', '.join(sorted(_SKIP))}")
-    if not isinstance(document["links"], list) or not document["links"]:
-        raise CheckpointError(f"{path}: links is {document['links']!r}, expected a list of at least one")
-    described = {f"link{index}": fields for index, fields in enumerate(document["links"], start=1)}
-    if document["readout"] is not None:
-        described["readout"] = document["readout"]
-    shapes = {}
-    for name, fields in described.items():
-        shape = _shape(path, name, fields)
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
-    for number, skip in enumerate(skips, start=1):
-        shapes[f"skip{number}.weight"] = _shape(path, f"skip{number}.link", skip["link"])
-        tensors[f"skip{number}.bias"] = torch.zeros(shapes[f"skip{number}.weight"][0])
-        shapes[f"skip{number}.bias"] = shapes[f"skip{number}.weight"][:1]
-    check_tensors(path, tensors, shapes)
-    links = {name: _restored(path, name, fields, tensors) for name, fields in described.items()}
-    readout = links.pop("readout", None)
-    if readout is not None and not isinstance(readout, DenseLink):
-        raise CheckpointError(f"{path}: readout.kind is {readout.kind!r}, expected 'dense'")
-    joined = []
-    for number, skip in enumerate(skips, start=1):
-        ends = (skip["source"], skip["target"])
-        if not all(type(end) is int for end in ends):
-            raise CheckpointError(f"{path}: skip{number} joins {ends}, expected two numbers of layers")
-        joined.append(Skip(*ends, _restored(path, f"skip{number}", skip["link"], tensors)))
     try:
-        return EPNetwork(tuple(links.values()), readout, tuple(joined))
+        described = read_json(_DESCRIPTION, json.dumps(document))
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    named: dict[str, _Conv | _Dense] = {f"link{number}": link for number, link in enumerate(described.links, start=1)}
+    if described.readout is not None:
+        named["readout"] = described.readout
+    spans = {f"skip{number}": skip for number, skip in enumerate(described.skips, start=1)}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, link in named.items():
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = link.weight, link.weight[:1]
+    check_numbers(path, tensors)
+    check_tensors(path, tensors, shapes | {f"{name}.weight": skip.link.weight for name, skip in spans.items()})
+    try:
+        links = {name: _restored(name, link, tensors) for name, link in named.items()}
+        readout = links.pop("readout", None)
+        assert readout is None or isinstance(readout, DenseLink)
+        tensors |= {f"{name}.bias": torch.zeros(skip.link.weight[0]) for name, skip in spans.items()}
+        skips = [Skip(skip.source, skip.target, _restored(name, skip.link, tensors)) for name, skip in spans.items()]
+        return EPNetwork(tuple(links.values()), readout, tuple(skips))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def check_against_manifest(path: Path) -> None:
+    """Refuse a checkpoint whose manifest tells the sha256 of another file.
+
+    Raises:
+        CheckpointError: the message names both, or what is wrong with the manifest.
+    """
+    manifest = manifest_path(path)
+    if not (manifest.is_file() and path.is_file()):
+        return
+    try:
+        told = read_json(_TOLD, read_text(manifest)).sha256
+        digest = sha256_of(path)
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{manifest}: not a manifest: {error}") from error
+    if told not in (None, digest):
+        raise CheckpointError(
+            f"{path}: has the sha256 {digest}, its manifest {manifest.name} is of {told}: damaged, or not its own"
+        )
 
 
 def describe(network: EPNetwork) -> dict[str, Any]:
@@ -104,13 +126,52 @@ def describe(network: EPNetwork) -> dict[str, Any]:
     return document
 
 
-_SKIP = {"source", "target", "link"}
-_CONV_INTEGERS = {"stride": 1, "padding": 0, "pool_size": 1}
-"""Integer fields of a conv link, and the least each may be."""
-_FIELDS = {
-    "conv": {"kind", "weight", "below", "pooling", *_CONV_INTEGERS},
-    "dense": {"kind", "weight", "below"},
-}
+Size = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+@dataclass(frozen=True)
+class _Conv:
+    """A convolution as the document has it."""
+
+    weight: tuple[Size, Size, Size, Size]
+    below: tuple[Size, Size, Size]
+    stride: Size
+    padding: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    pooling: PoolKind
+    pool_size: Size
+    kind: Literal["conv"]
+
+
+@dataclass(frozen=True)
+class _Dense:
+    weight: tuple[Size, Size]
+    below: Annotated[tuple[Size, ...], Field(min_length=1, max_length=3)]
+    kind: Literal["dense"]
+
+
+@dataclass(frozen=True)
+class _Skip:
+    source: int
+    target: int
+    link: Annotated[_Conv | _Dense, Field(discriminator="kind")]
+
+
+@with_config(STRICT)
+@dataclass(frozen=True)
+class _Description:
+    version: int
+    links: Annotated[tuple[Annotated[_Conv | _Dense, Field(discriminator="kind")], ...], Field(min_length=1)]
+    readout: _Dense | None
+    skips: tuple[_Skip, ...] = ()
+
+
+@with_config(OPEN)
+@dataclass(frozen=True)
+class _Told:
+    sha256: str | None = None
+
+
+_DESCRIPTION, _TOLD = TypeAdapter(_Description), TypeAdapter(_Told)
 
 
 def _described(link: Link) -> dict[str, Any]:
@@ -121,30 +182,11 @@ def _described(link: Link) -> dict[str, Any]:
     return fields
 
 
-def _shape(path: Path, name: str, fields: Any) -> tuple[int, ...]:
-    """The shape of the weight a link is described with, after checking the type of every field."""
-    if not isinstance(fields, dict) or fields.get("kind") not in _FIELDS:
-        kind = fields.get("kind") if isinstance(fields, dict) else fields
-        raise CheckpointError(f"{path}: {name}.kind is {kind!r}, expected one of {', '.join(_FIELDS)}")
-    expected = _FIELDS[fields["kind"]]
-    if set(fields) != expected:
-        raise CheckpointError(f"{path}: {name} has the fields {sorted(fields)}, expected {sorted(expected)}")
-    for field in ("weight", "below"):
-        sizes = fields[field]
-        if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise CheckpointError(f"{path}: {name}.{field} is {sizes!r}, expected a list of positive integers")
-    for field, least in _CONV_INTEGERS.items() if fields["kind"] == "conv" else ():
-        if type(fields[field]) is not int or fields[field] < least:
-            raise CheckpointError(f"{path}: {name}.{field} is {fields[field]!r}, expected an integer from {least}")
-    return tuple(fields["weight"])
-
-
-def _restored(path: Path, name: str, fields: dict[str, Any], tensors: dict[str, Tensor]) -> Link:
-    weight, bias, below = tensors[f"{name}.weight"], tensors[f"{name}.bias"], tuple(fields["below"])
+def _restored(name: str, link: _Conv | _Dense, tensors: dict[str, Tensor]) -> Link:
+    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
     try:
-        if fields["kind"] == "dense":
-            return DenseLink(weight, bias, below)
-        pooling = as_pool_kind(fields["pooling"])
-        return ConvLink(weight, bias, below, fields["stride"], fields["padding"], pooling, fields["pool_size"])
+        if isinstance(link, _Dense):
+            return DenseLink(weight, bias, link.below)
+        return ConvLink(weight, bias, link.below, link.stride, link.padding, link.pooling, link.pool_size)
     except ValueError as error:
-        raise CheckpointError(f"{path}: {name}: {error}") from error
+        raise ValueError(f"{name}: {error}") from error

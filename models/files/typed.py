@@ -27,6 +27,8 @@ Made = TypeVar("Made")
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 """Of the outermost dataclass; those inside have it too."""
+OPEN = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+"""Of documents that say more than is read."""
 DOCUMENT, UNKNOWN = "the document", "unexpected_keyword_argument"
 LARGEST = 16 * 2**20
 """Bytes of the largest text that is read."""

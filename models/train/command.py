@@ -19,7 +19,6 @@ import tyro
 from models.command_line import before_work, exit_code, fewer, refuse_empty
 from models.data import Dataset, check_data, load_data
 from models.ep.gradient import Estimator
-from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
 from models.train.checks import (
     as_option,
@@ -33,7 +32,7 @@ from models.train.checks import (
 )
 from models.train.first import first_network
 from models.train.loop import generator_of, train
-from models.train.manifest import make_manifest, write_manifest
+from models.train.manifest import make_manifest, save_with_manifest
 from models.train.options import TrainingOptions
 from models.train.parallel import Team, team_of_torchrun
 from models.train.place import check_place, claimed
@@ -161,8 +160,7 @@ def run(options: TrainOptions, recipe: Recipe, command: str, team: Team, device:
     manifest = make_manifest(
         trained, data, recipe, seed=options.seed, device=options.device, command=command, processes=team.size
     )
-    save_network(trained.network, options.checkpoint)
-    write_manifest(manifest_path(options.checkpoint), manifest)
+    manifest = save_with_manifest(trained.network, options.checkpoint, manifest)
     options.state.unlink()
     return manifest
 

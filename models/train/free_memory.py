@@ -15,9 +15,9 @@ def free_bytes(device: str) -> int | None:
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return None
-    lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    lines = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
     available = 1024 * int(lines["MemAvailable"].split()[0])
-    return min([available, *limits_left(Path("/proc/self/cgroup").read_text(), Path("/sys/fs/cgroup"))])
+    return min([available, *limits_left(Path("/proc/self/cgroup").read_text(encoding="utf-8"), Path("/sys/fs/cgroup"))])
 
 
 def limits_left(membership: str, root: Path) -> list[int]:
@@ -33,9 +33,13 @@ def limits_left(membership: str, root: Path) -> list[int]:
         own = root / path.lstrip("/")
         for folder in (own, *own.parents):
             limit = folder / "memory.max"
-            if root not in (folder, *folder.parents) or not limit.exists() or limit.read_text().strip() == "max":
+            if (
+                root not in (folder, *folder.parents)
+                or not limit.exists()
+                or limit.read_text(encoding="utf-8").strip() == "max"
+            ):
                 continue
-            counts = dict(count.split() for count in (folder / "memory.stat").read_text().splitlines())
-            used = int((folder / "memory.current").read_text()) - int(counts["inactive_file"])
-            left.append(int(limit.read_text()) - used)
+            counts = dict(count.split() for count in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
+            used = int((folder / "memory.current").read_text(encoding="utf-8")) - int(counts["inactive_file"])
+            left.append(int(limit.read_text(encoding="utf-8")) - used)
     return left

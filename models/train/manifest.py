@@ -18,6 +18,8 @@ from models.ep.feed_forward import evaluate_feed_forward
 from models.ep.feedback import measure_feedback
 from models.ep.network import EPNetwork
 from models.fast.evaluation import evaluate_as_learnt
+from models.files.checkpoint import manifest_path, save_network
+from models.files.digest import sha256_of
 from models.files.tensorfile import write_atomically
 from models.recipes import Recipe
 from models.train.checks import programs
@@ -78,9 +80,13 @@ def make_twin_manifest(
     return _document(trained, {**kept, "batch_norm": batch_norm}, figures, command, processes=1)
 
 
-def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Write it as indented JSON, complete or not at all."""
-    write_atomically(path, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
+def save_with_manifest(network: EPNetwork, checkpoint: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write a checkpoint, and beside it its manifest with the sha256 of the file, which is returned."""
+    save_network(network, checkpoint)
+    signed = {**manifest, "sha256": sha256_of(checkpoint)}
+    content = json.dumps(signed, indent=2, allow_nan=False) + "\n"
+    write_atomically(manifest_path(checkpoint), content.encode())
+    return signed
 
 
 def feedback_of(network: EPNetwork, validation: ImageSet, steps: int) -> dict[str, Any]:

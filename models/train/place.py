@@ -57,6 +57,11 @@ def check_place(options: TrainingOptions) -> None:
         return  # a checkpoint beside a state was written by a run that was stopped before its manifest
     if state.exists():
         raise ConfigError(f"{state} is left of a run that was stopped: continue it with --resume, or delete it")
-    for file in (options.checkpoint, manifest_path(options.checkpoint)):
+    check_free(options.checkpoint)
+
+
+def check_free(checkpoint: Path) -> None:
+    """Refuse to write over a checkpoint, or over what lies where its manifest would."""
+    for file in (checkpoint, manifest_path(checkpoint)):
         if file.exists():
             raise ConfigError(f"--output: {str(file)!r} is there already: give another name, or delete it")

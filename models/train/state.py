@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, with_config
 from torch import Tensor
 
 from models.data import Dataset
 from models.files.provenance import this_program
 from models.files.tensorfile import CheckpointError, check_tensors, read_tensors, write_tensors
+from models.files.typed import STRICT, read_json
 from models.recipes import Recipe
 
 KEY = "ep-hardware training"
@@ -60,6 +63,23 @@ class TrainingState:
     """Seconds spent so far."""
     running: Mapping[str, Tensor] = field(default_factory=dict)
     """What batches leave behind that is not learnt, by name: the running averages of a twin's norms."""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True)
+class _Description:
+    """The document of a state."""
+
+    version: int
+    run: dict[str, Any]
+    schedule: dict[str, Any]
+    history: tuple[dict[str, Any], ...]
+    wall_s: float
+
+
+_DESCRIPTION = TypeAdapter(_Description)
+# a cost may have become infinite
+_HISTORY = TypeAdapter(tuple[EpochRecord, ...], config={**STRICT, "allow_inf_nan": True})
 
 
 def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[str, Any]:
@@ -120,17 +140,18 @@ def read_state(
     if document.get("version") != VERSION:
         raise CheckpointError(f"{path}: version is {document.get('version')!r}, this program reads {VERSION}")
     try:
-        saved, schedule, wall_s = document["run"], dict(document["schedule"]), float(document["wall_s"])
-        history = tuple(EpochRecord(**{"program": "an earlier version", **record}) for record in document["history"])
-        differing = [name for name in {**run, **saved} if saved.get(name) != run.get(name)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: the description of the run is damaged at {error}") from error
-    for name in differing[:1]:
+        described = read_json(_DESCRIPTION, json.dumps(document))
+        records = [{"program": "an earlier version", **record} for record in described.history]
+        history = read_json(_HISTORY, json.dumps(records))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: the description of the run is damaged: {error}") from error
+    saved = described.run
+    for name in [name for name in {**run, **saved} if saved.get(name) != run.get(name)][:1]:
         raise CheckpointError(
             f"{path}: the run to resume has {name} {saved.get(name)!r}, this one {run.get(name)!r}: "
             "resume with the same, or delete the file to start anew"
         )
-    return tensors, schedule, history, wall_s
+    return tensors, described.schedule, history, described.wall_s
 
 
 def by_muon(optimizer: str, name: str) -> bool:

@@ -20,10 +20,9 @@ import tyro
 
 from models.command_line import before_work, exit_code, fewer, refuse_empty
 from models.data import check_data, load_data
-from models.files.checkpoint import manifest_path, save_network
 from models.recipes import Recipe, recipe_for
 from models.train.checks import check_options, how_to_go_on, made_by, note_of_programs, progress_bar, with_overrides
-from models.train.manifest import make_twin_manifest, write_manifest
+from models.train.manifest import make_twin_manifest, save_with_manifest
 from models.train.options import TrainingOptions
 from models.train.place import check_place, claimed
 from models.train.state import EpochRecord, describe_run, read_state
@@ -106,7 +105,6 @@ def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
     manifest = make_twin_manifest(
         trained, data, recipe, options.batch_norm, seed=options.seed, device=options.device, command=command
     )
-    save_network(trained.network, options.checkpoint)
-    write_manifest(manifest_path(options.checkpoint), manifest)
+    manifest = save_with_manifest(trained.network, options.checkpoint, manifest)
     options.state.unlink()
     return manifest

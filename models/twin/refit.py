@@ -30,12 +30,12 @@ from models.ep.feed_forward import evaluate_feed_forward
 from models.ep.gradient import mean_cost
 from models.ep.network import EPNetwork
 from models.ep.relaxation import start_states
-from models.files.checkpoint import SUFFIX, manifest_path, save_network
+from models.files.checkpoint import SUFFIX
 from models.recipes import Recipe, recipe_for
 from models.train.batches import batches
 from models.train.checks import made_by
 from models.train.loop import Trained, generator_of, watched_images
-from models.train.manifest import make_twin_manifest, write_manifest
+from models.train.manifest import make_twin_manifest, save_with_manifest
 from models.train.state import EpochRecord
 from models.train.updates import ADAM_BETA_2
 from models.zoo import load_model
@@ -80,8 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = made_by("models.twin.refit", arguments)
         manifest = make_twin_manifest(trained, data, recipe, False, seed=options.seed, device="cpu", command=command)
         manifest |= {"evaluation": "one pass upwards, feedback cut, readout learnt on it", "cut": options.model}
-        save_network(trained.network, options.checkpoint)
-        write_manifest(manifest_path(options.checkpoint), manifest)
+        manifest = save_with_manifest(trained.network, options.checkpoint, manifest)
         print(json.dumps(manifest))
 
     return exit_code(

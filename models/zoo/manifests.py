@@ -2,14 +2,73 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, with_config
 
 from models.data import Dataset
 from models.files.checkpoint import SUFFIX, manifest_path
+from models.files.digest import sha256_of
+from models.files.typed import OPEN, read_json, read_text
 from models.zoo import FOLDER, zoo_names
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of those of a run, what is read again."""
+
+    steps: Count | None = None
+    """None of a feed-forward twin, which does not settle."""
+    weight_noise: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many a network was shown."""
+
+    train: Count
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch ended with."""
+
+    epoch: Count
+    train_accuracy: Annotated[float, Field(ge=0, le=1)]
+    validation_accuracy: Annotated[float, Field(ge=0, le=1)]
+    residual_p95: float | None
+
+
+@with_config(OPEN)
+@dataclass(frozen=True)
+class Manifest:
+    """What every manifest says; it may say more."""
+
+    command: str
+    data: str
+    """Name of the data set, or path of one's own."""
+    images: Images
+    device: str
+    hyperparameters: Hyperparameters
+    history: tuple[Epoch, ...]
+    threads: Count
+    date: str
+    wall_s: Annotated[float, Field(ge=0)]
+    data_sha256: str | None = None
+    """Of a data set of one's own."""
+    sha256: str | None = None
+    """Of the checkpoint file; None of those made before it was told."""
+
+
+MANIFEST = TypeAdapter(Manifest)
+"""Reads manifests, and makes their JSON schema."""
 
 
 def checkpoint_of(model: str) -> Path:
@@ -20,14 +79,14 @@ def checkpoint_of(model: str) -> Path:
 def manifest_of(model: str) -> dict[str, Any]:
     """The manifest of a network of the zoo or of a checkpoint file; ValueError names the file if there is none."""
     file = manifest_path(checkpoint_of(model))
+    if not file.exists():
+        raise ValueError(f"{model} has no manifest {str(file)!r} that names its data: give the data as --data")
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise ValueError(
-            f"{model} has no manifest {str(file)!r} that names its data: give the data as --data"
-        ) from None
+        content = read_text(file)
+        read_json(MANIFEST, content)
+        manifest: dict[str, Any] = json.loads(content)
     except ValueError as error:
-        raise ValueError(f"{file}: not a manifest: {error}") from None
+        raise ValueError(f"{str(error) if str(file) in str(error) else f'{file}: not a manifest: {error}'}") from None
     return manifest
 
 
@@ -54,4 +113,4 @@ def trained_with_noise(model: str) -> bool:
 
 def fingerprint(model: str) -> str:
     """sha256 of the checkpoint."""
-    return hashlib.sha256(checkpoint_of(model).read_bytes()).hexdigest()
+    return sha256_of(checkpoint_of(model))

@@ -30,7 +30,7 @@ def write_cells(machine: Crossbar, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, _, _, placed in named_tiles(machine):
         lines = [",".join(map(repr, row)) for row in placed.tile.array.conductance_s().tolist()]
-        (folder / f"{name}.csv").write_text("\n".join([*lines, ""]))
+        (folder / f"{name}.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def read_cells(folder: Path, name: str, shape: tuple[int, int], unit: str) -> Array:

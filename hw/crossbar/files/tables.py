@@ -23,4 +23,4 @@ def write_table(path: Path, places: Places, values: Mapping[str, NDArray[Any]]) 
     columns_of_table |= {field.name: getattr(places, field.name) for field in fields(places)}
     texts = [map(str, values.ravel().tolist()) for values in (*columns_of_table.values(), *values.values())]
     header = ",".join((*columns_of_table, *values))
-    path.write_text("\n".join([header, *map(",".join, zip(*texts, strict=True)), ""]))
+    path.write_text("\n".join([header, *map(",".join, zip(*texts, strict=True)), ""]), encoding="utf-8")

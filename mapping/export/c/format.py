@@ -42,8 +42,8 @@ class CFormat(Format):
         from mapping.export.source import model_name
 
         circuit = circuit_of(source.program)
-        (folder / "sizes.h").write_text(sizes_header(circuit, model_name(source.model)))
-        (folder / "network.h").write_text(network_header(circuit))
+        (folder / "sizes.h").write_text(sizes_header(circuit, model_name(source.model)), encoding="utf-8")
+        (folder / "network.h").write_text(network_header(circuit), encoding="utf-8")
         for name in SAME_FOR_ALL:
             (folder / name).write_bytes((Path(__file__).parent / name).read_bytes())
         units = _units(circuit)

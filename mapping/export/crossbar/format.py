@@ -60,10 +60,13 @@ class CrossbarFormat(Format):
     """Of the die whose pulses are told."""
     pictures: bool = True
     """Leave out the picture of every tile."""
+    spice: Annotated[str | None, tyro.conf.arg(metavar="WIRES")] = None
+    """Netlists of every tile with these wires, and of a read of it up and down, for ngspice."""
 
     def check(self) -> None:
         """Whether there is such a chip."""
         from hw.crossbar.devices.write_verify import WriteVerify
+        from hw.crossbar.tiles.wires import preset_wires
 
         if self.die_seed < 0:
             raise ValueError(f"--die-seed is {self.die_seed}, must be at least 0")
@@ -72,6 +75,8 @@ class CrossbarFormat(Format):
         self.design()
         self.device()
         WriteVerify(self.verify_tolerance)
+        if self.spice is not None:
+            preset_wires(self.spice)
 
     def obstacle(self, source: Source) -> str | None:
         """Tiles hold chains."""
@@ -115,7 +120,7 @@ class CrossbarFormat(Format):
             file = Path(self.device_preset)
             (folder / f"{DEVICE_FILE}{file.suffix}").write_bytes(file.read_bytes())
         layout = {"model": source.model, "tile_size": self.tile_size, **layout_of(machine)}
-        (folder / "layout.json").write_text(json.dumps(layout, indent=1) + "\n")
+        (folder / "layout.json").write_text(json.dumps(layout, indent=1) + "\n", encoding="utf-8")
         (folder / "tiles").mkdir()
         for index, (name, _, wire, placed) in enumerate(named_tiles(machine)):
             values: dict[str, Any] = {"target_s": placed.tile.array.target_s}
@@ -124,6 +129,8 @@ class CrossbarFormat(Format):
                 values |= {"pulses_up": sent.up, "pulses_down": sent.down, "given_up": sent.given_up.astype(np.int64)}
             write_table(folder / "tiles" / f"{name}.csv", places_of(placed, wire), values)
             np.savez_compressed(folder / "tiles" / f"{name}.npz", **values)
+            if self.spice is not None:
+                _write_netlists(folder / "tiles", name, placed.tile.array.target_s, self.spice, machine.device.read_v)
             if self.pictures:
                 draw_conductances(folder / "tiles" / f"{name}.png", name, placed.tile.array.target_s, machine.device)
         found = {
@@ -165,6 +172,20 @@ class CrossbarFormat(Format):
         else:
             machine.calibrate(source.images(RANGE_IMAGES))
         return machine, pulses
+
+
+def _write_netlists(folder: Path, name: str, g_s: Array, wires: str, read_v: float) -> None:
+    """NAME.cir, and NAME-up.cir and NAME-down.cir, which read it with the largest input on every line."""
+    from hw.crossbar.files.netlist import bench_of, subcircuit
+    from hw.crossbar.tiles.wires import preset_wires
+
+    rows, columns = g_s.shape
+    called = name.replace("-", "_")
+    (folder / f"{name}.cir").write_text(subcircuit(called, g_s, preset_wires(wires)))
+    up = bench_of(called, (rows, columns), [read_v] * rows, "up", f"{name}.cir")
+    down = bench_of(called, (rows, columns), [read_v] * columns, "down", f"{name}.cir")
+    (folder / f"{name}-up.cir").write_text(up)
+    (folder / f"{name}-down.cir").write_text(down)
 
 
 def is_file(device: str) -> bool:

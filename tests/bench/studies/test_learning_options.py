@@ -49,8 +49,8 @@ BAD: list[tuple[list[str], list[str]]] = [
         ["repair", "--estimator", "n_point", "--nudges", "3"],
         ["points is 3, must be an even number from 2"],
     ),
-    (["repair", "--phase-repeats", "0"], ["repeats is 0, must be at least 1"]),
-    (["repair", "--free-steps", "0"], ["free_steps 0", "must be at least 1"]),
+    (["repair", "--phase-repeats", "0"], ["--phase-repeats is 0, must be 1 to 1,000"]),
+    (["repair", "--free-steps", "0"], ["--free-steps is 0, must be 1 to 100,000"]),
     (
         ["scratch", "--backend", "torch", "lava", "--update", "mixed"],
         ["--update ['mixed']: only crossbar has a choice, not torch, lava"],
@@ -87,7 +87,7 @@ BAD: list[tuple[list[str], list[str]]] = [
         ["repair", "--weight-bits", "4"],
         ["weight_bits is 4: weights cut into slices cannot learn in place; use None"],
     ),
-    (["repair", "--epochs", "0"], ["--epochs is 0, must be at least 1"]),
+    (["repair", "--epochs", "0"], ["--epochs is 0, must be 1 to 100,000"]),
     (["repair", "--learning-batch", "0"], ["--learning-batch is 0"]),
     (
         ["repair", "--learning-rates", "0.1", "-0.1", "0.1"],

@@ -45,7 +45,7 @@ def drawn(tmp_path):
     def draw(name: str, layers: tuple[Conv, ...], seed: int = 0, steps: int = 9) -> Path:
         file = tmp_path / f"{name}.safetensors"
         save_network(build_network((1, 8, 8), layers, 10, torch.Generator().manual_seed(seed)), file)
-        manifest = {**DIGITS, "hyperparameters": {**DIGITS["hyperparameters"], "steps": steps}}
+        manifest = {**DIGITS, "sha256": None, "hyperparameters": {**DIGITS["hyperparameters"], "steps": steps}}
         manifest_path(file).write_text(json.dumps(manifest))
         return file
 

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.crossbar.devices.presets import preset
+from hw.crossbar.files.netlist import subcircuit
+from hw.crossbar.tiles.wires import preset_wires
 from mapping.export.crossbar.format import CrossbarFormat
 from models.ep.links import ConvLink
 from models.ep.network import EPNetwork
@@ -192,3 +194,15 @@ def test_an_option_of_another_format_is_refused(tmp_path: Path, capsys: pytest.C
     code, _, error = called(capsys, "digits", "--to", "c", "--output", tmp_path / "out", "--tile-size=64")
     assert code == 2
     assert "--tile-size is an option of the format crossbar, not of c" in error
+
+
+def test_netlists_are_those_of_the_targets_with_the_wires_asked_for(tmp_path: Path) -> None:
+    exported(mixed_network(), replace(PLAIN, spice="mnsim"), tmp_path)
+    tiles = tmp_path / "out" / "tiles"
+    expected_names = {file.stem + end for file in tiles.glob("*.csv") for end in ("", "-up", "-down")}
+    assert {file.stem for file in tiles.glob("*.cir")} == expected_names
+    with np.load(tiles / "link1-1.npz") as held:
+        expected = subcircuit("link1_1", held["target_s"], preset_wires("mnsim"))
+    assert (tiles / "link1-1.cir").read_text() == expected
+    with pytest.raises(ValueError, match=r"wires 'gold' unknown, choices are none"):
+        replace(PLAIN, spice="gold").check()

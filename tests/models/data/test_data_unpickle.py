@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.data import unpickle
 from models.data.unpickle import PickledArray, read_pickle
 
 
@@ -78,3 +79,42 @@ def test_an_array_with_too_few_bytes_is_refused(path: Path) -> None:
     assert isinstance(data, PickledArray)
     with pytest.raises(ValueError, match=r"array \(3, 5\) of type 'u1', Fortran order False, 12 bytes; expected"):
         data.array()
+
+
+def test_a_place_in_memory_without_end_is_refused_before_it_is_reserved(path: Path) -> None:
+    """Ten bytes for which the interpreter would reserve 2 GiB."""
+    path.write_bytes(b"\x80\x02Nr\xff\xff\xff\x0f0N.")
+    with pytest.raises(ValueError, match=r"data_batch_1 .*remembers thing 268435455 at 3, at most 1048576"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02}N" + 100_000 * b"\x85" + b"Ns.", b"\x80\x02}" + 100_000 * b"](" + b"e" * 100_000 + b"Ns."],
+)
+def test_what_is_nested_without_end_is_refused(path: Path, content: bytes) -> None:
+    """A tuple of tuples of ... as a key is hashed by recursion without a bound: it ends the interpreter."""
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"data_batch_1 .* nested 101 deep at"):
+        read_pickle(path)
+
+
+def test_text_is_not_encoded_again_and_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpickle, "MOST_BYTES", 4000)
+    twice = [Call(codecs.encode, "x" * 100, "latin1") for _ in range(50)]
+    path.write_bytes(pickle.dumps({b"data": twice}, protocol=2))
+    with pytest.raises(ValueError, match="makes more than 4000 bytes of text"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("opcode", [b"c", b"i", b"o", b"P0\n", b"Q", b"\x81", b"\x8f", b"\x96"])
+def test_opcodes_that_no_data_need_are_refused(path: Path, opcode: bytes) -> None:
+    path.write_bytes(b"\x80\x04(K\x01" + opcode + b"os\nmkdir\n.")
+    with pytest.raises(ValueError, match=r"data_batch_1 "):
+        read_pickle(path)
+
+
+def test_a_pickle_of_many_numbers_is_no_deep_one(path: Path) -> None:
+    for protocol in (0, 2, 4):
+        path.write_bytes(pickle.dumps({b"labels": list(range(3000)), b"names": [b"a"] * 20}, protocol=protocol))
+        assert read_pickle(path)[b"labels"] == list(range(3000))

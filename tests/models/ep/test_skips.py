@@ -121,8 +121,8 @@ def test_a_checkpoint_holds_them(tmp_path: Path) -> None:
     ("skips", "message"),
     [
         ("none", "skips is 'none'"),
-        ([{"source": 1, "target": 4}], "expected a list of objects with link, source, target"),
-        ([{"source": 1.5, "target": 4}], r"skip1 joins \(1.5, 4\)"),
+        ([{"source": 1, "target": 4}], r"skips\[1\] lacks link"),
+        ([{"source": 1.5, "target": 4}], r"skips\[1\].source is 1.5, expected a valid integer"),
         ([{"source": 1, "target": 3}], "skip1 goes from layer 1 to 3 of 5, expected to span 3, 5"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, skips: object, message
     save_network(residual_network().map_parameters(torch.Tensor.float), path)
     tensors, document = read_tensors(path, "ep-hardware network")
     link = document["skips"][0]["link"]
-    if isinstance(skips, list) and "list" not in message:
+    if isinstance(skips, list) and "lacks" not in message:
         skips = [{**skip, "link": link} for skip in skips]
     write_tensors(path, "ep-hardware network", tensors, {**document, "skips": skips})
     with pytest.raises(CheckpointError, match=message):

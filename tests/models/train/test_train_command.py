@@ -178,11 +178,11 @@ def test_a_file_of_ones_own_is_learnt_and_told_from_another(
     assert manifest["data_sha256"] == hashlib.sha256(files[0].read_bytes()).hexdigest()
     assert manifest["images"] == {"train": 28, "validation": 4, "test": 8}
 
-    real = command.save_network
-    monkeypatch.setattr(command, "save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = command.save_with_manifest
+    monkeypatch.setattr(command, "save_with_manifest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     output = str(tmp_path / "again.safetensors")
     assert exit_code("--data", "mine.npz", "--output", output) == 130
-    monkeypatch.setattr(command, "save_network", real)
+    monkeypatch.setattr(command, "save_with_manifest", real)
     monkeypatch.chdir(files[1].parent)  # a file of the same name and size
     assert exit_code("--data", "mine.npz", "--output", output, "--resume") == 2
     assert "the run to resume has data_sha256" in capsys.readouterr().err
@@ -226,7 +226,7 @@ def test_a_training_says_which_programs_made_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     output = str(tmp_path / "net.safetensors")
-    monkeypatch.setattr(command, "save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(command, "save_with_manifest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with monkeypatch.context() as patch:
         patch.setattr(state, "this_program", lambda: Provenance("0.0", "then", "aaa"))
         assert exit_code("--output", output, "--epochs", "2") == 130
