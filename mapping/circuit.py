@@ -26,8 +26,18 @@ def check_chain(network: EPNetwork) -> None:
         raise ProgramError(f"the network has residual links (layers {ends}): machines hold chains of layers only")
 
 
+def check_finite(network: EPNetwork) -> None:
+    """Refuse a NaN or an infinity, which every score would become."""
+    for name, tensor in network.named_parameters().items():
+        bad = (~tensor.isfinite()).nonzero()
+        if len(bad):
+            index = tuple(bad[0].tolist())
+            raise ProgramError(f"{name} holds {float(tensor[index])} at index {index}: no machine computes with it")
+
+
 def _of_network(network: EPNetwork) -> Circuit:
     check_chain(network)
+    check_finite(network)
     links, readout = network.links, network.readout
     cores = place(links)
     return Circuit(

@@ -13,7 +13,10 @@ On disk a program is one safetensors file: int8 tensors `link1.weight`, int32 te
 `readout`, and under the metadata key "ep-hardware program" a JSON document,
 
     {"version": 2, "state_bits": 8, "links": {"link1": {"kind": "conv", "below": [1, 8, 8], "exponent": 7, "stride": 1,
-     "padding": 1, "pooling": "none", "pool_size": 1}, ..., "readout": {...}}}
+     "padding": 1, "pooling": "none", "pool_size": 1}, ..., "readout": {...}}, "sha256": "..."}
+
+The sha256 is that of all else (`models.files.digest.content_sha256`), so that no flipped bit is taken for a weight;
+older files have none.
 
 Version 1 had two metadata keys, which safetensors writes in random order; it is read, and saved as version 2.
 """
@@ -32,8 +35,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from mapping.program_document import LinkDocument, ProgramDocument, json_object, typed_document
 from models.ep.links import ConvLink, DenseLink, Link, Shape
 from models.ep.pooling import PoolKind
+from models.files.digest import content_sha256
+from models.files.tensorfile import DIGEST, write_atomically
 
 KEY = "ep-hardware program"
 VERSION = 2
@@ -167,28 +173,31 @@ class Program:
         tensors: dict[str, NDArray[Any]] = {}
         for name, link in self.named_links().items():
             tensors[f"{name}.weight"], tensors[f"{name}.bias"] = link.weight, link.bias
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(save(tensors, {KEY: json.dumps(self.document())}))
-        part.replace(path)
+        signed = {**self.document(), DIGEST: content_sha256(tensors, self.document())}
+        write_atomically(path, save(tensors, {KEY: json.dumps(signed)}))
 
     @staticmethod
     def load(path: Path) -> Program:
         """Read and check what `save` wrote, of any version; `ProgramError` names the file and what is wrong in it."""
+        if not path.is_file():
+            raise ProgramError(f"{path}: {'truncated or not a safetensors file' if path.exists() else 'no such file'}")
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except FileNotFoundError:
-            raise ProgramError(f"{path}: no such file") from None
-        except (SafetensorError, OSError) as error:
-            raise ProgramError(f"{path}: truncated or not a safetensors file ({error})") from error
+        except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise ProgramError(f"{path}: truncated or not a safetensors file of integers ({error})") from error
         try:
-            content = _document(metadata)
-            links = {name: _restored(name, fields, tensors) for name, fields in content["links"].items()}
+            document = _document(metadata)
+            digest = document.pop(DIGEST, None)
+            if digest is not None and digest != content_sha256(tensors, document):
+                raise ProgramError(f"damaged: the sha256 of its content is not the {digest!r} that it was written with")
+            content = typed_document(document)
+            _check_tensors(tensors, content)
+            links = {name: _restored(name, link, tensors) for name, link in content.links.items()}
             readout = links.pop("readout", None)
-            return Program(tuple(links.values()), readout, content["state_bits"])
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ProgramError(f"{path}: the description of the program is damaged at {error}") from error
+            chain = tuple(links[f"link{number}"] for number in range(1, len(links) + 1))
+            return Program(chain, readout, content.state_bits)
         except ValueError as error:
             raise ProgramError(f"{path}: {error}") from error
 
@@ -265,12 +274,12 @@ def _check_link(name: str, link: ProgramLink) -> None:
 def _document(metadata: dict[str, str]) -> dict[str, Any]:
     """The JSON document of a file of any version, as the newest version has it."""
     if metadata.get("format") == VERSION_1:
-        return {**json.loads(metadata["program"]), "version": VERSION}
+        return {**json_object(metadata.get("program", "")), "version": VERSION}
     if KEY not in metadata:
         found = ", ".join(f"{key!r}" for key in sorted(metadata)) or "none"
         raise ProgramError(f"not a program: expected the metadata key {KEY!r}, found {found}")
-    document: dict[str, Any] = json.loads(metadata[KEY])
-    version = document["version"]
+    document = json_object(metadata[KEY])
+    version = document.get("version")
     if type(version) is int and version > VERSION:
         raise ProgramError(f"version {version} is newer than {VERSION}, the newest that this package reads")
     if version != VERSION:
@@ -278,9 +287,14 @@ def _document(metadata: dict[str, str]) -> dict[str, Any]:
     return document
 
 
-def _restored(name: str, fields: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> ProgramLink:
-    for part in ("weight", "bias"):
-        if f"{name}.{part}" not in tensors:
-            raise ProgramError(f"tensor {name}.{part} is missing")
-    below = tuple(int(size) for size in fields.pop("below"))
-    return ProgramLink(below=below, weight=tensors[f"{name}.weight"], bias=tensors[f"{name}.bias"], **fields)
+def _check_tensors(tensors: dict[str, NDArray[Any]], content: ProgramDocument) -> None:
+    """Every link has a weight and a bias, and nothing else is there."""
+    expected = {f"{name}.{part}" for name in content.links for part in ("weight", "bias")}
+    for name in sorted(expected - tensors.keys()):
+        raise ProgramError(f"tensor {name} is missing")
+    for name in sorted(tensors.keys() - expected):
+        raise ProgramError(f"surplus tensor {name}, expected only {', '.join(sorted(expected))}")
+
+
+def _restored(name: str, link: LinkDocument, tensors: dict[str, NDArray[Any]]) -> ProgramLink:
+    return ProgramLink(weight=tensors[f"{name}.weight"], bias=tensors[f"{name}.bias"], **vars(link))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapping.circuit import check_chain
+from mapping.circuit import check_chain, check_finite
 from mapping.program import (
     ACCUMULATOR_BITS,
     ACCUMULATOR_MAX,
@@ -68,9 +68,7 @@ def quantize(
         raise ProgramError(f"state_bits is {state_bits!r}, choices are {', '.join(map(str, STATE_BITS))}")
     check_chain(network)
     network.check_images(images)
-    for name, tensor in network.named_parameters().items():
-        if not bool(tensor.isfinite().all()):
-            raise ProgramError(f"{name} holds NaN or infinity")
+    check_finite(network)
     one = 2**state_bits - 1
     states = _equilibrium(network, images, steps)
     links, readout = network.links, network.readout
@@ -88,6 +86,7 @@ def quantize(
             _link_in_integers(link, exponent, point, one, half=2 ** (point - 1))
             for link, exponent, point in zip(links, exponents, points, strict=True)
         ]
+        fixed = _with_bounded_biases(fixed, points, one, 2**headroom_bits)
         top = None if readout is None else _link_in_integers(readout, readout_exponent, readout_exponent, one, half=0)
         over = [name for name, b in accumulator_bounds(fixed, top, one).items() if b.max() > ACCUMULATOR_MAX]
         if not over:
@@ -194,6 +193,23 @@ def _link_in_integers(link: Link, exponent: int, point: int, one: int, half: int
     if isinstance(link, DenseLink):
         return integers
     return replace(integers, stride=link.stride, padding=link.padding, pooling=link.pooling, pool_size=link.pool_size)
+
+
+def _with_bounded_biases(links: list[ProgramLink], points: tuple[int, ...], one: int, growth: int) -> list[ProgramLink]:
+    """The links with every bias cut to what can matter, so that one dead unit costs its layer no bits.
+
+    Let R be the most that all states together bring to a unit. With b <= -R its sum is at most 0 and its state 0,
+    whatever the others are; with b >= R + one 2**E its state is one. Between such biases nothing tells them apart, so
+    each is cut to -R..R + one 2**E: every state stays the same in every bit. Weights that learn may grow by `growth`.
+    """
+    silent = [replace(link, bias=np.zeros_like(link.bias)) for link in links]
+    reach = accumulator_bounds(silent, None, one).values()
+    cut = []
+    for link, point, sums in zip(links, points, reach, strict=True):
+        most = growth * sums.reshape(len(link.bias), -1).max(axis=1)
+        bias = np.clip(link.bias.astype(np.float64), -most, most + one * 2.0**point)
+        cut.append(replace(link, bias=bias.clip(-(2.0**30), 2.0**30).astype(np.int32)))
+    return cut
 
 
 def _rounded(weight: Tensor, exponent: int) -> Tensor:

@@ -31,7 +31,6 @@ def exit_code(work: Callable[[], None], *, batch: Callable[[], str], stopped: Ca
         sys.stdout.reconfigure(errors="replace")
     try:
         work()
-        sys.stdout.flush()
     except KeyboardInterrupt:
         return _told(stopped(), STOPPED)
     except ConfigError as error:
@@ -43,10 +42,14 @@ def exit_code(work: Callable[[], None], *, batch: Callable[[], str], stopped: Ca
             return _told(f"error: out of memory: try {batch()}", FAILED)
         return _told(f"error: {one_line(error)}", FAILED)
     except OSError as error:
-        place = "" if _output_works() else "standard output: "
-        return _told(f"error: {place}{one_line(error)}", FAILED)
+        return _told(f"error: {one_line(error)}", FAILED)
     except (ValueError, ArithmeticError) as error:
         return _told(f"error: {one_line(error)}", FAILED)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_on_output()
+        return _told(f"error: standard output: {one_line(error)}", FAILED)
     return 0
 
 
@@ -86,11 +89,6 @@ def _told(line: str, code: int) -> int:
     return code
 
 
-def _output_works() -> bool:
-    """Whether standard output takes what is left for it; where not, the interpreter would fail once more at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+def _give_up_on_output() -> None:
+    """Where standard output takes nothing any more, the interpreter would fail once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

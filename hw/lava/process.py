@@ -62,7 +62,7 @@ class HostProcess:
         )
         theirs.close()
         self.connection = Connection(ours.detach())
-        self._finalizer = weakref.finalize(self, _end, self.process, self.connection, self.log, folder)
+        self._finalizer = weakref.finalize(self, _end, os.getpid(), self.process, self.connection, self.log, folder)
         try:
             self._send(job)
             self.started = self._receive(None)
@@ -103,8 +103,13 @@ class HostProcess:
         return self.log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
 
 
-def _end(process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes], folder: str) -> None:
-    """Close the connection, give the host a moment to end its graph, then end whatever of its session is left."""
+def _end(owner: int, process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes], folder: str) -> None:
+    """Close the connection, give the host a moment to end its graph, then end whatever of its session is left.
+
+    Only the process that started the host does: one that it forked has inherited all this, and may end before it.
+    """
+    if os.getpid() != owner:
+        return
     connection.close()
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)

@@ -181,11 +181,11 @@ def _write_netlists(folder: Path, name: str, g_s: Array, wires: str, read_v: flo
 
     rows, columns = g_s.shape
     called = name.replace("-", "_")
-    (folder / f"{name}.cir").write_text(subcircuit(called, g_s, preset_wires(wires)))
+    (folder / f"{name}.cir").write_text(subcircuit(called, g_s, preset_wires(wires)), encoding="utf-8")
     up = bench_of(called, (rows, columns), [read_v] * rows, "up", f"{name}.cir")
     down = bench_of(called, (rows, columns), [read_v] * columns, "down", f"{name}.cir")
-    (folder / f"{name}-up.cir").write_text(up)
-    (folder / f"{name}-down.cir").write_text(down)
+    (folder / f"{name}-up.cir").write_text(up, encoding="utf-8")
+    (folder / f"{name}-down.cir").write_text(down, encoding="utf-8")
 
 
 def is_file(device: str) -> bool:

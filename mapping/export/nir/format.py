@@ -50,5 +50,5 @@ class NirFormat(Format):
 
         graph = nir_of(source.network)
         nir.write(folder / FILE, graph, compression="gzip", compression_opts=1)
-        (folder / "README.txt").write_text(NOT_SEEN + "\n")
+        (folder / "README.txt").write_text(NOT_SEEN + "\n", encoding="utf-8")
         return {"nodes": len(graph.nodes), "edges": len(graph.edges), "not_seen_by_other_tools": NOT_SEEN}

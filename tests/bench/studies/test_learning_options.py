@@ -88,6 +88,10 @@ BAD: list[tuple[list[str], list[str]]] = [
         ["weight_bits is 4: weights cut into slices cannot learn in place; use None"],
     ),
     (["repair", "--epochs", "0"], ["--epochs is 0, must be 1 to 100,000"]),
+    (["repair", "--nudges", "4"], ["--nudges changes nothing", "--estimator n_point"]),
+    (["beta", "--epochs", "2"], ["--epochs changes nothing", "beta only compares"]),
+    (["beta", "--beta", "0.1", "0.1"], ["--beta", "once"]),
+    (["repair", "--phase-repeats", "1000000000"], ["--phase-repeats is 1000000000, must be 1 to 1,000"]),
     (["repair", "--learning-batch", "0"], ["--learning-batch is 0"]),
     (
         ["repair", "--learning-rates", "0.1", "-0.1", "0.1"],

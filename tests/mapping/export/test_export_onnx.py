@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from helpers.exporting import exported
+from helpers.exporting import called, exported
 from helpers.random_nets import networks, program_of, random_images, restless_winners
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +24,7 @@ from mapping.quantization import quantize
 from models.ep.links import ConvLink, DenseLink
 from models.ep.network import EPNetwork, Skip
 from models.ep.relaxation import relax
+from models.files.checkpoint import save_network
 from models.zoo import load_model, zoo_names
 
 
@@ -131,3 +132,21 @@ def test_steps_and_packages_that_are_missing_are_named(monkeypatch: pytest.Monke
     monkeypatch.setattr("mapping.export.packages.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"--to onnx needs onnx, which is not installed: pip install .*\[export\]"):
         OnnxFormat().check()
+
+
+def test_the_command_refuses_numbers_that_the_model_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "maxima.safetensors", tmp_path / "out"
+    save_network(restless_winners(), file)
+    code, _, error = called(capsys, file, "--to", "onnx", "--numbers", "int8", "--output", folder)
+    assert code == 2
+    assert "--to onnx: link2 (conv 3 x 3" in error
+    assert "takes maxima" in error
+    assert not folder.exists()
+    code, manifest, _ = called(capsys, file, "--to", "onnx", "--unroll", 3, "--output", folder)
+    assert (code, manifest["inputs"], list(manifest["files"])) == (0, ["images"], [FILE])
+    program_of(load_model("digits"), state_bits=8, seed=1).save(tmp_path / "program.safetensors")
+    code, _, error = called(capsys, tmp_path / "program.safetensors", "--to", "onnx", "--output", tmp_path / "other")
+    assert code == 2
+    assert "is a program of integers, it holds floating point" in error

@@ -1,0 +1,167 @@
+"""Files of every format that this package writes, read as `Contents`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+
+from mapping.export.folder import MANIFEST, read_manifest
+from mapping.export.packages import missing_packages
+from mapping.inspect.contents import Array, Contents
+from mapping.place import UNITS_PER_CORE, cores_used, place
+from mapping.program import ACCUMULATOR_BITS, ACCUMULATOR_MAX, Program, is_program
+from models.ep.network import EPNetwork
+from models.files.checkpoint import load_network
+from models.zoo import load_model, zoo_names
+
+MAIN_FILES = {"program": "program.safetensors", "onnx": "network.onnx", "nir": "network.nir"}
+"""Of the folders of an export, the file that holds the network; of other formats the folder itself does."""
+
+
+_SHARED = re.compile(r"(link\d+|skip\d+|readout)\.(weight|bias)")
+
+
+def read_contents(name: str) -> Contents:
+    """What a file or the folder of an export holds; a name of the zoo will do as well.
+
+    Raises:
+        ValueError: it is none of them, damaged, or of a newer version; the message names it and what can be read.
+    """
+    path = Path(name)
+    if name in zoo_names():
+        return _of_network(load_model(name))
+    if path.is_dir():
+        return _of_folder(path)
+    if not path.is_file():
+        raise ValueError(f"{name} is no file, no folder and no network of the zoo ({', '.join(zoo_names())})")
+    kind = _FILES.get(path.suffix)
+    if kind is None:
+        raise ValueError(f"{name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(_FILES)}, or a folder")
+    return kind(path)
+
+
+def _of_folder(path: Path) -> Contents:
+    if not (path / MANIFEST).is_file() and (path / "layout.json").is_file():
+        return _of_chip(path, {})
+    manifest = read_manifest(path)
+    kind = str(manifest.get("format"))
+    if kind in MAIN_FILES:
+        return read_contents(str(path / MAIN_FILES[kind]))
+    if kind not in _FOLDERS:
+        raise ValueError(f"{path} is an export to {kind}, expected one of {', '.join([*MAIN_FILES, *_FOLDERS])}")
+    return _FOLDERS[kind](path, manifest)
+
+
+def _of_safetensors(path: Path) -> Contents:
+    try:
+        program = is_program(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: truncated or not a safetensors file ({error})") from None
+    return _of_program(Program.load(path)) if program else _of_network(load_network(path))
+
+
+def _of_network(network: EPNetwork, kind: str = "network") -> Contents:
+    tensors = {name: tensor.numpy() for name, tensor in network.named_parameters().items()}
+    lines = tuple(repr(network).splitlines())
+    return Contents(kind, tensors, lines, {"parameters": sum(one.size for one in tensors.values())})
+
+
+def _of_program(program: Program) -> Contents:
+    tensors: dict[str, Array] = {}
+    for name, link in program.named_links().items():
+        tensors |= {f"{name}.weight": link.weight, f"{name}.bias": link.bias}
+    cores = place([link.operator(link.weight) for link in program.links])
+    used = cores_used(cores)
+    bounds = {name: float(bound.max()) for name, bound in program.accumulator_bounds().items()}
+    lines = [*repr(program).splitlines(), "cores of every layer, the images first, and how full of units they are:"]
+    for layer, (count, units) in enumerate(zip(used, cores, strict=True)):
+        lines.append(f"  layer {layer}: {count} cores, {len(units) / count / UNITS_PER_CORE:.0%}")
+    for name, bound in bounds.items():
+        lines.append(f"  accumulator of {name}: at most {bound:,.0f}, {ACCUMULATOR_BITS} bits hold {ACCUMULATOR_MAX:,}")
+    facts = {"state_bits": program.state_bits, "cores": list(used), "accumulators": bounds}
+    return Contents("program", tensors, tuple(lines), facts)
+
+
+def _of_onnx(path: Path) -> Contents:
+    _need("onnx", path)
+    import onnx
+    from onnx import numpy_helper
+
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # of protobuf, which comes without types
+        raise ValueError(f"{path}: not an ONNX model ({error})") from None
+    if not model.graph.node:
+        raise ValueError(f"{path}: not an ONNX model, or one without a node")
+    tensors = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    named = {name: values for name, values in tensors.items() if _SHARED.fullmatch(name)}
+    steps = next((one.value for one in model.metadata_props if one.key == "steps"), "unknown")
+    lines = [f"{len(model.graph.node)} nodes, steps: {steps}"]
+    lines += [f"  {name}: {list(values.shape)}" for name, values in named.items()]
+    return Contents("onnx", named or tensors, tuple(lines), {"nodes": len(model.graph.node), "steps": steps})
+
+
+def _of_nir(path: Path) -> Contents:
+    _need("nir", path)
+    from mapping.export.nir.graph import network_of_nir
+
+    return _of_network(network_of_nir(path), "nir")
+
+
+def _of_c(path: Path, manifest: dict[str, Any]) -> Contents:
+    """The arrays of network.h, flat as they are there."""
+    text = (path / "network.h").read_text(encoding="utf-8")
+    kinds = {"int8_t": np.int8, "int32_t": np.int32}
+    found = re.findall(r"static const (int8_t|int32_t) (\w+)_(weight|bias)\[\d+\] = \{([^}]*)\}", text)
+    tensors = {
+        f"{name}.{part}": np.array([int(one) for one in numbers.split(",") if one.strip()], kinds[kind])
+        for kind, name, part, numbers in found
+    }
+    lines = tuple(re.findall(r"/\* (\w.*) \*/", text))
+    return Contents("c", tensors, lines, {key: manifest[key] for key in ("bytes", "logit_scale") if key in manifest})
+
+
+def _of_chip(path: Path, manifest: dict[str, Any]) -> Contents:  # noqa: ARG001
+    """Target conductances of every tile, and how full it is."""
+    layout = json.loads((path / "layout.json").read_text(encoding="utf-8"))
+    size, device = layout["tile"], layout["device"]
+    span = f"{device['g_min_s']:g} S to {device['g_max_s']:g} S"
+    lines = [f"device {device['name']}, {span}, encoding {layout['encoding']['name']}"]
+    tensors: dict[str, Array] = {}
+    shares: dict[str, float] = {}
+    for tile in layout["tiles"]:
+        name, rows, columns = tile["name"], tile["rows"], tile["columns"]
+        with np.load(path / "tiles" / f"{name}.npz") as held:
+            tensors |= {f"{name}.{key}": held[key] for key in held.files}
+        shares[name] = rows * columns / (size["rows"] * size["columns"])
+        lines.append(f"  {name}: {rows} x {columns} of {size['rows']} x {size['columns']}, {shares[name]:.0%}")
+    return Contents("crossbar", tensors, tuple(lines), {"tiles": len(shares), "utilisation": shares})
+
+
+def _of_npz(path: Path) -> Contents:
+    try:
+        with np.load(path) as held:
+            return Contents("npz", {name: held[name] for name in held.files})
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: not an NPZ file of numbers ({error})") from None
+
+
+def _need(package: str, path: Path) -> None:
+    missing = missing_packages(package)
+    if missing is not None:
+        raise ValueError(f"{path}: {missing}")
+
+
+_FILES: dict[str, Callable[[Path], Contents]] = {
+    ".safetensors": _of_safetensors,
+    ".onnx": _of_onnx,
+    ".nir": _of_nir,
+    ".npz": _of_npz,
+}
+_FOLDERS: dict[str, Callable[[Path, dict[str, Any]], Contents]] = {"crossbar": _of_chip, "c": _of_c}
