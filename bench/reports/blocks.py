@@ -21,6 +21,8 @@ from bench.reports.learning import tables
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
 from bench.reports.sweep_table import device_lines
+from models.zoo import zoo_names
+from models.zoo.manifests import manifest_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
@@ -62,8 +64,37 @@ def _learning(name: str) -> list[str]:
     return [line for block in blocks for line in (*block, "")][:-1]
 
 
+STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-high", "feedback-strong")
+"""Networks of one architecture with more and more feedback, as far as the zoo has them."""
+
+
 def _feedback() -> list[str]:
-    return table([compared(RESULTS / f"feedback-{strength}") for strength in ("weak", "medium", "strong")])
+    """What manifests say of the strengths of feedback."""
+    heading = ("network", "feedback in layers 1, 2", "radius", "validation %", "feedback cut %", "same at 2 T %")
+    lines = []
+    for name in STRENGTHS:
+        if name not in zoo_names():
+            continue
+        manifest = manifest_of(name)
+        feedback, run = manifest["feedback"], manifest["hyperparameters"]
+        shares = [f"{100 * feedback[key]:.1f}" for key in ("accuracy", "accuracy_cut", "agreement")]
+        layers = ", ".join(f"{share:.2f}" for share in feedback["share"])
+        lines.append(
+            [
+                name,
+                layers,
+                f"{feedback['radius']:.2f} (to {feedback['radius_max']:.2f})",
+                *shares,
+                f"{100 * manifest['test']['accuracy']:.1f}",
+                f"{run['free_steps']} + {run['nudged_steps']}",
+                f"{manifest['wall_s'] / 60:.0f} min",
+            ]
+        )
+    return markdown([*heading, "test %", "sweeps", "training"], lines)
+
+
+def _on_machines() -> list[str]:
+    return table([compared(RESULTS / "feedback-weak")])
 
 
 def _zoo() -> list[str]:
@@ -123,6 +154,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "scratch on dies": lambda: _learning("digits-scratch"),
     "beta": lambda: _learning("digits-beta"),
     "feedback": _feedback,
+    "feedback on machines": _on_machines,
     "zoo": _zoo,
     "twins": _twins,
     "speeds": _speeds,
