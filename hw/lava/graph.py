@@ -52,6 +52,9 @@ def feeds_of(processes: tuple[AbstractProcess, ...]) -> dict[tuple[str, str], tu
     return feeds
 
 
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
 def check_shared_memory(processes: tuple[AbstractProcess, ...], wide: tuple[str, ...]) -> None:
     """Refuse a graph whose channels do not fit: Lava would die of a bus error in the middle of the run.
 
@@ -60,21 +63,25 @@ def check_shared_memory(processes: tuple[AbstractProcess, ...], wide: tuple[str,
     folder = Path("/dev/shm")
     if not folder.exists():
         return
-    words = 0  # of four bytes
+    need = 0  # whole pages, and beside every channel two for what Lava's processes tell each other
     for process in processes:
         for port in (*process.out_ports, *process.in_ports):
             ends = len(port.get_dst_ports()) if isinstance(port, OutPort) else 0
             ends += getattr(port, "external_pipe_flag", False)
-            words += ends * int(np.prod(port.shape)) * (2 if port.name in wide else 1)
-    need = words * 4 * CHANNEL_SLOTS
+            size = 4 * CHANNEL_SLOTS * int(np.prod(port.shape)) * (2 if port.name in wide else 1)
+            need += ends * (-(-size // PAGE) + 2) * PAGE
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if need > free:
         batch = processes[0].images_in.shape[-1]
         raise ValueError(
-            f"the channels of this graph need {need / 2**20:.0f} MiB of shared memory, {folder} has "
-            f"{free / 2**20:.0f} MiB free: a batch of at most {int(batch * free / need)} would fit"
+            f"the channels of this graph need {_size(need)} of shared memory, {folder} has "
+            f"{_size(free)} free: a batch of at most {int(batch * free / need)} would fit"
         )
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**20:.0f} MiB" if count >= 10 * 2**20 else f"{count / 2**10:.0f} KiB"
 
 
 def pipe(port: InPort | OutPort) -> Any:

@@ -5,12 +5,14 @@ One that failed, died or stands still ends the run with an error that says which
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import Process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import hw.lava.compat  # noqa: F401 - before Lava
@@ -24,6 +26,10 @@ from hw.lava.graph import CHANNEL_SLOTS, Graph, pipe
 
 POLL_S = 0.0005
 """How often the host looks at its pipes; a time step takes one to several milliseconds."""
+BEAT_S = 1.0
+"""How often it tells the other end that it is there."""
+ENDING_S = 2.0
+"""How long a process that ended without an error may wait for what another one has raised: Lava ends it for that."""
 WATCH_S = 0.2
 """How often it looks after its processes."""
 
@@ -52,7 +58,10 @@ class Host:
         self.runtime = self.first.runtime
         executable = self.runtime._executable
         actors = self.runtime._messaging_infrastructure.actors
-        self.actors = {process.name: actor for process, actor in zip(executable.proc_builders, actors, strict=False)}
+        names = [process.name for process in executable.proc_builders]
+        # what comes after the processes of the graph is Lava's own, and a graph without it stands still for ever
+        names += [f"Lava's runtime service {number}" for number in range(1, len(actors) - len(names) + 1)]
+        self.actors = dict(zip(names, actors, strict=False))
 
     def run(
         self,
@@ -68,12 +77,15 @@ class Host:
         received: dict[OutPort, list[NDArray[Any]]] = {port: [] for port in expected}
         counted = next(iter(expected))
         self.first.run(RunSteps(time_steps, blocking=False))
-        watch = _Watch(self)
+        watch, beaten = _Watch(self), time.monotonic()
         while (
             any(len(received[port]) < count for port, count in expected.items())
             or not self.runtime.service_to_runtime[0].probe()
         ):
             moved = False
+            if time.monotonic() - beaten > BEAT_S:
+                beaten = time.monotonic()
+                self.connection.send(("beat",))
             for port, messages in waiting.items():
                 if messages and pipe(port).probe():
                     pipe(port).send(messages.popleft())
@@ -89,6 +101,15 @@ class Host:
                 time.sleep(POLL_S)
         self.first.wait()
         return received
+
+    def segments(self) -> list[str]:
+        """Names of the shared memory of the graph: nobody else knows them once everything here was killed."""
+        names = set()
+        for process in ("self", *(str(actor.pid) for actor in self.actors.values())):
+            with suppress(OSError):  # one that has ended has none
+                maps = Path("/proc", process, "maps").read_text(encoding="utf-8")
+                names |= set(re.findall(r" /dev/shm/(psm_\w+)$", maps, flags=re.MULTILINE))
+        return sorted(names)
 
     def kill(self) -> None:
         """End every process of the graph now, even one that is stopped or blocked."""
@@ -108,6 +129,7 @@ class _Watch:
 
     def __init__(self, host: Host) -> None:
         self.host, self.last, self.since, self.looked = host, b"", time.monotonic(), 0.0
+        self.ended: float | None = None
 
     def look(self) -> None:
         """Raise RunError if a process failed, died or if none has moved for the stall time."""
@@ -132,8 +154,12 @@ class _Watch:
         for name, actor in self.host.actors.items():
             if (failure := actor.exception) is not None:
                 error, trace = failure
-                step = next(place.step for place in self.host.graph.rows if place.name == name)
+                step = next((place.step for place in self.host.graph.rows if place.name == name), 0)
                 raise RunError("model", f"process {name!r} failed in time step {step}: {error!r}\n{trace}")
+        if ended and not any(ended.values()):
+            self.ended = self.ended or time.monotonic()
+            if time.monotonic() - self.ended < ENDING_S:
+                return
         for name, code in ended.items():
             raise RunError("died", f"process {name!r} died with exit code {code}")
 

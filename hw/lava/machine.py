@@ -142,7 +142,7 @@ class Lava:
                 self.hosting.stall_s,
                 dict(self.hosting.process_models),
             )
-            self._host = (batch, trace), HostProcess(SERVER, job)
+            self._host = (batch, trace), HostProcess(SERVER, job, self.hosting.stall_s)
         return self._host[1]
 
     def _learning_host_for(self, rule: LearningRule) -> HostProcess:
@@ -152,7 +152,7 @@ class Lava:
             self._end("_learning_host")
         if self._learning_host is None:
             job = LearningJob(self.circuit, rule.phases, rule.batch_size, self.seed, self.hosting.stall_s)
-            self._learning_host = key, HostProcess(SERVER, job)
+            self._learning_host = key, HostProcess(SERVER, job, self.hosting.stall_s)
         return self._learning_host[1]
 
     def _answer(self, host: HostProcess, request: Any) -> Any:

@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
+MARGIN_S, STARTING_S = 15.0, 120.0
+"""How much longer than a stall a host may say nothing: while it works between runs, and while it builds its graph."""
+SHARED_MEMORY = Path("/dev/shm")
 
 
 class LavaError(RuntimeError):
@@ -40,10 +43,12 @@ class HostProcess:
 
     `python -m MODULE FD FOLDER` talks over the connection FD: it is sent a job, then requests, and tells ("progress",
     done, total) while it works and (anything else, answer), or ("failed", kind, message) when it is through. FOLDER is
-    for its temporary files: whichever of the two ends last removes it.
+    for its temporary files: whichever of the two ends last removes it. ("beat",) says every second of a run that it is
+    there, and ("segments", names) which shared memory is left if all of it is killed. With `stall_s` a host that says
+    nothing for so long is a stall; without, it is waited for.
     """
 
-    def __init__(self, module: str, job: Any) -> None:
+    def __init__(self, module: str, job: Any, stall_s: float | None = None) -> None:
         ours, theirs = socket.socketpair()
         folder = tempfile.mkdtemp(prefix="lava-")
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
@@ -62,10 +67,14 @@ class HostProcess:
         )
         theirs.close()
         self.connection = Connection(ours.detach())
-        self._finalizer = weakref.finalize(self, _end, os.getpid(), self.process, self.connection, self.log, folder)
+        self.stall_s = stall_s
+        self.segments: list[str] = []
+        self._finalizer = weakref.finalize(
+            self, _end, os.getpid(), self.process, self.connection, self.log, folder, self.segments
+        )
         try:
             self._send(job)
-            self.started = self._receive(None)
+            self.started = self._receive(None, None if stall_s is None else stall_s + STARTING_S)
         except BaseException:
             self.close()
             raise
@@ -73,7 +82,7 @@ class HostProcess:
     def ask(self, request: Any, progress: Callable[[int, int], None] | None = None) -> Any:
         """The answer to a request; raises what went wrong over there."""
         self._send(request)
-        return self._receive(progress)
+        return self._receive(progress, None if self.stall_s is None else self.stall_s + MARGIN_S)
 
     def close(self) -> None:
         """Hang up, and end all that is left."""
@@ -85,17 +94,24 @@ class HostProcess:
         except OSError as error:
             raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
 
-    def _receive(self, progress: Callable[[int, int], None] | None) -> Any:
+    def _receive(self, progress: Callable[[int, int], None] | None, patience_s: float | None) -> Any:
         while True:
             try:
+                if not self.connection.poll(patience_s):
+                    raise LavaStalledError(
+                        f"the Lava run stalled: its host, process {self.process.pid}, has said nothing for "
+                        f"{patience_s:.0f} s: it is stopped, or the computer is overloaded"
+                    )
                 kind, *content = self.connection.recv()
             except (EOFError, OSError) as error:
                 raise LavaError(f"the Lava host is gone: {self._last_words()}") from error
             if kind == "failed":
                 raise _ERRORS.get(content[0], LavaError)(content[1])
-            if kind != "progress":
+            if kind == "segments":
+                self.segments.extend(content[0])
+            elif kind not in ("progress", "beat"):
                 return content[0] if content else None
-            if progress is not None:
+            elif kind == "progress" and progress is not None:
                 progress(*content)
 
     def _last_words(self) -> str:
@@ -103,7 +119,14 @@ class HostProcess:
         return self.log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
 
 
-def _end(owner: int, process: subprocess.Popen[bytes], connection: Connection, log: IO[bytes], folder: str) -> None:
+def _end(
+    owner: int,
+    process: subprocess.Popen[bytes],
+    connection: Connection,
+    log: IO[bytes],
+    folder: str,
+    segments: list[str],
+) -> None:
     """Close the connection, give the host a moment to end its graph, then end whatever of its session is left.
 
     Only the process that started the host does: one that it forked has inherited all this, and may end before it.
@@ -123,6 +146,8 @@ def _end(owner: int, process: subprocess.Popen[bytes], connection: Connection, l
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
     log.close()
+    for name in segments:  # gone, unless everything was killed from outside, the resource tracker too
+        (SHARED_MEMORY / name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)  # the host has removed it, unless it was killed
 
 

@@ -40,6 +40,7 @@ def main() -> None:
                 learning = build_learning_graph(job)
                 host = Host(learning, connection, job.stall_s)
                 serve = partial(learn, host, learning, job)
+            connection.send(("segments", host.segments()))
             connection.send(("ready",))
             while True:
                 connection.send(("done", serve(connection.recv())))

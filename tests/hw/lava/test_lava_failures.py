@@ -16,6 +16,7 @@ import pytest
 from helpers.lava_failures import IMAGES, TESTS, expected_logits, faulty_machine, small_circuit
 from helpers.sessions import SHARED, Session
 
+from hw.lava import process
 from hw.lava.hosting import Hosting
 from hw.lava.machine import Lava
 from hw.lava.messages import Job
@@ -142,8 +143,9 @@ def test_too_little_shared_memory_is_refused_with_what_would_fit(
         machine.settle(images)
     said = str(caught.value).split()
     need = float(said[said.index("need") + 1])
+    assert said[said.index("need") + 2] == "MiB"
     assert "need " in str(caught.value)
-    assert "/dev/shm has 1 MiB free" in str(caught.value)
+    assert "/dev/shm has 1024 KiB free" in str(caught.value)
     most = int(said[said.index("most") + 1])
     assert most == pytest.approx(2000 / need, rel=0.05)
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
@@ -168,3 +170,69 @@ def test_a_job_can_be_sent_to_another_interpreter() -> None:
     kinds = {type(value).__module__.split(".")[0] for value in vars(job).values()}
     assert kinds <= {"hw", "builtins"}
     assert pickle.loads(pickle.dumps(job)).steps == 3
+
+
+@pytest.mark.slow
+def test_a_host_that_is_stopped_is_a_stall(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MARGIN_S", 0.5)
+    with Lava(small_circuit(), steps=10, hosting=Hosting(stall_s=1)) as machine:
+        machine.settle(IMAGES)
+        assert machine._host is not None
+        os.kill(machine._host[1].process.pid, signal.SIGSTOP)
+        with pytest.raises(LavaStalledError, match=r"its host, process \d+, has said nothing for 2 s: it is stopped"):
+            machine.settle(IMAGES)
+        np.testing.assert_allclose(machine.settle(IMAGES).logits, expected_logits(small_circuit(), 10), atol=1e-5)
+    session.assert_nothing_left()
+
+
+def test_a_forked_child_that_ends_leaves_the_machine_of_its_parent_alone(session: Session) -> None:
+    with Lava(small_circuit(), steps=10) as machine:
+        before = machine.settle(IMAGES)
+        child = os.fork()
+        if not child:
+            machine.close()  # as the interpreter does at its end
+            os._exit(0)
+        os.waitpid(child, 0)
+        np.testing.assert_array_equal(machine.settle(IMAGES).logits, before.logits)
+    session.assert_nothing_left()
+
+
+def test_all_children_killed_at_once_leave_no_shared_memory(session: Session) -> None:
+    with Lava(small_circuit(), steps=10) as machine:
+        machine.settle(IMAGES)
+        session.remember()
+        assert machine._host is not None
+        os.killpg(machine._host[1].process.pid, signal.SIGKILL)
+        with pytest.raises(LavaError, match="the Lava host is gone"):
+            machine.settle(IMAGES)
+    session.assert_nothing_left()
+
+
+def test_the_death_of_lavas_own_service_is_named(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the last process that Lava forks, and no process of the graph."""
+    monkeypatch.setenv("SLOW", str(tmp_path))
+    with faulty_machine("Slow", stall_s=30) as machine:
+        said = []
+
+        def settle() -> None:
+            try:
+                machine.settle(IMAGES)
+            except LavaError as error:
+                said.append(str(error))
+
+        thread = threading.Thread(target=settle)
+        thread.start()
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        assert machine._host is not None
+        host = machine._host[1].process.pid
+        children = sorted(int(pid) for pid in Path(f"/proc/{host}/task/{host}/children").read_text().split())
+        layers = [int(file.read_text()) for file in tmp_path.iterdir()]
+        others = [pid for pid in children if pid not in layers]
+        os.kill(max(others), signal.SIGKILL)
+        thread.join(20)
+    assert said
+    assert "Lava's runtime service" in said[0], said
+    session.assert_nothing_left()
