@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from errno import ENOSPC, EPIPE
 
 REFUSED, FAILED, STOPPED = 2, 1, 130
 
@@ -31,6 +32,7 @@ def exit_code(work: Callable[[], None], *, batch: Callable[[], str], stopped: Ca
         sys.stdout.reconfigure(errors="replace")
     try:
         work()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _told(stopped(), STOPPED)
     except ConfigError as error:
@@ -42,14 +44,12 @@ def exit_code(work: Callable[[], None], *, batch: Callable[[], str], stopped: Ca
             return _told(f"error: out of memory: try {batch()}", FAILED)
         return _told(f"error: {one_line(error)}", FAILED)
     except OSError as error:
-        return _told(f"error: {one_line(error)}", FAILED)
+        if error.filename is not None or error.errno not in (ENOSPC, EPIPE):
+            return _told(f"error: {one_line(error)}", FAILED)
+        _give_up_on_output()  # every file that is written is named
+        return _told(f"error: standard output: {one_line(error)}", FAILED)
     except (ValueError, ArithmeticError) as error:
         return _told(f"error: {one_line(error)}", FAILED)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        _give_up_on_output()
-        return _told(f"error: standard output: {one_line(error)}", FAILED)
     return 0
 
 
@@ -91,4 +91,5 @@ def _told(line: str, code: int) -> int:
 
 def _give_up_on_output() -> None:
     """Where standard output takes nothing any more, the interpreter would fail once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

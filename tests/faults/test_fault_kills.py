@@ -45,6 +45,7 @@ def kill(count: int, seed: int, begin: Callable[[float, int], int], last_s: floa
 
 def runs(count: int, seed: int, folder: Path) -> None:
     """Kill runs so often; every one ends with the rows of one that was left alone."""
+    run_until_killed("bench.run", ["--version"], folder, 600)  # libraries are loaded
     start = monotonic()
     assert run_until_killed("bench.run", [*RUN, "--output", folder / "whole"], folder, 600) == 0
     last_s, expected = monotonic() - start, figures(folder / "whole")
@@ -63,6 +64,7 @@ def runs(count: int, seed: int, folder: Path) -> None:
 
 def trainings(count: int, seed: int, folder: Path) -> None:
     """Kill trainings so often; every one ends with the bytes of one that was left alone."""
+    run_until_killed("bench.run", ["--version"], folder, 600)  # libraries are loaded
     start, whole = monotonic(), folder / "whole.safetensors"
     assert run_until_killed("models.train", [*TRAINING, "--output", whole], folder, 600) == 0
     last_s = monotonic() - start

@@ -26,7 +26,10 @@ MOST_S, MOST_BYTES = 60, 2**30
 """Seconds of the processor that a call may take, and by how much its process may grow."""
 PATIENCE_S = 600
 """By the clock, on a busy computer: for what hangs."""
-PRELOADED = ["helpers.faults", "torch", "matplotlib.figure", "sklearn.datasets"]
+PRELOADED = [
+    "helpers.faults", "sklearn.datasets", "art.attacks.evasion", "art.estimators.classification", "bench.evaluate",
+    "bench.reports.run_report", "bench.machines.crossbar_dies", "bench.robustness.disturbances", "models.train.command",
+]  # fmt: skip
 COMMANDS = {
     "bench.run": "bench.run",
     "bench.learn": "bench.learn",
