@@ -17,7 +17,7 @@ RUN = [
     "1", "2", "--limit", "8", "--steps", "4", "--disturbances", "gaussian-0.1", "pgd-linf-0.03",
 ]  # fmt: skip
 TRAINING = ["digits", "--epochs", "6", "--images", "200", "--batch-size", "50"]
-TIMED = ("date", "latency_s", "wall_s_per_image", "energy_measured_j", "digest", "costs", "energy_j")
+TIMED = ("date", "made_by", "latency_s", "wall_s_per_image", "energy_measured_j", "digest", "costs", "energy_j")
 
 
 def figures(folder: Path) -> dict[str, dict[str, Any]]:

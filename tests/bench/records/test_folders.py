@@ -140,3 +140,9 @@ def test_a_full_disk_leaves_a_folder_that_can_be_begun(tmp_path: Path, monkeypat
             begin(opened, IDENTITY, "cpu")
     monkeypatch.undo()
     begun(tmp_path / "run")
+
+
+def test_an_environment_that_was_changed_is_named(tmp_path: Path) -> None:
+    file = begun(tmp_path) / "env.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "commit": "another"}))
+    assert "not what was written" in refused(tmp_path, resume=True)
