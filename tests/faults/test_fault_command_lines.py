@@ -129,12 +129,14 @@ ZOO: dict[str, Sequence[str]] = {
 }
 SMALL = ["--limit", "2", "--steps", "2", "--disturbances"]
 BETA = ["--quick", "--limit", "2", "--dies", "1", "--beta", "0.5", "--free-steps", "1", "--nudged-steps", "1"]
+ON_DIES = {flag: values for flag, values in DIES.items() if flag != "--tile-size"}
+"""Without small tiles, on which a gradient takes minutes of honest work."""
 LINES: dict[str, tuple[str, list[str], dict[str, Sequence[str]]]] = {
     "torch": ("bench.run", SMALL, RUN),
     "dies": ("bench.run", ["--backend", "crossbar", "--dies", "1", *SMALL], {**RUN, **DIES}),
     "disturbed": ("bench.run", ["--limit", "2", "--steps", "2", "--disturbances", "gaussian-0.1"], RUN),
     "scratch": ("bench.learn", ["scratch", "--quick", "--limit", "2", "--steps", "2"], {**RUN, **LEARN}),
-    "beta": ("bench.learn", ["beta", *BETA], {**RUN, **DIES, **LEARN}),
+    "beta": ("bench.learn", ["beta", *BETA], {**RUN, **ON_DIES, **LEARN}),
     "zoo": ("bench.zoo", ["--models", "digits", "--limit", "2", "--steps", "2"], ZOO),
     "train": ("models.train", ["digits", "--epochs", "1", "--images", "8"], TRAIN),
     "twin": ("models.twin", ["digits", "--epochs", "0"], TRAIN),
