@@ -36,6 +36,11 @@ def drive(x: Tensor, bits: int | None) -> Tensor:
         raise ValueError(f"inputs of shape {tuple(x.shape)}: there is nothing to drive")
     low, high = torch.aminmax(x)
     if not (low >= -1 and high <= 1):  # false for NaN too
+        if bool(low.isnan()) or bool(high.isnan()):
+            raise ValueError(
+                "a read gave what is no number: the noise scale, or the hours since programming, are so extreme that "
+                "conductances leave the range of floating point, and the DAC drives -1 to 1: take less of either"
+            )
         raise ValueError(f"inputs from {float(low):g} to {float(high):g}: the DAC drives -1 to 1")
     if bits is None:
         return x
