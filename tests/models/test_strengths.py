@@ -15,7 +15,7 @@ from models.ep.relaxation import relax
 from models.zoo import load_model
 from models.zoo.manifests import manifest_of
 
-STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-high")
+STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-high", "feedback-strong")
 
 
 def pictures(count: int) -> torch.Tensor:
@@ -30,14 +30,19 @@ def pictures(count: int) -> torch.Tensor:
 
 def test_one_architecture_with_more_and_more_feedback() -> None:
     shapes = [[tuple(link.weight.shape) for link in load_model(name).links] for name in STRENGTHS]
-    assert shapes[0] == shapes[1] == shapes[2]
-    weak, medium, high = (manifest_of(name)["feedback"] for name in STRENGTHS)
+    assert all(shape == shapes[0] for shape in shapes)
+    tested = [manifest_of(name)["test"]["accuracy"] for name in STRENGTHS]
+    assert min(tested) >= 0.76
+    weak, medium, high, strong = (manifest_of(name)["feedback"] for name in STRENGTHS)
     assert max(weak["share"]) < 0.1
     assert 0.15 <= max(medium["share"]) <= 0.25
     assert max(high["share"]) >= 0.35
-    lost = [feedback["accuracy"] - feedback["accuracy_cut"] for feedback in (weak, medium, high)]
-    assert lost[0] < 0 < 0.05 < min(lost[1:])
-    for feedback in (weak, medium, high):
+    assert max(strong["share"]) >= 0.5
+    lost = [feedback["accuracy"] - feedback["accuracy_cut"] for feedback in (weak, medium, high, strong)]
+    assert lost[0] < 0.01
+    assert min(lost[1:]) > 0.05
+    assert lost[3] >= 0.15
+    for feedback in (weak, medium, high, strong):
         assert feedback["agreement"] >= 0.99
         assert feedback["radius_max"] < 1
 
