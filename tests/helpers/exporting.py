@@ -15,6 +15,12 @@ from mapping.export.source import Source
 from mapping.program import Program
 from models.ep.network import EPNetwork
 from models.files.checkpoint import save_network
+from models.zoo import zoo_names
+
+SMALL = ("digits", "digits-noise-aware", "mnist")
+"""Networks of the zoo that are exported in a second or two."""
+ZOO = [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in zoo_names()]
+"""All of them, those of CIFAR with the slow tests."""
 
 
 def exported(held: EPNetwork | Program, kind: Format, folder: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_a_chip_is_the_one_die_of_a_run(chip: Path, tmp_path: Path) -> None:
     document = call(bench_run, "--measured", chip, "--output", tmp_path / "run", *ask)
     row = next(row for row in document["rows"] if row["backend"] == "crossbar")
     assert row["point"]["tile_size"] == 128
-    assert Path(row["point"]["device"]).name == "device.toml"
+    assert row["point"]["device"] == "mine"
     assert len(row["crossbar"]["accuracy_by_die"]) == 1
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert str(chip / "export.json") in config["device_sha256"]

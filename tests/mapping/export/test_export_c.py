@@ -10,7 +10,7 @@ from shutil import which
 import numpy as np
 import pytest
 import torch
-from helpers.exporting import exported
+from helpers.exporting import ZOO, exported
 from helpers.random_nets import mixed_network, networks, program_of, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ from mapping.machines import to_digital
 from mapping.program import STATE_BITS, Program
 from mapping.quantization import quantize
 from models.ep.network import EPNetwork
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler")
@@ -100,7 +100,7 @@ def test_the_loop_has_no_undefined_behaviour_and_reads_no_byte_it_must_not(tmp_p
         assert int(best) == expected.argmax()
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "cifar" in n else n for n in zoo_names()])
+@pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo_settle_in_c_as_here(tmp_path: Path, name: str) -> None:
     """Calibrated by noise, which needs no download: what is compared is the integers, not how good they are."""
     network = load_model(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.exporting import called, exported
+from helpers.exporting import ZOO, called, exported
 from helpers.random_nets import mixed_network, networks, program_of, restless_winners
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from hw.crossbar.tiles.wires import preset_wires
 from mapping.export.crossbar.format import CrossbarFormat
 from models.ep.links import ConvLink
 from models.ep.network import EPNetwork
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 PLAIN = CrossbarFormat(worst_ranges=True, pictures=False)
 
@@ -77,7 +77,7 @@ def test_the_tables_hold_the_network(
         np.testing.assert_allclose(read[name], weight, rtol=0, atol=0.5 * step + 1e-6 * np.abs(weight).max())
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "cifar" in n else n for n in zoo_names()])
+@pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo_are_read_back_from_the_tables(tmp_path: Path, name: str) -> None:
     network = load_model(name)
     exported(network, PLAIN, tmp_path)

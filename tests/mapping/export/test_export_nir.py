@@ -15,7 +15,7 @@ import norse.torch
 import pytest
 import sinabs.nir
 import torch
-from helpers.exporting import exported
+from helpers.exporting import ZOO, exported
 from helpers.random_nets import mixed_network, networks, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,10 +28,9 @@ from mapping.export.options import Calibration
 from mapping.export.source import Source
 from models.ep.links import ConvLink, DenseLink
 from models.ep.network import EPNetwork
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 SWEEPS = 4
-FAST = ("digits", "digits-noise-aware", "mnist")
 
 
 def linear_scores(network: EPNetwork, images: Tensor, sweeps: int = SWEEPS) -> Tensor:
@@ -135,7 +134,7 @@ def test_strides_in_both_links_are_blocks_of_blocks(tmp_path: Path) -> None:
     assert_read_alike(network, file, torch.as_tensor(random_images((1, 16, 16), 2, 0)))
 
 
-@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in zoo_names()])
+@pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo(tmp_path: Path, name: str) -> None:
     network = load_model(name)
     source = Source(name, network, Calibration())

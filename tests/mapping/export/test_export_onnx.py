@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from helpers.exporting import called, exported
+from helpers.exporting import ZOO, called, exported
 from helpers.random_nets import networks, program_of, random_images, restless_winners
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ from models.ep.links import ConvLink, DenseLink
 from models.ep.network import EPNetwork, Skip
 from models.ep.relaxation import relax
 from models.files.checkpoint import save_network
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 
 def by_runtime(model: bytes, images: NDArray[np.float32], steps: int | None, output: str = "logits") -> NDArray[Any]:
@@ -98,10 +98,7 @@ def test_integers_give_the_bits_of_the_integer_reference(
         np.testing.assert_allclose(logits, expected, rtol=3e-7, atol=0)
 
 
-FAST = ("digits", "digits-noise-aware", "mnist")
-
-
-@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in zoo_names()])
+@pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo(tmp_path: Path, name: str) -> None:
     network = load_model(name)
     images = random_images(network.input_shape, 2, 1)

@@ -55,7 +55,8 @@ def test_generators_differ_by_seed_and_epoch() -> None:
 )
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, stop: int, changes: dict) -> None:
-    phases = replace(tiny_recipe().phases, estimator="random_sign")  # uses the generator in every batch
+    # uses the generator in every batch; of single signs a small nudge has the smaller error
+    phases = replace(tiny_recipe().phases, estimator="random_sign", beta=0.05)
     recipe = tiny_recipe(3, phases=phases, **changes)
     whole = train(bars(), recipe, seed=1)
     state = tmp_path / "net.training"
