@@ -86,11 +86,18 @@ def _feedback() -> list[str]:
                 f"{feedback['radius']:.2f} (to {feedback['radius_max']:.2f})",
                 *shares,
                 f"{100 * manifest['test']['accuracy']:.1f}",
+                _read_anew(name),
                 f"{run['free_steps']} + {run['nudged_steps']}",
                 f"{manifest['wall_s'] / 60:.0f} min",
             ]
         )
-    return markdown([*heading, "test %", "sweeps", "training"], lines)
+    return markdown([*heading, "test %", "test, cut and read anew %", "sweeps", "training"], lines)
+
+
+def _read_anew(name: str) -> str:
+    """Accuracy on the test images with feedback cut and the readout learnt anew, where that was done."""
+    file = RESULTS / "feedback-cut" / f"{name}.json"
+    return f"{100 * _json(file)['test']['accuracy']:.1f}" if file.is_file() else "-"
 
 
 def _on_machines() -> list[str]:
