@@ -93,7 +93,7 @@ FREE = 60
 
 
 @given(
-    network=networks(gain=0.45),
+    network=networks(gain=0.4),
     batch=st.integers(1, 4),
     nudged=st.integers(1, 4),
     schedule=st.sampled_from(["odd_even", "symmetric"]),
@@ -104,7 +104,8 @@ FREE = 60
 def test_gradients_at_rest_are_those_of_the_reference(network, batch, nudged, schedule, estimator, smoothing) -> None:
     images, labels = random_images(batch), random_labels(batch)
     phases = Phases(FREE, nudged, 0.3, estimator, schedule, label_smoothing=smoothing)
-    assume(float(relax(network, images, steps=FREE).residual.max()) < 1e-12)
+    # by the sweeps of the schedule: symmetric ones take twice as many
+    assume(float(relax(network, images, steps=FREE, schedule=phases.schedules[0]).residual.max()) < 1e-13)
     assume(maxima_are_decided(network, images, phases.schedules[0], FREE))
     gradient, states = engine_gradient(network, images, labels, phases, seeded(batch), torch.float64)
     expected, free_states = ep_gradient(network, images, labels, phases, seeded(batch))
