@@ -16,10 +16,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from models.ep.gradient import Gradient, Phases, nudge_signs, targets_of
+from models.ep.gradient import Gradient, Phases
 from models.ep.network import EPNetwork
 from models.ep.relaxation import States
-from models.fast.gradient import check_phases, gradient_of
+from models.fast.gradient import asked_for, gradient_of
 
 
 def compiled_gradient(
@@ -32,9 +32,8 @@ def compiled_gradient(
 ) -> tuple[Gradient, States]:
     """`engine_gradient`, but for rounding. Compiled by the first call, which may take minutes. On CUDA the tensors that
     it returns hold until the next call."""
-    check_phases(phases)
-    signs = nudge_signs(phases.estimator, len(images), generator).to(images.device)
-    return _program()(network, images, targets_of(network, images, labels, phases), signs, phases, dtype)
+    targets, signs = asked_for(network, images, labels, phases, generator)
+    return _program()(network, images, targets, signs, phases, dtype)
 
 
 @cache

@@ -33,9 +33,17 @@ def engine_gradient(
     Raises:
         ValueError: phases that the engine does not run.
     """
+    targets, signs = asked_for(network, images, labels, phases, generator)
+    return gradient_of(network, images, targets, signs, phases, dtype)
+
+
+def asked_for(
+    network: EPNetwork, images: Tensor, labels: Tensor, phases: Phases, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(targets, signs) of `gradient_of`; a ValueError names phases that the engine does not run."""
     check_phases(phases)
     signs = nudge_signs(phases.estimator, len(images), generator).to(images.device)
-    return gradient_of(network, images, targets_of(network, images, labels, phases), signs, phases, dtype)
+    return targets_of(network, images, labels, phases), signs
 
 
 @torch.no_grad()
