@@ -1,8 +1,8 @@
-"""Every machine there is, each with a network that it runs without noise: a new machine adds one line to `MACHINES`."""
+"""Every machine there is, each with a network that it runs without noise: a new one adds a line to `clocked` or `MACHINES`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -46,9 +46,9 @@ class Example:
         return images
 
 
-def _dense_network() -> EPNetwork:
+def dense_network(*shapes: tuple[int, ...]) -> EPNetwork:
+    """Dense links between layers of those shapes, the last of them the readout."""
     generator = torch.Generator().manual_seed(5)
-    shapes = ((1, 2, 3), (5,), (4,), (3,))
     links = [
         DenseLink(
             0.5 * torch.randn((*above, int(np.prod(below))), generator=generator),
@@ -57,21 +57,29 @@ def _dense_network() -> EPNetwork:
         )
         for below, above in pairwise(shapes)
     ]
-    return EPNetwork(tuple(links[:2]), links[2])
+    return EPNetwork(tuple(links[:-1]), links[-1])
+
+
+def clocked(network: EPNetwork, clock: Mapping[str, float]) -> dict[str, Example]:
+    """Every machine with a clock, with that network or an integer program near it."""
+    program = program_of(network, state_bits=8, seed=4)
+    return {
+        "torch float": Example(network, partial(to_digital, network, **clock), atol=1e-5),
+        "torch fixed": Example(program, partial(to_digital, program, **clock), atol=0.0),
+        "lava float": Example(network, partial(to_lava, network, **clock), atol=1e-5),
+        "lava fixed": Example(program, partial(to_lava, program, **clock), atol=0.0),
+        "lava delta": Example(program, partial(to_lava, program, **clock, delta_threshold=1), atol=0.0),
+        "crossbar analog": Example(
+            network, partial(to_crossbar, network, Fabrication(IDEAL, EXACT), **clock), atol=1e-5
+        ),
+    }
 
 
 NETWORK = mixed_network()
-PROGRAM = program_of(NETWORK, state_bits=8, seed=4)
-DENSE = _dense_network()
-CLOCK = {"steps": STEPS, "tolerance": TOLERANCE}
+DENSE = dense_network((1, 2, 3), (5,), (4,), (3,))
 
 MACHINES: dict[str, Example] = {
-    "torch float": Example(NETWORK, partial(to_digital, NETWORK, **CLOCK), atol=1e-5),
-    "torch fixed": Example(PROGRAM, partial(to_digital, PROGRAM, **CLOCK), atol=0.0),
-    "lava float": Example(NETWORK, partial(to_lava, NETWORK, **CLOCK), atol=1e-5),
-    "lava fixed": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK), atol=0.0),
-    "lava delta": Example(PROGRAM, partial(to_lava, PROGRAM, **CLOCK, delta_threshold=1), atol=0.0),
-    "crossbar analog": Example(NETWORK, partial(to_crossbar, NETWORK, Fabrication(IDEAL, EXACT), **CLOCK), atol=1e-5),
+    **clocked(NETWORK, {"steps": STEPS, "tolerance": TOLERANCE}),
     "relaxing circuit": Example(
         DENSE,
         lambda batch_size: RelaxingCircuit(DENSE, tolerance=TOLERANCE),  # noqa: ARG005 - one image at a time anyway
