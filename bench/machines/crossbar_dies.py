@@ -41,6 +41,8 @@ class Point:
     tile_size: int
 
 
+LEAST_TILE = 8
+"""Weights in a row: smaller tiles have more converters than devices to share them, and a die of them takes minutes."""
 AXES = ("device", "noise_scale", "hours", "adc_bits", "tile_size")
 
 
@@ -146,8 +148,8 @@ def is_file(device: str) -> bool:
 
 def design_of(point: Point, options: CrossbarOptions) -> Design:
     """The tiles of a point: as many devices as its weights need."""
-    if point.tile_size < 1:
-        raise ValueError(f"--tile-size is {point.tile_size}, must be at least 1")
+    if point.tile_size < LEAST_TILE:
+        raise ValueError(f"--tile-size is {point.tile_size}, must be at least {LEAST_TILE}")
     tiles = options.tiles
     rows, columns = Design(encoding=tiles.encoding).codec.shape(point.tile_size, point.tile_size)
     return Design(

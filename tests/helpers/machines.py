@@ -1,4 +1,4 @@
-"""Every machine there is, each with a network that it runs without noise: a new one adds a line to `clocked` or `MACHINES`."""
+"""Every machine there is, each with a network that it runs without noise: a new one adds a line below."""
 
 from __future__ import annotations
 
