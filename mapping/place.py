@@ -80,6 +80,11 @@ def synapses_per_unit(links: Sequence[Link]) -> int:
     return int(max(counts.max() for counts in both))
 
 
+def synapses_of(link: Link) -> int:
+    """Synapses of a link in one direction, as they are stored: one for every weight of every place in a window."""
+    return int(_fan_in(link).sum())
+
+
 def tiles_used(links: Sequence[Link], size: int) -> tuple[int, ...]:
     """Crossbar tiles of every link: its matrix (outputs, inputs) cut into at most `size` x `size` weights."""
     matrices = [link.weight.flatten(1).shape for link in links]

@@ -144,6 +144,29 @@ def _of_chip(path: Path, manifest: dict[str, Any]) -> Contents:  # noqa: ARG001
     return Contents("crossbar", tensors, tuple(lines), {"tiles": len(shares), "utilisation": shares})
 
 
+def _of_loihi(path: Path, manifest: dict[str, Any]) -> Contents:  # noqa: ARG001
+    """Integers link by link, cores of every layer and how full of units they are, and what learns how."""
+    from mapping.export.loihi.settle import read_network
+
+    network, tensors = read_network(path)
+    placed = network["placement"]
+    lines = [f"states of {network['state_bits']} bits, {placed['chips']} chips of {placed['cores_per_chip']} cores"]
+    for name, link in network["links"].items():
+        shifts = f"shifts {link['up_shift']} up, {link['down_shift']} down"
+        lines.append(
+            f"  {name}: {link['kind']} {link['below']} to {link['above']}, {link['synapses']:,} synapses, {shifts}"
+        )
+    with np.load(path / "placement.npz") as held:
+        for layer, (count, (_, cores)) in enumerate(zip(placed["cores"], sorted(held.items()), strict=True)):
+            lines.append(f"  layer {layer}: {count} cores, {len(cores) / count / placed['units_per_core']:.0%}")
+    for name, rule in network["learning"].items():
+        lines.append(
+            f"  {name} learns by {rule['dw']}" if "dw" in rule else f"  {name} does not learn: {rule['obstacle']}"
+        )
+    facts = {"state_bits": network["state_bits"], "cores": placed["cores"], "chips": placed["chips"]}
+    return Contents("loihi", tensors, tuple(lines), facts)
+
+
 def _of_npz(path: Path) -> Contents:
     try:
         with np.load(path) as held:
@@ -164,4 +187,8 @@ _FILES: dict[str, Callable[[Path], Contents]] = {
     ".nir": _of_nir,
     ".npz": _of_npz,
 }
-_FOLDERS: dict[str, Callable[[Path, dict[str, Any]], Contents]] = {"crossbar": _of_chip, "c": _of_c}
+_FOLDERS: dict[str, Callable[[Path, dict[str, Any]], Contents]] = {
+    "crossbar": _of_chip,
+    "c": _of_c,
+    "loihi": _of_loihi,
+}

@@ -15,6 +15,7 @@ from helpers.random_nets import mixed_network, program_of
 from mapping.diff import main as diff
 from mapping.export.c.format import CFormat
 from mapping.export.crossbar.format import CrossbarFormat
+from mapping.export.loihi.format import LoihiFormat
 from mapping.export.nir.format import NirFormat
 from mapping.export.onnx.format import OnnxFormat
 from mapping.export.program import ProgramFormat
@@ -39,6 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for held, kind in (
         (PROGRAM, ProgramFormat()),
         (PROGRAM, CFormat()),
+        (PROGRAM, LoihiFormat()),
         (PROGRAM, OnnxFormat(numbers="int8")),
         (NETWORK, NirFormat()),
         (NETWORK, CrossbarFormat(worst_ranges=True, pictures=False, tile_size=8)),
@@ -52,7 +54,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_integers_are_the_same_in_every_format_that_holds_them(
     folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for kind in ("c", "onnx"):
+    for kind in ("c", "onnx", "loihi"):
         out, document = run(capsys, diff, folders["program"], folders[kind])
         assert document["same"], out
         assert sum(one["numbers"] for one in document["tensors"].values()) == sum(
@@ -106,6 +108,18 @@ def test_a_chip_tells_tiles_and_how_full_they_are(folders: dict[str, Path], caps
     share = first["rows"] * first["columns"] / (layout["tile"]["rows"] * layout["tile"]["columns"])
     assert document["utilisation"]["link1-1"] == share
     assert "device pcm-nandakumar-2019, 0 S to 2.5e-05 S" in out
+
+
+def test_a_network_for_loihi_tells_synapses_cores_and_what_learns(
+    folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, document = run(capsys, inspect, folders["loihi"])
+    assert document["cores"] == [1] * (len(PROGRAM.links) + 1)
+    assert document["chips"] == 1
+    assert "link1: conv [2, 7, 6] to [3, 4, 4]" in out
+    assert "layer 0: 1 cores, 8%" in out
+    assert "link3 learns by 4 * 2^-7 * u0 * (x1 - 1) * y1" in out
+    assert "link1 does not learn: synapses that share a weight" in out
 
 
 def test_summaries_of_integers_count_bits_of_twos_complement() -> None:

@@ -4,7 +4,7 @@
 
 static int units(const int *shape) { return shape[0] * shape[1] * shape[2]; }
 
-/* Every product of a link once: up into the sums of the layer above and, if there are any, down into those below. */
+/* Every product of a link once: the sums of the layer above, begun with its bias, and more for those below, if any. */
 static void pass(const ep_link *link, const uint8_t *below, const uint8_t *above, int32_t *down, int32_t *up)
 {
     const int height = link->below[1], width = link->below[2], places = link->above[1] * link->above[2];
@@ -26,15 +26,8 @@ static void pass(const ep_link *link, const uint8_t *below, const uint8_t *above
                             down[from] += *weight * above[to] * ((int32_t)1 << link->down_shift);
                     }
         }
-        up[to] += sum * ((int32_t)1 << link->up_shift);
+        up[to] = link->bias[to / places] + sum * ((int32_t)1 << link->up_shift);
     }
-}
-
-/* All sums of a layer, begun with its bias. */
-static void begin(const ep_link *link, int32_t *sums)
-{
-    for (int to = 0; to < units(link->above); to++)
-        sums[to] = link->bias[to / (link->above[1] * link->above[2])];
 }
 
 void ep_settle(const uint8_t *image, int steps, uint8_t *state, int32_t *drive, int32_t *scores)
@@ -42,8 +35,6 @@ void ep_settle(const uint8_t *image, int steps, uint8_t *state, int32_t *drive, 
     for (int unit = 0; unit < EP_UNITS; unit++)
         state[unit] = unit < EP_INPUTS ? image[unit] : 0;
     for (int step = 0; step < steps; step++) {
-        for (int layer = 0, at = 0; layer < EP_LINKS; at += units(ep_links[layer++].below))
-            begin(&ep_links[layer], drive + at + units(ep_links[layer].below));
         for (int layer = 0, at = 0; layer < EP_LINKS; at += units(ep_links[layer++].below)) {
             const int next = at + units(ep_links[layer].below);
             pass(&ep_links[layer], state + at, state + next, layer ? drive + at : 0, drive + next);
@@ -56,7 +47,6 @@ void ep_settle(const uint8_t *image, int steps, uint8_t *state, int32_t *drive, 
     }
     const uint8_t *last = state + EP_UNITS - EP_LAST;
 #if EP_READOUT
-    begin(&ep_readout, scores);
     pass(&ep_readout, last, 0, 0, scores);
 #else
     for (int unit = 0; unit < EP_CLASSES; unit++)

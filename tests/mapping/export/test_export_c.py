@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw.machine import Settled
+from mapping.export import c
 from mapping.export.c.format import CFormat
 from mapping.machines import to_digital
 from mapping.program import STATE_BITS, Program
@@ -109,6 +110,13 @@ def test_networks_of_the_zoo_settle_in_c_as_here(tmp_path: Path, name: str) -> N
     out = compiled(program, tmp_path, "-O2")
     assert program.readout is not None
     assert_same_bits(out, program, images[:2], 8, 2.0**-program.readout.exponent / program.one)
+
+
+def test_the_loop_can_be_read_at_a_glance() -> None:
+    """Lines that a reader scrolls through, comments and blank ones counted."""
+    lines = (Path(c.__file__).parent / "settle.c").read_text().splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 120
 
 
 def test_the_manifest_says_what_memory_it_takes(tmp_path: Path) -> None:
