@@ -1,6 +1,6 @@
 """How a network gets onto a machine: quantize it to a `Program`, place it on cores, hand the circuit to the machine.
 
-    EPNetwork --quantize--> Program --circuit_of--> hw.Circuit --to_digital, to_lava, to_crossbar--> Machine
+    EPNetwork --quantize--> Program --circuit_of--> hw.Circuit --to_digital, to_lava, to_crossbar, to_brian--> Machine
 
 An `EPNetwork` runs in floating point, a `Program` in integers.
 """
@@ -17,6 +17,7 @@ __all__ = [
     "program_with",
     "quantize",
     "scale_report",
+    "to_brian",
     "to_crossbar",
     "to_digital",
     "to_lava",
@@ -25,7 +26,7 @@ __all__ = [
 if TYPE_CHECKING:
     from mapping.circuit import circuit_of
     from mapping.learning import descent_of, network_with, program_with
-    from mapping.machines import to_crossbar, to_digital, to_lava
+    from mapping.machines import to_brian, to_crossbar, to_digital, to_lava
     from mapping.program import Program, ProgramError
     from mapping.quantization import quantize, scale_report
 else:
@@ -34,6 +35,7 @@ else:
         "descent_of": "learning",
         "network_with": "learning",
         "program_with": "learning",
+        "to_brian": "machines",
         "to_crossbar": "machines",
         "to_digital": "machines",
         "to_lava": "machines",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hw.brian.machine import Brian
+from hw.brian.options import PERFECT, Imperfections, Scheme, Simulation
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.machine import REWRITING, Crossbar
 from hw.crossbar.updates.update import Update
@@ -12,6 +14,7 @@ from mapping.circuit import circuit_of
 from mapping.operators import float_operator, integer_operator
 from mapping.program import Program
 from models.ep.network import EPNetwork
+from models.train.free_memory import free_bytes
 
 
 def to_digital(
@@ -85,4 +88,27 @@ def to_crossbar(
         batch_size=batch_size,
         tolerance=tolerance,
         update=update,
+    )
+
+
+def to_brian(
+    source: EPNetwork | Program,
+    *,
+    duration_tau: float,
+    scheme: Scheme | None = None,
+    simulation: Simulation | None = None,
+    imperfections: Imperfections = PERFECT,
+    batch_size: int = 16,
+    tolerance: float = 0.01,
+) -> Brian:
+    """Neurons in continuous time, in Brian2: rates, or spikes by `scheme`; a batch that does not fit is refused."""
+    return Brian(
+        circuit_of(source),
+        duration_tau=duration_tau,
+        scheme=scheme,
+        simulation=simulation,
+        imperfections=imperfections,
+        batch_size=batch_size,
+        tolerance=tolerance,
+        free_bytes=free_bytes("cpu"),
     )

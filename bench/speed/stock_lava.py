@@ -28,9 +28,9 @@ from lava.proc.dense.process import Dense
 from numpy.typing import NDArray
 
 from hw.circuit import Wire
+from hw.kernels import build_kernel
 from hw.lava.board import take_row
 from hw.lava.host import Host
-from hw.lava.kernels import build_kernel
 from hw.lava.messages import Job
 from hw.lava.processes.layer import Layer
 from hw.lava.processes.readout import Readout

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from helpers.crossbar_examples import EXACT, IDEAL
 from helpers.random_nets import mixed_network, program_of, random_images
 from helpers.relaxing_circuit import RelaxingCircuit
+from hw.brian.options import SigmaDelta, Simulation
 from hw.crossbar.fabrication import Fabrication
 from hw.machine import Machine
-from mapping.machines import to_crossbar, to_digital, to_lava
+from mapping.machines import to_brian, to_crossbar, to_digital, to_lava
 from mapping.program import Program
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
@@ -80,6 +81,25 @@ DENSE = dense_network((1, 2, 3), (5,), (4,), (3,))
 
 MACHINES: dict[str, Example] = {
     **clocked(NETWORK, {"steps": STEPS, "tolerance": TOLERANCE}),
+    "brian rate": Example(
+        DENSE,
+        partial(to_brian, DENSE, duration_tau=60.0, simulation=Simulation(dt_tau=0.5), tolerance=TOLERANCE),
+        atol=1e-5,
+        clocked=False,
+    ),
+    "brian spikes": Example(
+        DENSE,
+        partial(
+            to_brian,
+            DENSE,
+            duration_tau=60.0,
+            scheme=SigmaDelta(fall_tau=5.0),
+            simulation=Simulation(dt_tau=0.5, linear="operator"),
+            tolerance=TOLERANCE,
+        ),
+        atol=1e-4,
+        clocked=False,
+    ),
     "relaxing circuit": Example(
         DENSE,
         lambda batch_size: RelaxingCircuit(DENSE, tolerance=TOLERANCE),  # noqa: ARG005 - one image at a time anyway

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw.circuit import Wire
-from hw.lava.kernels import build_kernel, fuse
+from hw.kernels import build_kernel, fuse
 
 
 class Case(NamedTuple):

@@ -20,7 +20,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from hw.circuit import Wire
-from hw.lava.kernels import build_kernel
+from hw.kernels import build_kernel
 from hw.lava.ticking import Ticking
 
 

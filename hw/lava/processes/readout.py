@@ -42,7 +42,7 @@ class Readout(AbstractProcess):
 
 
 class _Readout(Ticking):
-    """Weights go through float BLAS, exactly for integers (see `hw.lava.kernels`)."""
+    """Weights go through float BLAS, exactly for integers (see `hw.kernels`)."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

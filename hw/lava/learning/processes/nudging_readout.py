@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from hw.circuit import Wire
-from hw.lava.kernels import DenseKernel
+from hw.kernels import DenseKernel
 from hw.lava.learning.gradients import averaged
 from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED

@@ -5,22 +5,23 @@ rows, and a convolution is one matrix product. Linear pooling is fused into the 
 a k x k window sum is a convolution of stride s * k with the kernel added up over the window, fewer products by half for
 k = 2 and a 3 x 3 kernel.
 
-Integers travel through float32 BLAS. That is exact: products and partial sums of a valid program stay below 2**23 in
-magnitude, float32 holds every integer to 2**24, and whole-number sums in that range round nowhere, in any order.
+Numbers travel through float32 BLAS unless float64 is asked for. Of integers float32 is exact: products and partial sums
+of a valid program stay below 2**23 in magnitude, float32 holds every integer to 2**24, and whole-number sums in that
+range round nowhere, in any order.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Wire
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
+Precision = type[np.float32] | type[np.float64]
 Products = NDArray[np.float64]
-Sums = TypeVar("Sums", Array, Products)
 
 
 class Kernel(Protocol):
@@ -49,17 +50,21 @@ class DenseKernel:
     """up = W s_below, down = W^T s_above."""
 
     def __init__(self, wire: Wire, weight: Array, batch: int) -> None:
+        self.dtype = weight.dtype
         self.below, self.above = (*wire.below, batch), (*wire.above, batch)
         self.load(weight)
 
     def up(self, below: NDArray[np.generic]) -> Array:
         """W s_below."""
-        return self.weight @ below.reshape(-1, below.shape[-1]).astype(np.float32, copy=False)
+        flat: NDArray[Any] = below.reshape(-1, below.shape[-1]).astype(self.dtype, copy=False)
+        sums: Array = self.weight @ flat
+        return sums
 
     def down(self, above: NDArray[np.generic]) -> Array:
         """W^T s_above."""
-        flat = above.reshape(-1, above.shape[-1]).astype(np.float32, copy=False)
-        return (self.transposed @ flat).reshape(self.below)
+        flat: NDArray[Any] = above.reshape(-1, above.shape[-1]).astype(self.dtype, copy=False)
+        sums: Array = (self.transposed @ flat).reshape(self.below)
+        return sums
 
     def correlate(self, below: NDArray[np.generic], above: NDArray[np.generic]) -> Products:
         """s_above s_below^T."""
@@ -68,7 +73,7 @@ class DenseKernel:
 
     def load(self, weight: NDArray[np.generic]) -> None:
         """Take these weights from now on."""
-        self.weight = np.ascontiguousarray(weight, np.float32)
+        self.weight = np.ascontiguousarray(weight, self.dtype)
         self.transposed = np.ascontiguousarray(self.weight.T)
 
 
@@ -76,6 +81,7 @@ class ConvKernel:
     """Convolution, with the sum over pooling windows fused into it, as one matrix product over unfolded windows."""
 
     def __init__(self, wire: Wire, weight: Array, batch: int) -> None:
+        self.dtype = weight.dtype
         self.window = wire.pool_size if wire.pooling == "sum" else 1
         self.step, self.stride, self.padding = wire.stride, wire.stride * self.window, wire.padding
         self.load(weight)
@@ -83,8 +89,8 @@ class ConvKernel:
         channels, rows, columns = wire.below
         padded = (rows + 2 * wire.padding, columns + 2 * wire.padding)
         self.out = tuple((n - k) // self.stride + 1 for n, k in zip(padded, self.size, strict=True))
-        self.padded = np.zeros((channels, *padded, batch), np.float32)
-        self.windows = np.empty((channels, *self.size, *self.out, batch), np.float32)
+        self.padded = np.zeros((channels, *padded, batch), self.dtype)
+        self.windows = np.empty((channels, *self.size, *self.out, batch), self.dtype)
 
     def up(self, below: NDArray[np.generic]) -> Array:
         """W * s_below."""
@@ -94,7 +100,7 @@ class ConvKernel:
 
     def down(self, above: NDArray[np.generic]) -> Array:
         """W^T * s_above: every sum is put back where its window was read."""
-        flat = above.reshape(len(above), -1).astype(np.float32, copy=False)
+        flat = above.reshape(len(above), -1).astype(self.dtype, copy=False)
         spread = (self.transposed @ flat).reshape(self.windows.shape)
         total = np.zeros_like(self.padded)
         for i in range(self.size[0]):
@@ -111,23 +117,23 @@ class ConvKernel:
 
     def load(self, weight: NDArray[np.generic]) -> None:
         """Take these weights from now on."""
-        fused = fuse(np.asarray(weight, np.float32), self.step, self.window)
+        fused = fuse(np.asarray(weight, self.dtype), self.step, self.window)
         self.size = fused.shape[2:]
         self.weight = fused.reshape(len(fused), -1)
         self.transposed = np.ascontiguousarray(self.weight.T)
 
-    def _unfold(self, below: NDArray[np.generic], padded: Sums, windows: Sums) -> None:
+    def _unfold(self, below: NDArray[np.generic], padded: Array, windows: Array) -> None:
         """What every window sees, into `windows` (C, kh, kw, H', W', B), by way of the zero-padded states."""
         self._inside(padded)[...] = below
         for i in range(self.size[0]):
             for j in range(self.size[1]):
                 windows[:, i, j] = self._shifted(padded, i, j)
 
-    def _shifted(self, padded: Sums, i: int, j: int) -> Sums:
+    def _shifted(self, padded: Array, i: int, j: int) -> Array:
         rows, columns = (self.stride * (n - 1) + 1 for n in self.out)
         return padded[:, i : i + rows : self.stride, j : j + columns : self.stride]
 
-    def _inside(self, padded: Sums) -> Sums:
+    def _inside(self, padded: Array) -> Array:
         rows, columns = self.below[1:3]
         return padded[:, self.padding : self.padding + rows, self.padding : self.padding + columns]
 
@@ -161,9 +167,9 @@ class MaxPoolKernel:
         """s_above at the winners, zero elsewhere: (C, H', W', B) before pooling."""
         channels, rows, columns, batch = self.above
         size = self.size
-        spread = np.zeros((channels, rows, columns, size * size, batch), np.float32)
-        np.put_along_axis(spread, self.winner, above[:, :, :, None].astype(np.float32, copy=False), axis=3)
-        sums = np.zeros((channels, *self.conv.out, batch), np.float32)
+        spread = np.zeros((channels, rows, columns, size * size, batch), self.conv.dtype)
+        np.put_along_axis(spread, self.winner, above[:, :, :, None].astype(self.conv.dtype, copy=False), axis=3)
+        sums = np.zeros((channels, *self.conv.out, batch), self.conv.dtype)
         blocks = spread.reshape(channels, rows, columns, size, size, batch).transpose(0, 1, 3, 2, 4, 5)
         sums[:, : rows * size, : columns * size] = blocks.reshape(channels, rows * size, columns * size, batch)
         return sums
@@ -181,7 +187,7 @@ def fuse(weight: Array, stride: int, window: int) -> Array:
     """Kernel of a convolution of that stride followed by a sum over window x window of its outputs."""
     above, below, rows, columns = weight.shape
     reach = stride * (window - 1)
-    fused = np.zeros((above, below, rows + reach, columns + reach), np.float32)
+    fused = np.zeros((above, below, rows + reach, columns + reach), weight.dtype)
     for i in range(0, reach + 1, stride):
         for j in range(0, reach + 1, stride):
             fused[:, :, i : i + rows, j : j + columns] += weight
@@ -196,9 +202,9 @@ def unfuse(products: Products, stride: int, window: int) -> Products:
     return np.sum([products[:, :, i : i + rows, j : j + columns] for i in shifts for j in shifts], axis=0)
 
 
-def build_kernel(wire: Wire, weight: NDArray[np.generic], batch: int) -> Kernel:
-    """The kernel of a wire with these weights on it."""
-    numbers = np.ascontiguousarray(weight, np.float32)
+def build_kernel(wire: Wire, weight: NDArray[np.generic], batch: int, dtype: Precision = np.float32) -> Kernel:
+    """The kernel of a wire with these weights on it, which computes in this precision."""
+    numbers: NDArray[Any] = np.ascontiguousarray(weight, dtype)
     if wire.kind == "dense":
         return DenseKernel(wire, numbers, batch)
     return MaxPoolKernel(wire, numbers, batch) if wire.pooling == "max" else ConvKernel(wire, numbers, batch)
