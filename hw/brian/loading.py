@@ -21,7 +21,9 @@ def load_brian() -> Any:
         return loaded
     hook = sys.excepthook
     try:
-        import brian2.only as brian
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import brian2.only as brian
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] != "brian2":
             raise

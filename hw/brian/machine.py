@@ -10,16 +10,16 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hw.brian.learning import Lesson, Memories, check_learner
 from hw.brian.loading import brian_at_work, check_target, load_brian
 from hw.brian.memory import check_memory
 from hw.brian.network import Network, Phase
 from hw.brian.options import PERFECT, Imperfections, Rate, Scheme, Simulation
 from hw.brian.recording import Counter, course
-from hw.circuit import Circuit, Weights, weights_of
+from hw.circuit import Circuit, Weights, checked_images, weights_of, with_weights
 from hw.exclusive import exclusive
-from hw.machine import Settled, concatenate
-
-MEBI = 2**20
+from hw.learning.rule import Learned, LearningRule, joined
+from hw.machine import Settled, concatenate, split
 
 
 class Brian:
@@ -61,6 +61,7 @@ class Brian:
         load_brian()
         check_target(self.simulation.target)
         self._network: Network | None = None
+        self._memories: Memories | None = None
 
     def __repr__(self) -> str:
         return f"Brian, {self.scheme!r}, {self.duration_tau:g} tau in steps of {self.step_tau:g} tau, {self.circuit!r}"
@@ -89,9 +90,31 @@ class Brian:
         return concatenate(answers)
 
     @exclusive
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule; all of it is one run.
+
+        A synchronous step of the rule's phases lasts one time constant.
+        """
+        images, labels = checked_images(images, self.circuit.input_shape), np.asarray(labels)
+        rule.check(self.circuit, labels, len(images))
+        check_learner(self.circuit, self.scheme)
+        if self._memories is None:
+            self._memories = Memories(self.circuit)
+        network = self._network_of(min(rule.batch_size, len(images)))
+        done: list[Learned] = []
+        phases: list[Phase] = []
+        for batch, targets in zip(split(images, rule.batch_size), split(labels, rule.batch_size), strict=True):
+            lesson = Lesson(network, rule, self._memories, self.circuit.encode(batch), targets)
+            phases += lesson.phases(done)
+        network.run(phases)
+        self.circuit = with_weights(self.circuit, self._memories.weights())
+        self._network = None  # it rounds no weights as the circuit does
+        return joined(done)
+
+    @exclusive
     def read_weights(self) -> Weights:
         """Weights and biases as they are now."""
-        return weights_of(self.circuit)
+        return weights_of(self.circuit) if self._memories is None else self._memories.weights()
 
     def close(self) -> None:
         """Let go of the network; the next call builds it again, from the weights."""

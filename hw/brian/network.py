@@ -55,6 +55,7 @@ class Network:
         self.latency = round(imperfections.latency_s / (self.step_tau * simulation.tau_s))
         self.clock = brian.Clock(dt=self.step_tau * simulation.tau_s * brian.second, name="steps*")
         self.layers = [self._layer(index) for index in range(len(circuit.wires))]
+        self.biases = [np.asarray(bias, np.float64) for bias in circuit.biases]
         self.input = build_kernel(circuit.wires[0], circuit.wires[0].weight, copies, np.float64)
         self.noise = np.random.default_rng((imperfections.seed, 1))
         self._spread_thresholds()
@@ -102,10 +103,10 @@ class Network:
 
     def clamp(self, codes: NDArray[np.generic]) -> None:
         """Show images (copies, *input shape), as codes."""
-        wire, biases = self.circuit.wires[0], self.circuit.biases
+        wire = self.circuit.wires[0]
         sums = self.input.up(np.moveaxis(codes, 0, -1)) * 2.0**wire.up_shift
         for index, layer in enumerate(self.layers):
-            bias = np.broadcast_to(np.asarray(biases[index], np.float64), layer.shape).reshape(-1, 1)
+            bias = np.broadcast_to(self.biases[index], layer.shape).reshape(-1, 1)
             layer.arrays["drive"][...] = bias + (sums.reshape(layer.units, -1) if index == 0 else 0.0)
 
     def load(self, index: int, weight: NDArray[np.generic]) -> None:
@@ -117,6 +118,16 @@ class Network:
         else:
             found, synapses = self.links[index - 1]
             synapses.variables["w"].get_value()[:] = np.repeat(found.strengths(weight), self.copies)
+
+    def correlate(self, index: int, below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
+        """dPhi/dW of wire `index`, summed over images: what every synapse's two ends told, (units, images), multiplied,
+        and added up over the synapses of a weight."""
+        if index and self.links:
+            found, _ = self.links[index - 1]
+            return found.gathered(np.einsum("sb,sb->s", below[found.pre], above[found.post]))
+        wire, images = self.circuit.wires[index], below.shape[1]
+        kernel = build_kernel(wire, wire.weight, images, np.float64)
+        return kernel.correlate(below.reshape(*wire.below, images), above.reshape(*wire.above, images))
 
     def _layer(self, index: int) -> Layer:
         circuit, brian, kind = self.circuit, load_brian(), self.circuit.neuron
