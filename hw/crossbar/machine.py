@@ -232,9 +232,7 @@ class Crossbar:
         check_rule(rule, self.circuit.neuron, self.design)
         self.update.check(self.device, self.design)
         if not self.writers:
-            self.writers = [
-                self.update.writer(link.matrix, (*self.seed, 2, index, 1)) for index, link in enumerate(self.links)
-            ]
+            self.begin_writing()
         sums = [np.zeros(link.matrix.shape) for link in self.links]
         before = [link.matrix.shown() for link in self.links]
         done: list[Learned] = []
@@ -246,6 +244,12 @@ class Crossbar:
             if stop is not None:
                 raise LearningStoppedError(stop, joined(done) if done else None)
         return replace(joined(done), agreement=agreement(sums, before, self.links))
+
+    def begin_writing(self) -> None:
+        """Make what writes each link, beginning at what the devices were aimed at."""
+        self.writers = [
+            self.update.writer(link.matrix, (*self.seed, 2, index, 1)) for index, link in enumerate(self.links)
+        ]
 
     @exclusive
     @torch.no_grad()

@@ -69,21 +69,33 @@ ALLOWED: dict[tuple[str, str], object] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Encoder:
+    """`_encode` with a bound, since the same text could be encoded again and again.
+
+    An object of its own, because what an unpickler finds it remembers: a method of the unpickler would keep it, and a
+    hundred megabytes with it, until the garbage collector comes round.
+    """
+
     encoded = 0
-    """Bytes made of text so far: the same text could be encoded again and again."""
+    """Bytes made of text so far."""
+
+    def __call__(self, text: str, encoding: str) -> bytes:
+        self.encoded += len(text)
+        if self.encoded > MOST_BYTES:
+            raise pickle.UnpicklingError(f"it makes more than {MOST_BYTES} bytes of text")
+        return _encode(text, encoding)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, *, encoding: str) -> None:
+        super().__init__(file, encoding=encoding)
+        self.encode = _Encoder()
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in ALLOWED:
             allowed = ", ".join(".".join(names) for names in ALLOWED)
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, refused; allowed: {allowed}")
-        return self._counted if (module, name) == ENCODE else ALLOWED[module, name]
-
-    def _counted(self, text: str, encoding: str) -> bytes:
-        self.encoded += len(text)
-        if self.encoded > MOST_BYTES:
-            raise pickle.UnpicklingError(f"it makes more than {MOST_BYTES} bytes of text")
-        return _encode(text, encoding)
+        return self.encode if (module, name) == ENCODE else ALLOWED[module, name]
 
 
 MOST_BYTES = 256 * 2**20

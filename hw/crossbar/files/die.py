@@ -6,16 +6,18 @@
 The file keeps what distinguishes this die from one that was just made: of every device conductance, target, age, stuck
 or not, its retention and its response to pulses, and how often it was written; of every tile the gains, offsets and
 ranges of its converters; of every link the gain against drift and the read-back it is measured by; digital biases;
-and where all random numbers stand. The loaded die gives, from the next call on, the bits that the saved one would have.
+what a die that has learnt keeps beside them (`hw.crossbar.updates`), arrays of devices of its own among it; and where
+all random numbers stand. The loaded die gives, from the next call on, the bits that the saved one would have.
 
-Numbers are safetensors, the rest a JSON document under the metadata key "ep-hardware die". What a way of writing keeps
-beside the devices is not in it: `Rewriting` and `MixedPrecision` begin again at what the devices were aimed at.
+Numbers are safetensors, the rest a JSON document under the metadata key "ep-hardware die". Version 1 has nothing of the
+way of writing: a die that had learnt begins again at what its devices were aimed at.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,16 +29,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from hw.circuit import weights_of
-from hw.crossbar.files.layout import named_tiles
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.tiles.converters import Adc, MissingAdc, RoundingAdc
 from hw.crossbar.tiles.gain import Gain, Reference
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.tiles.tile import Tile
+from hw.crossbar.updates.update import Kept
 from hw.events.tiles import ProgrammingEvents
 
 KEY = "ep-hardware die"
-VERSION = 1
+VERSION = 2
 MISSING = "missing"
 """Stands for the range of a converter that nobody has set."""
 ARRAYS = ("target_s", "programmed_s", "stuck_s", "resting_s", "writes", "written_at_s")
@@ -45,22 +47,19 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def save_die(machine: Crossbar, path: Path) -> None:
-    """Write a die, complete or not at all.
-
-    Raises ValueError for a die that learns on devices beside those of its links, which only the way of writing has.
-    """
-    for name, writer in zip(machine.names, machine.writers, strict=False):
-        if len(writer.matrices) > 1:
-            raise ValueError(
-                f"{name} is written through devices of its own ({type(writer).__name__}): they have no file"
-            )
+    """Write a die, complete or not at all."""
     tensors: Tensors = {}
     tiles, links = {}, {}
     with machine.lock:
-        for name, _, _, placed in named_tiles(machine):
-            tiles[name] = _tile_document(name, placed.tile, tensors)
-        for name, link in zip(machine.names, machine.links, strict=True):
-            links[name] = _link_document(name, link.matrix, tensors)
+        for name, matrix in _named_matrices(machine):
+            for number, tile in enumerate(matrix.tiles, start=1):
+                tiles[f"{name}-{number}"] = _tile_document(f"{name}-{number}", tile, tensors)
+            links[name] = _link_document(name, matrix, tensors)
+        writers = {}
+        for name, writer in zip(machine.names, machine.writers, strict=False):
+            kept = writer.kept()
+            tensors.update({f"{name}.writer.{key}": values for key, values in kept.arrays.items()})
+            writers[name] = {"arrays": list(kept.arrays), "document": kept.document}
         dynamics = machine.processor.dynamics
         for index, bias in enumerate((*dynamics.biases, dynamics.readout_bias)):
             tensors[f"bias.{index}"] = bias.numpy()
@@ -71,6 +70,8 @@ def save_die(machine: Crossbar, path: Path) -> None:
             "links": links,
             "slow": machine.slow.bit_generator.state,
             "seed": list(machine.seed),
+            "update": repr(machine.update),
+            "writers": writers,
             "updates": machine._updates,
             "written": asdict(machine._written),
         }
@@ -91,17 +92,33 @@ def load_die(path: Path, machine: Crossbar) -> None:
     for what, ours in _made_of(machine).items():
         if document.get(what) != ours:
             raise ValueError(f"{path} is a die of another {what}: it has {document.get(what)}, this machine {ours}")
+    if document["writers"] and document["update"] != repr(machine.update):
+        raise ValueError(f"{path} is a die that learns by {document['update']}, this machine by {machine.update!r}")
     with machine.lock:
-        for name, _, _, placed in named_tiles(machine):
-            _restore_tile(name, placed.tile, document["tiles"][name], tensors)
-        for name, link in zip(machine.names, machine.links, strict=True):
-            _restore_link(name, link.matrix, document["links"][name], tensors)
+        machine.writers, machine.seed = [], tuple(document["seed"])
+        if document["writers"]:
+            machine.begin_writing()
+        for name, matrix in _named_matrices(machine):
+            for number, tile in enumerate(matrix.tiles, start=1):
+                _restore_tile(f"{name}-{number}", tile, document["tiles"][f"{name}-{number}"], tensors)
+            _restore_link(name, matrix, document["links"][name], tensors)
+        for name, writer in zip(machine.names, machine.writers, strict=False):
+            kept = document["writers"][name]
+            writer.restore(Kept({key: tensors[f"{name}.writer.{key}"] for key in kept["arrays"]}, kept["document"]))
         for index in range(len(machine.processor.dynamics.biases) + 1):
             machine.processor.dynamics.load_bias(index, torch.as_tensor(tensors[f"bias.{index}"]))
         machine.slow.bit_generator.state = document["slow"]
-        machine.writers, machine.seed = [], tuple(document["seed"])
         machine._updates = document["updates"]
         machine._written = ProgrammingEvents(**document["written"])
+
+
+def _named_matrices(machine: Crossbar) -> Iterator[tuple[str, TiledMatrix]]:
+    """Of every link, and those that its writer has beside it."""
+    for name, link in zip(machine.names, machine.links, strict=True):
+        yield name, link.matrix
+    for name, writer in zip(machine.names, machine.writers, strict=False):
+        for number, matrix in enumerate(writer.matrices[1:], start=1):
+            yield f"{name}-beside{number}", matrix
 
 
 def _made_of(machine: Crossbar) -> dict[str, str]:
@@ -219,6 +236,6 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     version = document.get("version")
     if type(version) is int and version > VERSION:
         raise ValueError(f"{path}: version {version} is newer than {VERSION}, the newest that this package reads")
-    if version != VERSION:
-        raise ValueError(f"{path}: version is {version!r}, this package reads {VERSION}")
-    return tensors, document
+    if version not in (1, VERSION):
+        raise ValueError(f"{path}: version is {version!r}, this package reads 1 and {VERSION}")
+    return tensors, {"writers": {}, **document}

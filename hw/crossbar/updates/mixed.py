@@ -18,7 +18,7 @@ from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.pulsing import response_of
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
-from hw.crossbar.updates.update import Outer, check_whole_weights, send_pulses, total, weight_per_pulse
+from hw.crossbar.updates.update import Kept, Outer, check_whole_weights, send_pulses, total, weight_per_pulse
 from hw.events.tiles import ProgrammingEvents
 
 
@@ -55,3 +55,12 @@ class MixedWriter:
         counts = np.trunc(self.chi / pulse).astype(np.int64)
         self.chi -= counts * pulse
         return send_pulses(self.matrix, np.maximum(counts, 0), np.maximum(-counts, 0), self.rng)
+
+    def kept(self) -> Kept:
+        """The accumulator, and where random numbers stand."""
+        return Kept({"chi": self.chi}, {"rng": self.rng.bit_generator.state})
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from there."""
+        self.chi = kept.arrays["chi"].copy()
+        self.rng.bit_generator.state = kept.document["rng"]

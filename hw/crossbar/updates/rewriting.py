@@ -18,7 +18,7 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.device_array import reprogram
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import Placed, TiledMatrix
-from hw.crossbar.updates.update import Outer, check_whole_weights, total
+from hw.crossbar.updates.update import Kept, Outer, check_whole_weights, total
 from hw.events.tiles import ProgrammingEvents
 
 SAME = 1e-9
@@ -77,6 +77,15 @@ class RewritingWriter:
                 if moved[part].any():
                     events.append(self._program(placed, held[part].T, moved[part].T))
         return reduce(add, events)
+
+    def kept(self) -> Kept:
+        """What weights should be and what was aimed at, and where random numbers stand."""
+        return Kept({"aimed": self.aimed, "target": self.target}, {"rng": self.rng.bit_generator.state})
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from there."""
+        self.aimed, self.target = (kept.arrays[name].copy() for name in ("aimed", "target"))
+        self.rng.bit_generator.state = kept.document["rng"]
 
     def _program(self, placed: Placed, aimed: Array, moved: NDArray[np.bool_]) -> ProgrammingEvents:
         """Program the devices of these weights (inputs, outputs) whose target is not what it was."""

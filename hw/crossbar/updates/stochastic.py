@@ -19,7 +19,7 @@ from hw.crossbar.devices.device import Device
 from hw.crossbar.devices.pulsing import response_of
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
-from hw.crossbar.updates.update import Outer, check_whole_weights, held_per_pulse, send_pulses
+from hw.crossbar.updates.update import Kept, Outer, check_whole_weights, held_per_pulse, send_pulses
 from hw.events.tiles import ProgrammingEvents
 
 
@@ -67,6 +67,14 @@ class StochasticWriter:
             up += rises
             down += falls
         return send_pulses(self.matrix, up, down, self.rng)
+
+    def kept(self) -> Kept:
+        """Where random numbers stand: nothing else is beside the devices."""
+        return Kept({}, {"rng": self.rng.bit_generator.state})
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = kept.document["rng"]
 
 
 def coincidences(

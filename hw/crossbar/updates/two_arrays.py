@@ -17,7 +17,7 @@ strong as in the first update, so that a small rate is not lost against single p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import add
 
@@ -30,7 +30,14 @@ from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.matrix import TiledMatrix
 from hw.crossbar.updates.stochastic import coincidences
-from hw.crossbar.updates.update import Outer, check_whole_weights, held_per_pulse, send_pulses, weight_per_pulse
+from hw.crossbar.updates.update import (
+    Kept,
+    Outer,
+    check_whole_weights,
+    held_per_pulse,
+    send_pulses,
+    weight_per_pulse,
+)
 from hw.events.tiles import ProgrammingEvents
 
 CHOP = -1
@@ -117,6 +124,25 @@ class TwoArraysWriter:
         self.buffer -= counts * pulse
         events.append(send_pulses(self.matrix, np.maximum(counts, 0), np.maximum(-counts, 0), self.rng))
         return reduce(add, events)
+
+    def kept(self) -> Kept:
+        """Buffer, chopper, column and what the fast array holds at rest, and where random numbers stand."""
+        return Kept(
+            {"buffer": self.buffer, "chopper": self.chopper, "zero": self.zero},
+            {
+                "first": self.first,
+                "column": self.column,
+                "begun": asdict(self.begun),
+                "rng": self.rng.bit_generator.state,
+            },
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from there."""
+        self.buffer, self.chopper, self.zero = (kept.arrays[name].copy() for name in ("buffer", "chopper", "zero"))
+        self.first, self.column = kept.document["first"], kept.document["column"]
+        self.begun = ProgrammingEvents(**kept.document["begun"])
+        self.rng.bit_generator.state = kept.document["rng"]
 
     def _hand_on(self, column: int, slower: float) -> ProgrammingEvents:
         """Read a column of the fast array into the buffer, and turn its chopper."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,15 @@ def total(outers: Sequence[Outer]) -> Array:
     return np.asarray(reduce(add, (outer.total() for outer in outers)))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a way of writing keeps beside the devices, as a file holds it."""
+
+    arrays: dict[str, NDArray[Any]]
+    document: dict[str, Any]
+    """Of JSON types; the state of its random numbers among them."""
+
+
 class Writer(Protocol):
     """Writes one link; keeps what its method keeps beside the devices."""
 
@@ -50,6 +59,14 @@ class Writer(Protocol):
 
     def write(self, outers: Sequence[Outer]) -> ProgrammingEvents:
         """Change the devices by the total of `outers`, or towards it; returns what it took."""
+        ...
+
+    def kept(self) -> Kept:
+        """Everything that `write` goes on from, but the matrices."""
+        ...
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from what another writer of the same update has kept."""
         ...
 
 

@@ -153,6 +153,9 @@ class CrossbarFormat(Format):
         from mapping.machines import to_crossbar
 
         device, pulses = self.device(), []
+        worst = self.worst_ranges or self.adc_bits is None
+        # before there is a die, so that the data are gone by then
+        images = None if worst else source.images(RANGE_IMAGES)
 
         def pulsing(targets: Array, device: Device, rng: np.random.Generator) -> DeviceArray:
             array, sent = WriteVerify(self.verify_tolerance).write(targets, device, rng)
@@ -167,10 +170,10 @@ class CrossbarFormat(Format):
             programming=program if device.pulses is None else pulsing,
         )
         machine = to_crossbar(source.held, fabrication, steps=RANGE_STEPS)
-        if self.worst_ranges or self.adc_bits is None:
+        if images is None:
             machine.worst_ranges()
         else:
-            machine.calibrate(source.images(RANGE_IMAGES))
+            machine.calibrate(images)
         return machine, pulses
 
 

@@ -9,17 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.random_nets import mixed_network, program_of, random_images
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from hw.crossbar.devices.presets import preset
+from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.write_verify import WriteVerify
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.files.die import KEY, load_die, save_die
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.remedies import Remedies
 from hw.crossbar.tiles.design import Design
+from hw.crossbar.tiles.wires import WIRES
+from hw.crossbar.updates.mixed import MixedPrecision
 from hw.crossbar.updates.rewriting import Rewriting
+from hw.crossbar.updates.stochastic import StochasticPulses
 from hw.crossbar.updates.two_arrays import TwoArrays
+from hw.crossbar.updates.update import Update
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import LearningRule
 from mapping.learning import descent_of
@@ -132,7 +137,7 @@ def test_files_that_hold_no_die_are_refused_by_name(tmp_path: Path) -> None:
     tensors = load_file(path)
     for metadata, says in (
         ({"other": "{}"}, "not a die"),
-        ({KEY: json.dumps({"version": 2})}, "version 2 is newer than 1"),
+        ({KEY: json.dumps({"version": 3})}, "version 3 is newer than 2"),
         ({KEY: "{}"}, "version is None"),
     ):
         save_file(tensors, path, metadata)
@@ -140,11 +145,73 @@ def test_files_that_hold_no_die_are_refused_by_name(tmp_path: Path) -> None:
             load_die(path, made(1))
 
 
-def test_devices_beside_those_of_the_links_have_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("update", [TwoArrays(rest_pulses=5), MixedPrecision(), StochasticPulses(), Rewriting(0.02)])
+def test_a_die_that_learns_goes_on_learning_with_the_same_bits(tmp_path: Path, update: Update) -> None:
+    """What a way of writing keeps beside the devices, and devices of its own, are in the file."""
     design = replace(SPREAD, encoding="balanced")
-    die = made(1, "reram-hfo2-gong-2022", design, update=TwoArrays())
+    die, other = (made(seed, "reram-hfo2-gong-2022", design, update=update) for seed in (1, 2))
     die.prepare(IMAGES, Remedies(), age_s=0.0)
-    save_die(die, tmp_path / "die")  # nothing was written through them yet
     die.learn(IMAGES, LABELS, RULE)
-    with pytest.raises(ValueError, match="link1 is written through devices of its own"):
-        save_die(die, tmp_path / "die")
+    save_die(die, tmp_path / "die")
+    load_die(tmp_path / "die", other)
+    np.testing.assert_array_equal(die.writes(), other.writes())
+    for machine in (die, other):
+        machine.learn(IMAGES, LABELS, RULE)
+    assert_go_on_alike(die, other, until_s=0.0)
+
+
+def test_a_die_is_not_learnt_on_in_another_way_than_it_was(tmp_path: Path) -> None:
+    die = made(1, "reram-hfo2-gong-2022", update=MixedPrecision())
+    save_die(die, tmp_path / "fresh")
+    load_die(tmp_path / "fresh", made(2, "reram-hfo2-gong-2022", update=StochasticPulses()))  # nothing was learnt
+    die.prepare(IMAGES, Remedies(), age_s=0.0)
+    die.learn(IMAGES, LABELS, RULE)
+    save_die(die, tmp_path / "die")
+    with pytest.raises(
+        ValueError, match=r"learns by MixedPrecision\(\), this machine by StochasticPulses\(longest=31\)"
+    ):
+        load_die(tmp_path / "die", made(2, "reram-hfo2-gong-2022", update=StochasticPulses()))
+
+
+def test_a_die_of_version_1_begins_to_learn_anew(tmp_path: Path) -> None:
+    die, other = made(1), made(2)
+    die.prepare(IMAGES, Remedies(), age_s=0.0)
+    save_die(die, tmp_path / "die")
+    with safe_open(tmp_path / "die", framework="numpy") as file:
+        document = json.loads(file.metadata()[KEY])
+    del document["writers"], document["update"]
+    save_file(load_file(tmp_path / "die"), tmp_path / "old", {KEY: json.dumps({**document, "version": 1})})
+    load_die(tmp_path / "old", other)
+    assert_go_on_alike(die, other, until_s=3600.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", list(PRESETS))
+def test_dies_of_every_device_are_kept(tmp_path: Path, device: str) -> None:
+    """Two settles, of which the second begins where the random numbers of the first stand."""
+    die, other = made(1, device), made(2, device)
+    die.prepare(IMAGES, Remedies(), age_s=0.0)
+    die.settle(IMAGES)
+    save_die(die, tmp_path / "die")
+    load_die(tmp_path / "die", other)
+    assert_go_on_alike(die, other, until_s=0.0 if preset(device).retention is None else 60.0)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        replace(SPREAD, weight_bits=4, cell_bits=2, slice_bits=2),
+        replace(SPREAD, neurons="analog"),
+        replace(SPREAD, wires=next(iter(WIRES.values()))),
+        Design(input_bits=None, adc_bits=None),
+    ],
+    ids=["slices", "analog", "wires", "ideal converters"],
+)
+def test_dies_of_every_design_are_kept(tmp_path: Path, design: Design) -> None:
+    die, other = made(1, design=design), made(2, design=design)
+    die.prepare(IMAGES, Remedies(), age_s=60.0)
+    die.settle(IMAGES)
+    save_die(die, tmp_path / "die")
+    load_die(tmp_path / "die", other)
+    for _ in range(2):
+        np.testing.assert_array_equal(die.settle(IMAGES).logits, other.settle(IMAGES).logits)
