@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import hw.lava.compat  # noqa: F401 - before Lava
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from hw.circuit import Circuit
 from hw.lava.board import BoardRow
+from hw.lava.process import SHARED_MEMORY
 
 CHANNEL_SLOTS = 2
 """Messages a channel holds. Lava's default of 64 would reserve gigabytes of shared memory for batched states."""
@@ -53,6 +53,8 @@ def feeds_of(processes: tuple[AbstractProcess, ...]) -> dict[tuple[str, str], tu
 
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGES_OF_A_PROCESS = 12
+"""What Lava takes for itself: two channels of a page and their four semaphores, and locks of its runtime; measured."""
 
 
 def check_shared_memory(processes: tuple[AbstractProcess, ...], wide: tuple[str, ...]) -> None:
@@ -60,23 +62,23 @@ def check_shared_memory(processes: tuple[AbstractProcess, ...], wide: tuple[str,
 
     `wide` names the out-ports of float64; the others carry words of four bytes. The first process is the source.
     """
-    folder = Path("/dev/shm")
+    folder = SHARED_MEMORY
     if not folder.exists():
         return
-    need = 0  # whole pages, and beside every channel two for what Lava's processes tell each other
+    own, channels = PAGES_OF_A_PROCESS * len(processes) * PAGE, 0  # whole pages, and the two semaphores of a channel
     for process in processes:
         for port in (*process.out_ports, *process.in_ports):
             ends = len(port.get_dst_ports()) if isinstance(port, OutPort) else 0
             ends += getattr(port, "external_pipe_flag", False)
             size = 4 * CHANNEL_SLOTS * int(np.prod(port.shape)) * (2 if port.name in wide else 1)
-            need += ends * (-(-size // PAGE) + 2) * PAGE
+            channels += ends * (-(-size // PAGE) + 2) * PAGE
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
-    if need > free:
-        batch = processes[0].images_in.shape[-1]
+    if own + channels > free:
+        most = int(processes[0].images_in.shape[-1] * (free - own) / channels)
         raise ValueError(
-            f"the channels of this graph need {_size(need)} of shared memory, {folder} has "
-            f"{_size(free)} free: a batch of at most {int(batch * free / need)} would fit"
+            f"the channels of this graph need {_size(own + channels)} of shared memory, {folder} has "
+            f"{_size(free)} free: " + (f"a batch of at most {most} would fit" if most > 0 else "no batch would fit")
         )
 
 

@@ -5,6 +5,7 @@ One that failed, died or stands still ends the run with an error that says which
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from contextlib import suppress
 from multiprocessing import Process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from signal import SIGBUS
 from typing import Any
 
 import hw.lava.compat  # noqa: F401 - before Lava
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from hw.lava.board import snapshot
 from hw.lava.graph import CHANNEL_SLOTS, Graph, pipe
+from hw.lava.process import SHARED_MEMORY
 
 POLL_S = 0.0005
 """How often the host looks at its pipes; a time step takes one to several milliseconds."""
@@ -111,6 +114,17 @@ class Host:
                 names |= set(re.findall(r" /dev/shm/(psm_\w+)$", maps, flags=re.MULTILINE))
         return sorted(names)
 
+    def reserve(self) -> None:
+        """Take the shared memory now: a process that writes where none is left would die of a bus error later."""
+        for name in self.segments():
+            descriptor = os.open(SHARED_MEMORY / name, os.O_RDWR)
+            try:
+                os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+            except OSError as error:
+                raise RunError("memory", f"{SHARED_MEMORY} has no room for the channels of this graph: {error}") from None
+            finally:
+                os.close(descriptor)
+
     def kill(self) -> None:
         """End every process of the graph now, even one that is stopped or blocked."""
         actors = self.runtime._messaging_infrastructure.actors
@@ -161,7 +175,8 @@ class _Watch:
             if time.monotonic() - self.ended < ENDING_S:
                 return
         for name, code in ended.items():
-            raise RunError("died", f"process {name!r} died with exit code {code}")
+            why = f": a bus error, {SHARED_MEMORY} is full" if code == -SIGBUS else ""
+            raise RunError("died", f"process {name!r} died with exit code {code}{why}")
 
     def _stalled(self, seconds: float) -> str:
         graph = self.host.graph

@@ -41,6 +41,7 @@ def main() -> None:
                 host = Host(learning, connection, job.stall_s)
                 serve = partial(learn, host, learning, job)
             connection.send(("segments", host.segments()))
+            host.reserve()
             connection.send(("ready",))
             while True:
                 connection.send(("done", serve(connection.recv())))

@@ -138,16 +138,16 @@ def test_too_little_shared_memory_is_refused_with_what_would_fit(
     """The message states the need of the graph, which must cover what Lava really reserves."""
     images = np.resize(IMAGES, (2000, 1, 2, 3))
     circuit = small_circuit(classes=60)  # many classes: the scores of all steps are the largest channel
-    _with_free_memory(tmp_path, monkeypatch, 256)
+    _with_free_memory(tmp_path, monkeypatch, 2560)
     with Lava(circuit, steps=10, batch_size=2000) as machine, pytest.raises(LavaError) as caught:
         machine.settle(images)
     said = str(caught.value).split()
     need = float(said[said.index("need") + 1])
     assert said[said.index("need") + 2] == "MiB"
     assert "need " in str(caught.value)
-    assert "/dev/shm has 1024 KiB free" in str(caught.value)
+    assert "/dev/shm has 10 MiB free" in str(caught.value)
     most = int(said[said.index("most") + 1])
-    assert most == pytest.approx(2000 / need, rel=0.05)
+    assert most == pytest.approx(2000 * 10 / need, rel=0.05)
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     with Lava(circuit, steps=10, batch_size=2000) as machine:
         machine.settle(images)
