@@ -121,7 +121,7 @@ class Host:
             try:
                 os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
             except OSError as error:
-                raise RunError("memory", f"{SHARED_MEMORY} has no room for the channels of the graph: {error}") from None
+                raise RunError("memory", f"{SHARED_MEMORY} has no room for channels of the graph: {error}") from None
             finally:
                 os.close(descriptor)
 
