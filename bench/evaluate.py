@@ -60,15 +60,40 @@ class _Answers:
     energy_j: float | None
 
 
+class Teller:
+    """Tells where a machine is: what it settles, and which batch of it."""
+
+    def __init__(self, name: str, advance: Callable[[str], None], note: Callable[[str], None]) -> None:
+        self.name, self.what = name, "warm-up"
+        self._advance, self._note = advance, note
+
+    def advance(self, what: str) -> None:
+        """Something else is settled from now on."""
+        self.what = what
+        self._advance(f"{self.name}: {what}")
+
+    def listen(self, machine: Machine) -> None:
+        """Have a machine that can say so tell each batch."""
+        if hasattr(machine, "progress"):
+            machine.progress = lambda done, of: self._note(f"{self.name}: {self.what}, batch {done} of {of}")
+
+
 def evaluate(
-    backend: Backend, key: RowKey, work: Workload, shown: Shown, origin: Origin, advance: Callable[[str], None]
+    backend: Backend,
+    key: RowKey,
+    work: Workload,
+    shown: Shown,
+    origin: Origin,
+    advance: Callable[[str], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> Row:
-    """The row of one machine, or of all dies of one point; `advance` is told what is about to be settled."""
+    """The row of one machine, or of all dies of one point; `advance` is told what is about to be settled, and `note`
+    how far a machine is that says so after each batch."""
     makers = backend.open(work, key)
 
     def answer(number: int, make: Callable[[], Machine]) -> _Answers:
         name = f"{key.backend} {key.precision}" + (f", die {number}" if key.point is not None else "")
-        return _answer(backend, key, make, work, shown, lambda what: advance(f"{name}: {what}"))
+        return _answer(backend, key, make, work, shown, Teller(name, advance, note))
 
     answers = _side_by_side(answer, makers)
     images = len(shown.labels)
@@ -107,20 +132,21 @@ def _answer(
     make: Callable[[], Machine],
     work: Workload,
     shown: Shown,
-    advance: Callable[[str], None],
+    teller: Teller,
 ) -> _Answers:
     settling = work.conditions.settling
     with make() as machine:
+        teller.listen(machine)
         batch = shown.images[: _first_batch(len(shown.images), settling.batch_size)]
         if key.point is None:
             machine.settle(batch)  # warm up
-        advance("clean images")
+        teller.advance("clean images")
         start = time.perf_counter()
         clean = [settle(machine, shown.images) for _ in range(backend.draws())]
         wall_s = time.perf_counter() - start
         hits = {}
         for name, images in shown.disturbed.items():
-            advance(name)
+            teller.advance(name)
             hits[name] = [_correct(settle(machine, images), shown.labels) for _ in range(backend.draws())]
         device = work.conditions.torch_device
         latency_s, energy_j = _measured(machine, batch, device) if backend.clocked else (None, None)

@@ -28,9 +28,9 @@ class RunOptions:
     """What is run on what, and where the results go."""
 
     backend: Annotated[tuple[str, ...], option("NAME..")] = ("torch",)
-    """Machines: torch, lava, crossbar; torch float is beside them."""
+    """torch, lava, crossbar, brian; torch float is beside them."""
     precision: Annotated[tuple[str, ...], option("NAME..", "all it has")] = ()
-    """float, fixed (integers), delta (changes), analog."""
+    """float, fixed, delta, analog, rate, spikes, fire."""
     model: Annotated[str, option("NAME")] = "digits"
     """A network of the zoo, or a checkpoint FILE."""
     data: Annotated[str | None, option("NAME", "the model's")] = None

@@ -33,6 +33,10 @@ class Progress:
         self.done += 1
         self.bar.update(self.task, description=what, advance=1)
 
+    def note(self, what: str) -> None:
+        """The unit goes on."""
+        self.bar.update(self.task, description=what)
+
     def finished(self, row: str) -> None:
         """A row is finished: in a log, a line with the time that is left at the pace so far."""
         if self.terminal:

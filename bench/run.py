@@ -149,6 +149,8 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
         keys = row_keys(config.run.backend, config.run.precision, config.machines)
         images = min(config.run.shown or len(dataset.test), len(dataset.test))
         check_batch(config.run, config.settling, network, images)
+        for machine in config.chosen.values():
+            machine.check_network(network, config.settling, images)
     for machine in config.chosen.values():
         if (warning := machine.warning(network)) is not None:
             print(f"note: {warning}", file=sys.stderr)
@@ -209,7 +211,9 @@ def _rows(
             if not machine.published(key.point):
                 row = unpublished(key, origin)
             else:
-                row = evaluate(machine, key, work, shown if is_main(key) else clean, origin, progress.advance)
+                row = evaluate(
+                    machine, key, work, shown if is_main(key) else clean, origin, progress.advance, progress.note
+                )
             progress.finished(f"{key.backend} {key.precision}")
             yield key, row
 

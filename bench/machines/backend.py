@@ -163,6 +163,8 @@ class Backend(ABC):
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
+    on_request: ClassVar[tuple[str, ...]] = ()
+    """Precisions that run only where they are named."""
     learns: ClassVar[tuple[str, ...]] = ()
     """Precisions in which it learns from scratch; none: it does not learn."""
     clocked: ClassVar[bool] = False
@@ -190,6 +192,10 @@ class Backend(ABC):
 
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Refuse options that cannot be used, before anything is loaded: ValueError names option, value, choices."""
+        return
+
+    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> None:  # noqa: ARG002
+        """Refuse a network that it cannot hold, or so many images at once; ValueError names what and why."""
         return
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.machines.backend import Backend, RowKey
+from bench.machines.brian import BrianBackend
 from bench.machines.crossbar import CrossbarBackend
 from bench.machines.lava import LavaBackend
 from bench.machines.torch import TorchBackend
 
-BACKENDS: dict[str, type[Backend]] = {kind.name: kind for kind in (TorchBackend, LavaBackend, CrossbarBackend)}
+BACKENDS: dict[str, type[Backend]] = {
+    kind.name: kind for kind in (TorchBackend, LavaBackend, CrossbarBackend, BrianBackend)
+}
 
 REFERENCE = RowKey("torch", "float")
 """Stands first in every run."""
@@ -25,12 +28,13 @@ def backend_of(name: str) -> type[Backend]:
 def row_keys(names: Sequence[str], precisions: Sequence[str], machines: Mapping[str, Backend]) -> tuple[RowKey, ...]:
     """Every row of a run, the float reference first; a machine that is swept has one for every point.
 
-    Without precisions the reference machine runs in float, and every other one in all that it has.
+    Without precisions the reference machine runs in float, and every other one in all that it has but those on request.
     """
     keys = [REFERENCE]
     for name in names:
         machine = machines[name]
-        formats = precisions or ((REFERENCE.precision,) if name == REFERENCE.backend else machine.precisions)
+        usual = tuple(one for one in machine.precisions if one not in machine.on_request)
+        formats = precisions or ((REFERENCE.precision,) if name == REFERENCE.backend else usual)
         keys += [
             RowKey(name, precision, point)
             for precision in formats

@@ -19,6 +19,8 @@ SCHEMA = 3
 KNOWN_SCHEMAS = (1, 2, SCHEMA)
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
+WATCHED = "seen"
+"""Of a block: what single neurons did, which pictures are drawn from and nothing else."""
 BLOCKS_OF_1 = {"crossbar": ("accuracy_by_die", "dies", "tiles")}
 """Which fields of version 1 belong into the block of a machine."""
 
@@ -102,6 +104,9 @@ class Row:
         values = self.to_json()
         del values["by_step"]
         blocks = {name: block for of_machine in self.details.values() for name, block in of_machine.items()}
+        for name in self.details:
+            values[name] = {key: value for key, value in values[name].items() if key != WATCHED}
+        blocks.pop(WATCHED, None)
         return {**dict.fromkeys(BLOCKS_OF_1["crossbar"]), **values, **blocks}
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -12,9 +12,13 @@ from bench.records.row import Row
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
 from bench.reports.provenance import mixed
+from bench.reports.spikes import draw_codings, draw_watched
 from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, notes, sweep_lines, written
 from bench.reports.sweeps import draw_sweeps
 from models.files.tensorfile import write_atomically
+
+CONTINUOUS = {"codings.png": "Accuracy against synaptic events and against time, by what is said"}
+"""What pictures of machines in continuous time show."""
 
 
 def write_all(folder: Path, rows: list[Row], steps: int) -> None:
@@ -22,8 +26,11 @@ def write_all(folder: Path, rows: list[Row], steps: int) -> None:
     draw_settling(main_rows(rows), folder / "settling.png")
     draw_energy(main_rows(rows), folder / "energy.png")
     sweeps = draw_sweeps(rows, folder)
+    continuous = draw_watched(rows, folder)
+    if draw_codings(main_rows(rows), folder / "codings.png"):
+        continuous.insert(0, "codings.png")
     write_summary(folder, rows)
-    write_report(folder, rows, steps, environment_of(folder), sweeps)
+    write_report(folder, rows, steps, environment_of(folder), sweeps, continuous)
 
 
 def main_rows(rows: list[Row]) -> list[Row]:
@@ -89,8 +96,10 @@ def write_report(
     steps: int,
     environment: Environment,
     sweeps: list[str],
+    continuous: Sequence[str] = (),
 ) -> None:
-    """report.md: the table, what its figures mean, and the pictures; `sweeps` are files with pictures of sweeps."""
+    """report.md: the table, what its figures mean, and the pictures; `sweeps` are files with pictures of sweeps,
+    `continuous` those of machines in continuous time."""
     rows = main_rows(every)
     named = columns(rows)
     lines = [
@@ -122,6 +131,7 @@ def write_report(
     lines += ["", "![Accuracy and synaptic operations against step](settling.png)", ""]
     if (folder / "energy.png").exists():
         lines += ["![Where the energy goes](energy.png)", ""]
+    lines += [f"![{CONTINUOUS.get(name, 'What the neurons of one image do')}]({name})\n" for name in continuous]
     write_atomically(folder / "report.md", "\n".join(lines).encode())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import ceil
 from threading import RLock
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from hw.brian.memory import check_memory
 from hw.brian.network import Network, Phase
 from hw.brian.options import PERFECT, Imperfections, Rate, Scheme, Simulation
 from hw.brian.recording import Counter, course
+from hw.brian.watching import Watch
 from hw.circuit import Circuit, Weights, checked_images, weights_of, with_weights
 from hw.exclusive import exclusive
 from hw.learning.rule import Learned, LearningRule, joined
@@ -29,7 +31,7 @@ class Brian:
     neurons per layer; batches are made equal and the last one padded. An image is at rest once no state is farther than
     `tolerance` (in units of state 1.0) from where it ends. A program of integers is run in its codes. `free_bytes` is
     the memory it may take; None: it is not watched. `progress` is told after every batch how many are done, and of how
-    many.
+    many. With `watch`, `seen` is what the neurons did for the first image since (`hw.brian.watching`).
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Brian:
             raise ValueError(f"duration_tau is {duration_tau}, must be finite and at least one step, {self.step_tau:g}")
         if not 0 <= tolerance < 1:
             raise ValueError(f"tolerance is {tolerance}, must be in [0, 1): states lie in [0, 1]")
-        _check(circuit, self.scheme, imperfections)
+        check_circuit(circuit, self.scheme, imperfections)
         self.circuit, self.duration_tau, self.batch_size = circuit, duration_tau, batch_size
         self.imperfections, self.tolerance, self.free_bytes = imperfections, tolerance, free_bytes
         self.progress: Callable[[int, int], None] | None = None
+        self.watch = False
+        self.seen: dict[str, Any] | None = None
         self.lock = RLock()
         load_brian()
         check_target(self.simulation.target)
@@ -146,6 +150,7 @@ class Brian:
         padded[:images] = codes
         history: list[NDArray[np.float32]] = []
         counters: list[Counter] = []
+        watch = Watch(network) if self.watch and self.seen is None and not answers else None
 
         def begin() -> None:
             network.clear()
@@ -155,12 +160,16 @@ class Brian:
 
         def after(row: int) -> None:
             counters[0].count(row)
+            if watch is not None:
+                watch.look(row)
             for rows, said in zip(history, network.said, strict=True):
                 rows[row] = said
 
         def finish() -> None:
             answers.append(self._settled(network, history, counters[0], images, trace))
             history.clear()
+            if watch is not None and self.seen is None:
+                self.seen = watch.told()
             if self.progress is not None:
                 self.progress(len(answers), batches)
 
@@ -184,8 +193,8 @@ class Brian:
         )
 
 
-def _check(circuit: Circuit, scheme: Scheme, imperfections: Imperfections) -> None:
-    """Refuse what neurons in continuous time cannot be."""
+def check_circuit(circuit: Circuit, scheme: Scheme, imperfections: Imperfections) -> None:
+    """Refuse what neurons in continuous time cannot be; ValueError names the link or the option."""
     for index, wire in enumerate(circuit.wires, start=1):
         if wire.pooling == "max":
             raise ValueError(

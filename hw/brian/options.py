@@ -33,7 +33,7 @@ class SigmaDelta:
     """
 
     payload: Payload = "graded"
-    threshold: float = 1 / 8
+    threshold: float = 1.0
     """theta at the start, in units of state 1.0."""
     fall_tau: float | None = 6.0
     """Time in which it falls by e, in tau; None: it is fixed."""

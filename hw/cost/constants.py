@@ -162,6 +162,8 @@ HOROWITZ_2014 = {
     "mac_fp16_energy": _horowitz_sum(1.5e-12, "fp16 multiply 1.1 pJ + fp16 add 0.4 pJ"),
     "mac_int8_add32_energy": _horowitz_sum(0.3e-12, "int8 multiply 0.2 pJ + int32 add 0.1 pJ"),
     "mac_int8_add8_energy": _horowitz_sum(0.23e-12, "int8 multiply 0.2 pJ + int8 add 0.03 pJ, as spiking papers count"),
+    "add_fp32_energy": _horowitz(0.9e-12, "J"),
+    "add_int32_energy": _horowitz(0.1e-12, "J"),
     "sram_8kb_64bit_energy": _horowitz(10e-12, "J"),
     "sram_8kb_32bit_energy": _horowitz_sum(5e-12, "half of a 64-bit access of an 8 KB SRAM, 10 pJ"),
 }
@@ -176,11 +178,22 @@ _keras_spiking = partial(
     kind="derived",
 )
 
+_spinnaker = partial(
+    Constant,
+    source="nengo/keras-spiking, keras_spiking/model_energy.py, ModelEnergy.devices, spinnaker and spinnaker2",
+    kind="derived",
+)
+
 KERAS_SPIKING = {
     "cpu_mac_energy": _keras_spiking(8.6e-9, "J", "Intel Core i7-4960X, 22 nm"),
     "gpu_mac_energy": _keras_spiking(0.3e-9, "J", "Nvidia GTX Titan Black, 28 nm"),
+    "spinnaker_synapse_energy": _spinnaker(13.3e-9, "J", "SpiNNaker, 130 nm"),
+    "spinnaker_neuron_energy": _spinnaker(26e-9, "J", "SpiNNaker, 130 nm"),
+    "spinnaker2_synapse_energy": _spinnaker(450e-12, "J", "SpiNNaker 2, 22 nm"),
+    "spinnaker2_neuron_energy": _spinnaker(2.19e-9, "J", "SpiNNaker 2, 22 nm"),
 }
-"""Whole-processor joules per multiply-accumulate; their authors call them "very rough estimates only"."""
+"""Whole-processor joules per multiply-accumulate, synaptic event or neuron update; their authors call them "very rough
+estimates only"."""
 
 _H200 = partial(
     Constant,

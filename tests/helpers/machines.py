@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from helpers.crossbar_examples import EXACT, IDEAL
 from helpers.random_nets import mixed_network, program_of, random_images
 from helpers.relaxing_circuit import RelaxingCircuit
-from hw.brian.options import SigmaDelta, Simulation
+from hw.brian.options import RateCoding, SigmaDelta, Simulation
 from hw.crossbar.fabrication import Fabrication
 from hw.machine import Machine
 from mapping.machines import to_brian, to_crossbar, to_digital, to_lava
@@ -37,6 +37,8 @@ class Example:
     atol: float
     """How far its states and scores may be from exact ones; 0 for integers."""
     clocked: bool = True
+    recountable: bool = True
+    """Whether the messages it sent can be counted again from the states it passed through."""
     learns: bool = True
 
     @property
@@ -86,6 +88,34 @@ MACHINES: dict[str, Example] = {
         partial(to_brian, DENSE, duration_tau=60.0, simulation=Simulation(dt_tau=0.5), tolerance=TOLERANCE),
         atol=1e-5,
         clocked=False,
+    ),
+    "brian fixed": Example(
+        (program := program_of(DENSE, state_bits=8, seed=4)),
+        partial(
+            to_brian,
+            program,
+            duration_tau=60.0,
+            simulation=Simulation(dt_tau=1.0, linear="operator"),
+            tolerance=TOLERANCE,
+        ),
+        atol=0.0,
+        clocked=False,
+        learns=False,
+    ),
+    "brian fire": Example(
+        DENSE,
+        partial(
+            to_brian,
+            DENSE,
+            duration_tau=20.0,
+            scheme=RateCoding(10, 10),
+            simulation=Simulation(linear="operator"),
+            tolerance=TOLERANCE,
+        ),
+        atol=0.06,
+        clocked=False,
+        recountable=False,
+        learns=False,
     ),
     "brian spikes": Example(
         DENSE,

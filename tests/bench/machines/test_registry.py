@@ -14,5 +14,5 @@ def test_every_machine_of_the_benchmark_is_in_the_suite_of_all_machines():
 
 
 def test_an_unknown_machine_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="backend 'brian' is unknown, choices are torch, lava, crossbar"):
-        backend_of("brian")
+    with pytest.raises(ValueError, match="backend 'nest' is unknown, choices are torch, lava, crossbar, brian"):
+        backend_of("nest")
