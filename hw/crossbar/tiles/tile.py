@@ -238,6 +238,8 @@ class Tile:
 
     def _folds(self) -> tuple[_WireFold, _WireFold]:
         """What the wires do up and down, solved once for every age of the array."""
+        if self._wired is None and not (self.wires.row_ohm or self.wires.column_ohm):
+            self._wired = (_WireFold.perfect(self.array.target_s.shape),) * 2
         if self._wired is None:
             now, wires = self.array.conductance_s(), self.wires
             up_s = effective_up(now, wires)
@@ -309,6 +311,12 @@ class _WireFold:
         alive = g_s > 0
         share = np.divide(effective_s, g_s, out=np.ones_like(g_s), where=alive)
         return _WireFold(share, np.where(alive, 0.0, effective_s), sensitivity)
+
+    @staticmethod
+    def perfect(shape: tuple[int, ...]) -> _WireFold:
+        """Of wires without resistance: every cell keeps all of its current, in views that take no memory."""
+        ones = np.broadcast_to(1.0, shape)
+        return _WireFold(ones, np.broadcast_to(0.0, shape), Sensitivity(ones, ones))
 
 
 @dataclass(frozen=True)

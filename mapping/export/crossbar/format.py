@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from hw.crossbar.tiles.design import Design
     from mapping.export.source import Source
 
-RANGE_IMAGES, RANGE_STEPS = 16, 20
-"""Training images that set the ranges of the converters, and the steps that settle them."""
+RANGE_IMAGES, RANGE_STEPS, AT_ONCE = 16, 20, 4
+"""Training images that set the ranges of the converters, the steps that settle them, and how many settle together:
+columns of the maps of a network of CIFAR take 10 MB an image."""
 DEVICE_FILE = "device"
 """Name of the copy of a device file, with its own suffix."""
 
@@ -169,7 +170,7 @@ class CrossbarFormat(Format):
             noise_seed=(self.die_seed,),
             programming=program if device.pulses is None else pulsing,
         )
-        machine = to_crossbar(source.held, fabrication, steps=RANGE_STEPS)
+        machine = to_crossbar(source.held, fabrication, steps=RANGE_STEPS, batch_size=AT_ONCE)
         if images is None:
             machine.worst_ranges()
         else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from hw.crossbar.devices.curves import ConstantCurve, Polynomial
 from hw.crossbar.devices.device import Device
@@ -14,6 +16,7 @@ from hw.crossbar.devices.device_array import program
 from hw.crossbar.devices.device_file import load_device
 from hw.crossbar.devices.fit.card import draw_card
 from hw.crossbar.devices.fit.card import main as card
+from hw.crossbar.devices.fit.cited import PROGRAMMING
 from hw.crossbar.devices.fit.command import main
 from hw.crossbar.devices.fit.to_toml import device_toml
 from hw.crossbar.devices.presets import PRESETS
@@ -120,6 +123,44 @@ def test_a_card_is_drawn_of_presets_and_files_only(tmp_path: Path) -> None:
     assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
     assert card(["pcm-joshi", "--output", str(tmp_path / "x.png")]) == 2
     assert card(["ideal", "--output", str(tmp_path / "x.pdf")]) == 2
+
+
+def test_cited_figures_are_those_of_other_fits_and_of_none_but_presets() -> None:
+    """The formulas once more, of the sources that the figures name."""
+    joshi = [0.28638599 + 0.07585724 * g - 0.00178767 * g**2 for g in (5, 12.5, 25)]
+    nandakumar = [0.26348 + 1.9650 * x - 1.1731 * x**2 for x in (0.2, 0.5, 1)]
+    crosssim = [1.053 + 0.2374 * g - 1.167e-2 * g**2 + 1.536e-4 * g**3 for g in (10, 20, 40)]
+    aihwkit = [0.348 + 16.030 * x - 43.853 * x**2 + 45.393 * x**3 - 16.815 * x**4 for x in (0.25, 0.5, 1)]
+    assert PROGRAMMING.keys() <= PRESETS.keys()
+    for name, figures in (
+        ("pcm-nandakumar-2019", joshi),
+        ("pcm-joshi-2020", nandakumar),
+        ("reram-wan-2022-aihwkit", crosssim),
+        ("reram-wan-2022-crosssim", aihwkit),
+    ):
+        assert PROGRAMMING[name].sigma_us == pytest.approx(figures, abs=0.006)
+
+
+def legends(device: Device) -> str:
+    """All that the legends of a card say."""
+    told: list[str] = []
+
+    def kept(figure: Figure, *_: object, **__: object) -> None:
+        drawn = [axes.get_legend() for axes in figure.axes]
+        told.extend(text.get_text() for legend in drawn if legend is not None for text in legend.get_texts())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", kept)
+        draw_card(device, (), Path("card.png"))
+    return "\n".join(told)
+
+
+def test_a_card_shows_other_figures_or_says_that_there_are_none() -> None:
+    nandakumar = PRESETS["pcm-nandakumar-2019"]
+    told = legends(nandakumar)
+    assert "Joshi et al. 2020, Fig. 3b as CrossSim fits it" in told
+    assert told.count("formula of the source; no published points") == 2, "read noise and retention"
+    assert "Joshi" not in legends(replace(nandakumar, g_max_s=20 * US)), "another device of the same name"
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from hw.crossbar.devices import curves
 from hw.crossbar.devices.device import Array, Curve, Device
 from hw.crossbar.devices.device_file import load_device
+from hw.crossbar.devices.fit.cited import NO_POINTS, PROGRAMMING, Cited
 from hw.crossbar.devices.fit.residuals import Points
 from hw.crossbar.devices.presets import PRESETS, preset
 from hw.crossbar.devices.retention import Broadening
@@ -37,7 +38,8 @@ def draw_card(device: Device, points: Sequence[Points], file: Path) -> None:
         axes = figure.subplots(2, 2)
         measured = {one.name: one for one in points}
         g_s = np.linspace(device.g_min_s, device.g_max_s, 201)
-        _spread(axes[0, 0], "programming", device.programming, g_s, measured.get("programming"))
+        cited = PROGRAMMING.get(device.name) if PRESETS.get(device.name) == device else None
+        _spread(axes[0, 0], "programming", device.programming, g_s, measured.get("programming"), cited)
         _spread(axes[0, 1], "read noise", device.read_sigma_s, g_s, measured.get("read noise"))
         _retention(axes[1, 0], device, measured.get("drift exponent, mean"))
         _pulses(axes[1, 1], device, g_s, measured)
@@ -49,16 +51,22 @@ def draw_card(device: Device, points: Sequence[Points], file: Path) -> None:
         figure.savefig(file, dpi=130)
 
 
-def _spread(axes: Axes, title: str, curve: Any, g_s: Array, measured: Points | None) -> None:
-    axes.plot(g_s * US, curve(g_s) * US, color=BLUE, label="law")
+def _spread(
+    axes: Axes, title: str, curve: Any, g_s: Array, measured: Points | None, cited: Cited | None = None
+) -> None:
     known = measured_in(curve)
+    bare = measured is None and known is None and cited is None
+    axes.plot(g_s * US, curve(g_s) * US, color=BLUE, label=f"formula of the source; {NO_POINTS}" if bare else "law")
     if known is not None:
         axes.plot(known[0] * US, known[1] * US, "o", color=RED, markersize=4, label="published points")
+    if cited is not None:
+        cited_g_s, sigma_s = cited.siemens()
+        axes.plot(cited_g_s * US, sigma_s * US, "s", color=GREEN, markersize=5, label=cited.source)
     if measured is not None:
         _measured(axes, measured, RED)
     axes.set(xlabel="conductance, µS", ylabel="standard deviation, µS", title=title)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=7)
 
 
 def measured_in(curve: Curve) -> tuple[Array, Array] | None:
@@ -96,6 +104,8 @@ def _retention(axes: Axes, device: Device, measured: Points | None) -> None:
         axes.errorbar(target_s * US, change.mean(1), change.std(1), color=colour, capsize=2, label=name)
     if measured is not None:
         axes.plot([], [], " ", label=f"drift exponents: {_told(measured)}")
+    elif not isinstance(law, Broadening):
+        axes.plot([], [], " ", label=f"formula of the source; {NO_POINTS}")
     axes.legend(frameon=False, fontsize=7)
 
 
@@ -114,6 +124,8 @@ def _pulses(axes: Axes, device: Device, g_s: Array, measured: dict[str, Points])
         axes.plot(g_s * US, moved * US, color=colour, label=name)
         if name in measured:
             _measured(axes, measured[name], colour)
+    if not measured.keys() & {"step up", "step down"}:
+        axes.plot([], [], " ", label=f"formula of the source; {NO_POINTS}")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=7)
 
