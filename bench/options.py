@@ -118,9 +118,11 @@ def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> N
 def _check_network_and_data(options: RunOptions) -> None:
     from models.data import check_data
     from models.zoo import zoo_names
+    from models.zoo.resistive import resistive_names
 
-    if options.model not in zoo_names() and not Path(options.model).is_file():
-        raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(zoo_names())}")
+    names = (*zoo_names(), *resistive_names())
+    if options.model not in names and not Path(options.model).is_file():
+        raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(names)}")
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ConfigError(f"--data-dir {str(options.data_dir)!r} is not a folder")
     if options.data is not None:
@@ -212,5 +214,6 @@ def model_sha256(model: str) -> str | None:
     """Of a checkpoint file; None for the zoo, which is part of the source and known by its commit."""
     from models.zoo import zoo_names
     from models.zoo.manifests import fingerprint
+    from models.zoo.resistive import resistive_names
 
-    return None if model in zoo_names() else fingerprint(model)
+    return None if model in (*zoo_names(), *resistive_names()) else fingerprint(model)

@@ -96,6 +96,15 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any
     return tensors, document
 
 
+def is_of(path: Path, key: str) -> bool:
+    """Whether a file can be read and has this key; what is wrong with it else is said by whoever reads it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return key in (file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError):
+        return False
+
+
 def _digest(tensors: dict[str, Tensor], document: dict[str, Any]) -> str:
     return content_sha256({name: tensor.numpy() for name, tensor in tensors.items()}, document)
 

@@ -14,6 +14,8 @@ from models.files.checkpoint import SUFFIX, manifest_path
 from models.files.digest import sha256_of
 from models.files.typed import OPEN, read_json, read_text
 from models.zoo import FOLDER, zoo_names
+from models.zoo.resistive import FOLDER as RESISTIVE
+from models.zoo.resistive import resistive_names
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -73,6 +75,8 @@ MANIFEST = TypeAdapter(Manifest)
 
 def checkpoint_of(model: str) -> Path:
     """The file of a network of the zoo, or the file that was given."""
+    if model in resistive_names():
+        return RESISTIVE / f"{model}{SUFFIX}"
     return FOLDER / f"{model}{SUFFIX}" if model in zoo_names() else Path(model)
 
 

@@ -1,0 +1,110 @@
+"""The same equilibria as a network of `models.ep`: every machine can run what resistors compute.
+
+Power is a quadratic form of the voltages, sum_k H_kk v_k^2 / 2 - ..., with H_kk = c_l G_k and G_k all conductances at
+node k. In the variables u_k = sqrt(H_kk) v_k its couplings are symmetric weights,
+
+    W_jk = c_l A_{l-1} g_jk / sqrt(H_jj H_kk),
+
+and diodes become the lower bound of a state: s_k = u_k / S of excitatory nodes, -u_k / S of inhibitory ones, where S is
+so large that no image takes a state beyond 1. Outputs have either sign and no diode: s_k = 1/2 + u_k / S, and what half
+a state more sends down is taken from the biases. The readout gives the voltages back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.ep.links import DenseLink
+from models.ep.network import EPNetwork
+from models.resistive.network import DeepResistive, signs
+
+BOUND_STEPS = 200
+"""Of the fixed point that bounds the voltages."""
+
+
+@dataclass(frozen=True, repr=False)
+class ResistiveEP(EPNetwork):
+    """A network that is the equal of a resistive one, and knows which."""
+
+    circuit: DeepResistive | None = None
+    full: float = 1.0
+    """S, of states that would be 1."""
+
+    def with_parameters(self, named: dict[str, Tensor]) -> EPNetwork:
+        """Other weights are a network as any other."""
+        return EPNetwork(self.links, self.readout, self.skips).with_parameters(named)
+
+
+def equivalent(circuit: DeepResistive) -> ResistiveEP:
+    """The network of `models.ep` with the same equilibria; float64 until it is made."""
+    forms, full = diagonal(circuit), full_scale(circuit)
+    weights, biases = _weights(circuit, forms, full)
+    links = []
+    for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        below = circuit.input_shape if index == 0 else (weight.shape[1],)
+        links.append(DenseLink(weight.float(), bias.float(), below))
+    volts = full / forms[-1].sqrt()
+    readout = DenseLink(torch.diag(volts).float(), (-volts / 2).float(), (circuit.classes,))
+    return ResistiveEP(tuple(links), readout, (), circuit, full)
+
+
+def diagonal(circuit: DeepResistive) -> list[Tensor]:
+    """H_kk of every layer, (units,) in float64."""
+    forms, strength = [], 1.0
+    for index, g in enumerate(circuit.conductances):
+        load = g.double().sum(dim=1)
+        if index + 1 < len(circuit.conductances):
+            load = load + circuit.conductances[index + 1].double().sum(dim=0)
+        forms.append(strength * load)
+        strength /= circuit.gains[index] ** 2 if index < len(circuit.gains) else 1.0
+    return forms
+
+
+def full_scale(circuit: DeepResistive) -> float:
+    """S: above sqrt(H) |v| of all nodes, twice that of outputs, whatever image in [0, 1] is shown."""
+    pixels = circuit.conductances[0].shape[1] // 2
+    g = circuit.conductances[0].double()
+    net = circuit.input_gain * (g[:, :pixels] - g[:, pixels:])
+    drive = torch.maximum(net.clamp(min=0).sum(dim=1), (-net).clamp(min=0).sum(dim=1)) + circuit.biases[0].abs()
+    forms, strength = diagonal(circuit), 1.0
+    strengths = [1.0]
+    for gain in circuit.gains:
+        strength /= gain**2
+        strengths.append(strength)
+    loads = [form / strength for form, strength in zip(forms, strengths, strict=True)]
+    most = [torch.zeros_like(load) for load in loads]
+    for _ in range(BOUND_STEPS):
+        for index, load in enumerate(loads):
+            current = drive if index == 0 else circuit.biases[index].abs().double()
+            if index:
+                current = current + circuit.gains[index - 1] * circuit.conductances[index].double() @ most[index - 1]
+            if index + 1 < len(loads):
+                current = current + circuit.conductances[index + 1].double().T @ most[index + 1] / circuit.gains[index]
+            most[index] = current / load
+    largest = [float((form.sqrt() * v).max()) for form, v in zip(forms, most, strict=True)]
+    return 1.05 * max(*largest[:-1], 2 * largest[-1])
+
+
+def _weights(circuit: DeepResistive, forms: list[Tensor], full: float) -> tuple[list[Tensor], list[Tensor]]:
+    weights, biases, strength = [], [], 1.0
+    count = len(circuit.conductances)
+    for index, (g, bias) in enumerate(zip(circuit.conductances, circuit.biases, strict=True)):
+        root = forms[index].sqrt()
+        side = signs(len(g)).double() if index + 1 < count else torch.ones(len(g), dtype=torch.float64)
+        if index == 0:
+            pixels = g.shape[1] // 2
+            weight = circuit.input_gain * (g[:, :pixels] - g[:, pixels:]).double() / (root * full)[:, None]
+        else:
+            gain = circuit.gains[index - 1]
+            weight = strength * gain * g.double() / (root[:, None] * forms[index - 1].sqrt()[None])
+            weight = weight * signs(g.shape[1]).double()[None]
+        weights.append(side[:, None] * weight)
+        biases.append(side * strength * bias.double() / (root * full))
+        strength /= circuit.gains[index] ** 2 if index < len(circuit.gains) else 1.0
+    biases[-1] = biases[-1] + 0.5
+    if count > 1:
+        biases[-2] = biases[-2] - 0.5 * weights[-1].sum(dim=0)
+    return weights, biases
