@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from hw.brian.machine import Brian
 from hw.brian.options import PERFECT, Imperfections, Scheme, Simulation
 from hw.crossbar.fabrication import Fabrication
@@ -10,9 +13,13 @@ from hw.crossbar.updates.update import Update
 from hw.digital.machine import Digital
 from hw.lava.hosting import HOSTING, Hosting
 from hw.lava.machine import Lava
+from hw.resistive.die import Die
+from hw.resistive.learning import InPlace
+from hw.resistive.machine import Physics, Resistive
 from mapping.circuit import circuit_of
 from mapping.operators import float_operator, integer_operator
 from mapping.program import Program
+from mapping.resistive import G_MAX_S, INPUT_V, Mapped, resistive_of
 from models.ep.network import EPNetwork
 from models.train.free_memory import free_bytes
 
@@ -111,4 +118,35 @@ def to_brian(
         batch_size=batch_size,
         tolerance=tolerance,
         free_bytes=free_bytes("cpu"),
+    )
+
+
+def to_resistive(
+    source: EPNetwork,
+    *,
+    batch_size: int = 256,
+    input_v: float = INPUT_V,
+    g_max_s: float = G_MAX_S,
+    physics: Physics = Physics(),  # noqa: B008 - frozen
+    fabricated: Callable[[Mapped], Die] | None = None,
+    update: str = "rewrite",
+    device: str = "cpu",
+) -> Resistive:
+    """A circuit of resistors and diodes; `fabricated` makes a die of it, whose devices learn by `update`, rewrite or
+    pulses. It learns where the source is the equal of a deep resistive network.
+
+    Raises `NotResistiveError` for a network that resistors cannot express.
+    """
+    mapped = resistive_of(source, input_v=input_v, g_max_s=g_max_s)
+    die = None if fabricated is None else fabricated(mapped)
+    in_place = None
+    if mapped.circuit is not None:
+        in_place = InPlace(mapped.siemens, mapped.volt, mapped.as_states, None if die is None else update)
+    return Resistive(
+        mapped.network,
+        mapped.reading,
+        physics=replace(physics, die=die),
+        batch_size=batch_size,
+        device=device,
+        in_place=in_place,
     )

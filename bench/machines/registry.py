@@ -8,10 +8,11 @@ from bench.machines.backend import Backend, RowKey
 from bench.machines.brian import BrianBackend
 from bench.machines.crossbar import CrossbarBackend
 from bench.machines.lava import LavaBackend
+from bench.machines.resistive import ResistiveBackend
 from bench.machines.torch import TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
-    kind.name: kind for kind in (TorchBackend, LavaBackend, CrossbarBackend, BrianBackend)
+    kind.name: kind for kind in (TorchBackend, LavaBackend, CrossbarBackend, BrianBackend, ResistiveBackend)
 }
 
 REFERENCE = RowKey("torch", "float")

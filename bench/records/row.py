@@ -81,8 +81,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What tables and legends call it."""
-        return f"{self.backend} {self.precision}"
+        """What tables and legends call it; where every point of a sweep has a column of its own, with its values."""
+        name = f"{self.backend} {self.precision}"
+        if self.point is None or self.backend == "crossbar":
+            return name
+        values = (f"{axis.split('_')[-1]} {value}" for axis, value in self.point.items())
+        return f"{name}, {', '.join(values)}"
 
     def at(self, axis: str) -> Any:
         """Where it stands on one axis of its sweep; KeyError on a machine that is not swept."""

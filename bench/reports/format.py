@@ -26,7 +26,16 @@ def si(value: float | None, unit: str) -> str:
     """Three figures with an SI prefix."""
     if value is None:
         return NOTHING
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")):
+    for factor, prefix in (
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+        (1, ""),
+        (1e-3, "m"),
+        (1e-6, "µ"),
+        (1e-9, "n"),
+        (1e-12, "p"),
+    ):
         if abs(value) >= factor:
             return f"{value / factor:.3g} {prefix}{unit}".strip()
     return f"{value:.3g} {unit}".strip()

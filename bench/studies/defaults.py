@@ -26,6 +26,7 @@ SCRATCH = {
     "float": FLOATS,
     "rate": FLOATS,
     "spikes": FLOATS,
+    "resistive": StudyDefaults(epochs=12, learning_rates=(0.03, 0.03, 0.0), beta=1.0),
     "fixed": StudyDefaults(epochs=12, learning_rates=(0.4, 0.15, 1.5), beta=0.5),
 }
 """Of learning from scratch. Dies: a dense network, whose output the first updates may drive below -beta, where it stays

@@ -259,7 +259,7 @@ def check_study(
     check_limit(run, dataset)
     if learning.study == "scratch":
         recipe = recipe_of(run.data)
-        words = {"die": "the network of dies", "recipe": "the recipe's network"}
+        words = {"die": "the network of dies", "recipe": "the recipe's network", "resistive": "that of resistors"}
         learners = learners_of(run, learning, machines, conditions)
         check_rates(learning, {words[learner.network]: links_of(learner, recipe) for learner in learners})
         return

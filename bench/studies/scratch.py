@@ -19,9 +19,14 @@ from mapping.training import Change, LearningSchedule
 from models.data.augment import shifted
 from models.ep.network import Conv, Dense, EPNetwork, build_network
 from models.recipes import Recipe
+from models.resistive.equivalent import equivalent
+from models.resistive.network import build_resistive
+from models.resistive.recipe import resistive_recipe
 
 DIE_LAYERS = (Dense(128, gain=0.7), Dense(10, gain=0.7))
 """Network of a die: 64-128-10 on digits, the last layer the output of a squared error."""
+RESISTIVE_RECIPE = "drn-digits"
+"""Whose wiring resistors start with."""
 INTEGER_HEADROOM_BITS = 3
 """Bits that the weights of a program start below their range."""
 CALIBRATION_IMAGES = 256
@@ -57,6 +62,8 @@ def scratch_curve(
 
 def links_of(learner: ScratchLearner, recipe: Recipe) -> int:
     """Links of the network that learns, readout included."""
+    if learner.network == "resistive":
+        return len(resistive_recipe(RESISTIVE_RECIPE).hidden) + 2
     return len(DIE_LAYERS) if learner.network == "die" else len(recipe.layers) + 1
 
 
@@ -68,8 +75,21 @@ def _die_network(recipe: Recipe, material: Material, seed: int) -> EPNetwork:  #
     return _drawn((*DIE_LAYERS[:-1], Dense(material.classes, gain=DIE_LAYERS[-1].gain)), None, material, seed)
 
 
-NETWORKS: dict[str, Callable[[Recipe, Material, int], EPNetwork]] = {"recipe": _recipe_network, "die": _die_network}
-"""Networks that learn from scratch: that of the recipe of the data, or a small dense one that fits a few tiles."""
+def _resistive_network(recipe: Recipe, material: Material, seed: int) -> EPNetwork:  # noqa: ARG001
+    shape, generator = tuple(material.train.images.shape[1:]), torch.Generator().manual_seed(seed)
+    made = resistive_recipe(RESISTIVE_RECIPE)
+    return equivalent(
+        build_resistive(shape, made.hidden, material.classes, generator, input_gain=made.input_gain, gain=made.gain)
+    )
+
+
+NETWORKS: dict[str, Callable[[Recipe, Material, int], EPNetwork]] = {
+    "recipe": _recipe_network,
+    "die": _die_network,
+    "resistive": _resistive_network,
+}
+"""Networks that learn from scratch: that of the recipe of the data, a small dense one that fits a few tiles, or one of
+resistors."""
 
 
 def _drawn(layers: tuple[Conv | Dense, ...], classes: int | None, material: Material, seed: int) -> EPNetwork:

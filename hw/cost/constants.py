@@ -19,7 +19,7 @@ from typing import Literal
 
 Kind = Literal["measured", "simulated", "fitted", "derived", "vendor"]
 
-UNITS = ("J", "s", "W", "V", "F", "F/m", "op/s", "op/J", "B/s", "1")
+UNITS = ("J", "s", "W", "V", "F", "F/m", "m", "op/s", "op/J", "B/s", "1")
 """Units a constant may have; "1" is a count or a ratio, and a multiply-accumulate is two "op"."""
 
 
@@ -396,6 +396,13 @@ ALADDIN_2014 = {
 """Synthesized arithmetic of accelerators."""
 
 NEURRAM_2022 = {
+    "cell_pitch": Constant(
+        126**0.5 * 130e-9,
+        "m",
+        "130 nm",
+        "Wan et al., NeuRRAM, Nature 608:504, 2022, by CiMLoop, rram_wan_nature_2022: a cell of 126 F**2, its root",
+        "derived",
+    ),
     "sample_energy": Constant(
         1.2e-12, "J", "130 nm, 1.8 V", f"Wan et al., NeuRRAM, Nature 608:504, 2022, by {_LIBRARY}/neurram.py", "fitted"
     ),

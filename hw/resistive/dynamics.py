@@ -28,7 +28,9 @@ IDEAL_S = 1e3
 """Of an ideal diode in `integrate`, over the largest load."""
 
 
-def time_constants_s(solver: Solver, farad: Sequence[Tensor], free: Sequence[Tensor] | None = None) -> tuple[float, float]:
+def time_constants_s(
+    solver: Solver, farad: Sequence[Tensor], free: Sequence[Tensor] | None = None
+) -> tuple[float, float]:
     """Slowest and fastest time constant in seconds of the nodes that are `free` (of one image, (units,) each), or of
     all, which are no faster. Amplifiers are as fast as one likes."""
     capacity = torch.cat(list(farad))
@@ -77,7 +79,9 @@ def _symmetric(solver: Solver) -> Tensor:
 
 
 def _mismatched(solver: Solver) -> bool:
-    return any(bool(((gain * back - 1).abs() > 1e-9).any()) for gain, back in zip(solver.gain, solver.back, strict=True))
+    return any(
+        bool(((gain * back - 1).abs() > 1e-9).any()) for gain, back in zip(solver.gain, solver.back, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,7 @@ def integrate(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s:
     sizes = list(solver.network.units)
     drive, capacity = solver.operators[0].up(sources), torch.cat(list(farad))
     rows = [*solver.network.amplifiers, None]
-    tau_s = [
-        0.0 if row is None or row.bandwidth_hz is None else 1 / (2 * np.pi * row.bandwidth_hz) for row in rows
-    ]
+    tau_s = [0.0 if row is None or row.bandwidth_hz is None else 1 / (2 * np.pi * row.bandwidth_hz) for row in rows]
     slow = [index for index, tau in enumerate(tau_s) if tau > 0]
     count = sum(sizes)
     # the load that the amplifiers reflect is part of `loads`; with outputs of their own it is taken apart

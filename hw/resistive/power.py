@@ -15,7 +15,8 @@ def dissipated_w(
 ) -> dict[str, Tensor]:
     """(B,) watts that become heat at these voltages, by part: "link1", ..., "leaks", "diodes", "clamps".
 
-    What a diode carries is the current left over at its node in Kirchhoff's law, as it is at rest. "clamps" are the sources that upper diodes lead to: they take current at their voltage.
+    What a diode carries is the current left over at its node in Kirchhoff's law, as it is at rest. "clamps" are the
+    sources that upper diodes lead to: they take current at their voltage.
     """
     parts = {}
     given = list(injections or [None] * len(volts))

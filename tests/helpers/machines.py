@@ -18,10 +18,12 @@ from helpers.relaxing_circuit import RelaxingCircuit
 from hw.brian.options import RateCoding, SigmaDelta, Simulation
 from hw.crossbar.fabrication import Fabrication
 from hw.machine import Machine
-from mapping.machines import to_brian, to_crossbar, to_digital, to_lava
+from mapping.machines import to_brian, to_crossbar, to_digital, to_lava, to_resistive
 from mapping.program import Program
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
+from models.resistive.equivalent import equivalent
+from models.resistive.network import build_resistive
 
 STEPS, TOLERANCE = 12, 0.02
 """Of machines with a clock: the step limit, and the change of a state below which an image is at rest."""
@@ -81,6 +83,8 @@ def clocked(network: EPNetwork, clock: Mapping[str, float]) -> dict[str, Example
 NETWORK = mixed_network()
 DENSE = dense_network((1, 2, 3), (5,), (4,), (3,))
 
+RESISTORS = equivalent(build_resistive((1, 2, 3), (6, 5), 3, torch.Generator().manual_seed(6), input_gain=20.0))
+
 MACHINES: dict[str, Example] = {
     **clocked(NETWORK, {"steps": STEPS, "tolerance": TOLERANCE}),
     "brian rate": Example(
@@ -130,6 +134,7 @@ MACHINES: dict[str, Example] = {
         atol=1e-4,
         clocked=False,
     ),
+    "resistive analog": Example(RESISTORS, partial(to_resistive, RESISTORS), atol=1e-5, clocked=False),
     "relaxing circuit": Example(
         DENSE,
         lambda batch_size: RelaxingCircuit(DENSE, tolerance=TOLERANCE),  # noqa: ARG005 - one image at a time anyway

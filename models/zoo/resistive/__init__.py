@@ -30,5 +30,7 @@ def load_circuit(name_or_path: str) -> DeepResistive:
         return load_resistive(FOLDER / f"{name_or_path}{SUFFIX}")
     if not name_or_path.endswith(SUFFIX):
         names = ", ".join(resistive_names())
-        raise ValueError(f"model {name_or_path!r} is neither a resistive network ({names}) nor a path to a {SUFFIX} file")
+        raise ValueError(
+            f"model {name_or_path!r} is neither a resistive network ({names}) nor a path to a {SUFFIX} file"
+        )
     return load_resistive(Path(name_or_path))

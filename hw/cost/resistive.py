@@ -1,0 +1,80 @@
+"""What a circuit that settles by itself would spend: heat until it is at rest, drivers, and converters at its ends.
+
+    E = heat + drivers + inputs * e_dac + outputs * e_adc
+    drivers = P * t,   P = sum over driven lines of V n V_T 2 pi f C,   2 pi f = DRIVER_SPEED / tau
+
+Heat is that of the ledger: what resistors, diodes and capacitors took while the machine settled. A line of C farads is
+driven by a transistor in weak inversion, whose transconductance I / (n V_T) must be 2 pi f C to follow at frequency f.
+All capacities are known within a factor of five, and time, heat and what drivers take are proportional to them.
+
+|            | low                | nominal                | high                 |
+|------------|--------------------|------------------------|----------------------|
+| capacities | nominal / 5        | of the machine         | nominal * 5          |
+| drivers    | as above / 10      | as above               | as above * 10        |
+| converters | lowest published   | those of the profile   | highest published    |
+
+Not included: getting pixels onto the chip and answers off it, writing the conductances, leakage.
+"""
+
+from __future__ import annotations
+
+from hw.cost.constants import NEUROSIM, NEURRAM_2022
+from hw.cost.cost import Cost, Range
+from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
+from hw.ledger import Ledger, counted
+
+SPREAD = 5.0
+"""Factor by which capacities may be larger or smaller."""
+CELL_F = NEUROSIM["wire_capacitance"].value * NEURRAM_2022["cell_pitch"].value + 0.1e-15
+"""Of a cell at each end: 0.2 fF / um of wire (NeuroSim) over the pitch of a cell of NeuRRAM, 1.46 um, and 0.1 fF of the
+device and its junction (assumed: a plate of 100 nm x 100 nm over 10 nm of oxide is 0.09 fF at a relative 10)."""
+NODE_F = 10e-15
+"""Of the diode and what senses a node: assumed, a few square micrometres of gate and junction."""
+DRIVER_SPEED = 10.0
+"""A driver is to be so much faster than the slowest time constant of the circuit."""
+DRIVER_SPREAD = 10.0
+"""Factor by which drivers may take more or less: class AB takes less, linear amplifiers in strong inversion more."""
+SLOPE, THERMAL_V = 1.3, 0.02585
+"""n of weak inversion (usual), and kT / q at 300 K."""
+KT_J = 1.380649e-23 * 300.0
+"""At 300 K."""
+CONVERTERS = "aimc-28nm"
+"""Whose converters stand at the ends."""
+
+
+def driver_w(line_f: float, tau_s: float, supply_v: float) -> float:
+    """Watts of drivers of lines of `line_f` farads in all."""
+    return supply_v * SLOPE * THERMAL_V * DRIVER_SPEED * line_f / tau_s
+
+
+def resistive_cost(ledger: Ledger, drivers_w: float, inputs: int, outputs: int, bits: int = 8) -> Cost:
+    """Cost of one image; ValueError for a ledger of a machine with a clock."""
+    analog, profile = counted(ledger.analog, "analog"), CROSSBAR_PROFILES[CONVERTERS]
+    heat = {part: joules / ledger.images for part, joules in analog.energy_j.items() if joules > 0}
+    seconds = analog.settled_s / ledger.images
+    dac = profile.dac.price_j(bits, "bits", profile.name)
+    adc = profile.adc.price_j(bits, "bits", profile.name)
+    drivers = drivers_w * seconds
+    array = sum(heat.values())
+    ends = Range(
+        inputs * dac.low + outputs * adc.low,
+        inputs * dac.nominal + outputs * adc.nominal,
+        inputs * dac.high + outputs * adc.high,
+    )
+    breakdown = {**heat, "drivers": drivers, "dac": inputs * dac.nominal, "adc": outputs * adc.nominal}
+    return Cost(
+        energy_j=Range(
+            (array + drivers / DRIVER_SPREAD) / SPREAD + ends.low,
+            sum(breakdown.values()),
+            (array + drivers * DRIVER_SPREAD) * SPREAD + ends.high,
+        ),
+        latency_s=Range(seconds / SPREAD, seconds, seconds * SPREAD),
+        breakdown_j=breakdown,
+        profile="settling-circuit",
+        note="modelled heat of the circuit; capacities within a factor of 5, drivers of 10; images are not moved",
+    )
+
+
+def thermal_limit_j(nodes: int, bits: int) -> float:
+    """12 kT 4**bits for every node: 8 kT times the signal-to-noise ratio 1.5 * 4**bits of so many bits (Vittoz)."""
+    return nodes * 12 * KT_J * 4.0**bits

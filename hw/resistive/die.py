@@ -1,0 +1,132 @@
+"""A die: the resistors of a network as devices with their errors, and amplifiers that do not match.
+
+Every resistor is a device of its own, those that a convolution shares too. A crossing without a resistor holds a device
+at the lower end of its range. A drift that is the same for all devices changes no voltage, only power and time: means
+of voltages know ratios of conductances alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.crossbar.devices.device import Device
+from hw.crossbar.devices.device_array import DeviceArray, program, reprogram
+from hw.crossbar.devices.pulsing import mean_step_s, pulsed, response_of
+from hw.resistive.links import DenseResistors, unrolled
+from hw.resistive.network import Amplifiers, ResistiveNetwork
+
+Array = NDArray[np.float64]
+Programming = Callable[[Array, Device, np.random.Generator], DeviceArray]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Standard deviations among amplifiers, and of what senses the outputs."""
+
+    gain: float = 0.0
+    """Relative, of gain and of the current taken, each on its own."""
+    offset_v: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gain < 0.3:
+            raise ValueError(f"mismatch of gains is {self.gain}, expected a share from 0 to 0.3")
+        if not 0 <= self.offset_v < 10:
+            raise ValueError(f"offset_v is {self.offset_v} V, expected 0 to 10 V")
+
+
+@dataclass(frozen=True)
+class Die:
+    """Devices of every link, the plus rail and the minus rail, at one time."""
+
+    ideal: ResistiveNetwork
+    """The network with amplifiers as they came out."""
+    arrays: tuple[tuple[DeviceArray, DeviceArray | None], ...]
+    sense_v: Array
+    """Offset of what reads every output."""
+
+    def at(self, seconds: float) -> Die:
+        """The same die so long after programming; ValueError where the device is not published so long."""
+        arrays = tuple((plus.at(seconds), None if minus is None else minus.at(seconds)) for plus, minus in self.arrays)
+        return replace(self, arrays=arrays)
+
+    def network(self, rng: np.random.Generator | None) -> ResistiveNetwork:
+        """What settles: conductances now; with a generator with the slow and the fresh noise of one settle."""
+        links = tuple(
+            DenseResistors(_held(plus, rng), None if minus is None else _held(minus, rng))
+            for plus, minus in self.arrays
+        )
+        return replace(self.ideal, links=links)
+
+
+def fabricate(
+    network: ResistiveNetwork,
+    device: Device,
+    seed: tuple[int, ...],
+    *,
+    mismatch: Mismatch = Mismatch(),
+    programming: Programming = program,
+) -> Die:
+    """Program a die; ValueError for a conductance above the range of the device."""
+    rng = np.random.default_rng((*seed, 0))
+    arrays = []
+    for link in network.links:
+        whole = unrolled(link)
+        pair = [
+            None if g is None else programming(np.clip(g, device.g_min_s, device.g_max_s), device, rng)
+            for g in (whole.plus_s, whole.minus_s)
+        ]
+        arrays.append((pair[0], pair[1]))
+    analog = np.random.default_rng((*seed, 1))
+    rows = tuple(None if row is None else _mismatched(row, mismatch, analog) for row in network.amplifiers)
+    links = tuple(unrolled(link) for link in network.links)
+    sense_v = mismatch.offset_v * analog.standard_normal(network.units[-1])
+    return Die(replace(network, links=links, amplifiers=rows), tuple(arrays), sense_v)  # type: ignore[arg-type]
+
+
+class Writer:
+    """Changes the devices of one array by what is asked for: numbers (above, below) in siemens."""
+
+    def __init__(self, array: DeviceArray, how: str, rng: np.random.Generator, threshold: float = 0.02) -> None:
+        if how not in ("rewrite", "pulses"):
+            raise ValueError(f"update is {how!r}, choose from rewrite, pulses")
+        if how == "pulses":
+            response_of(array.device)
+        self.array, self.how, self.rng, self.threshold = array, how, rng, threshold
+        self.wanted = array.target_s.copy()
+        self.written = 0
+
+    def move(self, change_s: Array) -> DeviceArray:
+        """By pulses: the change in steps of one pulse, rounded at random. Rewriting: a digital number per device adds
+        changes up, and devices whose number is more than `threshold` of the range from their target are programmed."""
+        device = self.array.device
+        if self.how == "pulses":
+            steps = np.floor(change_s / mean_step_s(device) + self.rng.random(change_s.shape)).astype(np.int64)
+            self.array, events = pulsed(self.array, np.maximum(steps, 0), np.maximum(-steps, 0), self.rng)
+            self.written += int(events.devices)
+            return self.array
+        self.wanted = np.clip(self.wanted + change_s, device.g_min_s, device.g_max_s)
+        where = np.abs(self.wanted - self.array.target_s) > self.threshold * (device.g_max_s - device.g_min_s)
+        if where.any():
+            self.array = reprogram(self.array, np.where(where, self.wanted, self.array.target_s), where, self.rng)
+            self.written += int(where.sum())
+        return self.array
+
+
+def _held(array: DeviceArray, rng: np.random.Generator | None) -> Array:
+    if rng is None:
+        return array.conductance_s()
+    now = array.settling_s(rng)
+    stuck = ~np.isnan(array.stuck_s)
+    noisy = np.maximum(now + array.device.read_sigma_s(now) * rng.standard_normal(now.shape), 0.0)
+    return np.where(stuck, now, noisy)
+
+
+def _mismatched(row: Amplifiers, mismatch: Mismatch, rng: np.random.Generator) -> Amplifiers:
+    units = len(row.gain)
+    gain = row.gain * (1 + mismatch.gain * rng.standard_normal(units))
+    back = row.back * (1 + mismatch.gain * rng.standard_normal(units))
+    return replace(row, gain=gain, back=back, offset_v=mismatch.offset_v * rng.standard_normal(units))

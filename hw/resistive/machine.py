@@ -1,0 +1,208 @@
+"""The machine: a circuit that settles by itself, in continuous time, and learns by voltages across its resistors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import RLock
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from hw.circuit import Weights, checked_images
+from hw.events.analog import AnalogEvents
+from hw.exclusive import exclusive
+from hw.learning.rule import Learned, LearningRule
+from hw.ledger import Ledger
+from hw.machine import Settled, concatenate, split
+from hw.resistive.die import Die
+from hw.resistive.dynamics import settle_in_time, time_constants_s
+from hw.resistive.learning import InPlace, Learner
+from hw.resistive.network import ResistiveNetwork
+from hw.resistive.parasitics import Parasitics, node_capacities
+from hw.resistive.power import dissipated_w
+from hw.resistive.readout import Reading
+from hw.resistive.settling import Rest, Solver, settle
+
+Array = NDArray[np.float64]
+TOLERANCE = 2.0**-9
+"""Half a step of 8 bits of the largest voltage of a layer."""
+ROWS, FIRST_TAU, LAST_TAU = 32, 0.05, 40.0
+"""Times at which voltages are looked at, in slowest time constants of the circuit with no diode conducting: with some
+that conduct it is faster."""
+SUBSTEPS = 2
+PHASE_TAU = 10.0
+"""Slowest time constants that every phase of learning is given."""
+
+
+@dataclass(frozen=True)
+class Physics:
+    """What a circuit is built of."""
+
+    parasitics: Parasitics = Parasitics()  # noqa: RUF009 - frozen
+    die: Die | None = None
+    """None: resistors and amplifiers as they should be."""
+    tolerance: float = TOLERANCE
+    """An image is at rest once no voltage is farther than this share of the largest of its layer from where it ends."""
+    noise_seed: tuple[int, ...] = (0,)
+
+
+class Resistive:
+    """Settles a network of resistors; `learner` says how it learns, None: it does not."""
+
+    def __init__(
+        self,
+        network: ResistiveNetwork,
+        reading: Reading,
+        *,
+        physics: Physics = Physics(),
+        batch_size: int = 256,
+        device: str = "cpu",
+        in_place: InPlace | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, must be at least 1")
+        if not 0 < physics.tolerance < 1:
+            raise ValueError(f"tolerance is {physics.tolerance}, expected a share above 0 and below 1")
+        self.reading, self.physics, self.batch_size, self.device = reading, physics, batch_size, device
+        self.lock = RLock()
+        self._noise = np.random.default_rng((*physics.noise_seed, 7))
+        self._network = network if physics.die is None else physics.die.network(None)
+        self._farad = node_capacities(self._network, physics.parasitics, device)
+        # of the circuit as designed: all dies are looked at at the same times
+        self.tau_s = time_constants_s(Solver(network, device), self._farad)[0]
+        self.times_s = self.tau_s * np.geomspace(FIRST_TAU, LAST_TAU, ROWS)
+        self._quiet = Solver(self._network, device)
+        self._learner = None
+        if in_place is not None:
+            self._learner = Learner(in_place, self._network, physics.die, PHASE_TAU * self.tau_s, device)
+
+    def __repr__(self) -> str:
+        return f"Resistive on {self.device}, slowest time constant {self.tau_s:.3g} s, {self._network!r}"
+
+    @property
+    def network(self) -> ResistiveNetwork:
+        """The circuit as it is now, without noise."""
+        return self._network
+
+    @exclusive
+    @torch.no_grad()
+    def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
+        """Let images (B, C, H, W) in [0, 1] settle; slow and fresh noise of devices is drawn once for all of them."""
+        images = checked_images(images, self.reading.input_shape)
+        die = self.physics.die
+        solver = self._quiet if die is None else Solver(self._die().network(self._noise), self.device)
+        return concatenate([self._settle_batch(solver, part, trace) for part in split(images, self.batch_size)])
+
+    @exclusive
+    @torch.no_grad()
+    def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
+        """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule.
+
+        Raises ValueError for a circuit that was not made to learn, and for rules of momentum or decay.
+        """
+        images, labels = checked_images(images, self.reading.input_shape), np.asarray(labels)
+        if self._learner is None:
+            raise ValueError("this circuit does not learn in place: only one that is a deep resistive network does")
+        self._learner.check(rule, labels, len(images), self.reading)
+        learned = self._learner.learn(images, labels, rule)
+        self._network = self._learner.network
+        self._quiet = Solver(self._network, self.device)
+        self.reading = self._learner.in_place.read(self._network)[1]
+        return learned
+
+    @exclusive
+    def read_weights(self) -> Weights:
+        """Weights and biases of the network of states and scores that the circuit is the equal of, as it is now."""
+        if self._learner is None:
+            raise ValueError("this circuit does not learn in place: its weights are those it was made of")
+        return self._learner.in_place.read(self._network)[0]
+
+    def writes(self) -> int:
+        """Devices written while learning, each as often as it was."""
+        return 0 if self._learner is None else self._learner.written
+
+    @exclusive
+    @torch.no_grad()
+    def rest(self, images: ArrayLike) -> tuple[Solver, Tensor, Rest]:
+        """Solver, sources and point of rest, without noise and without time."""
+        shown = torch.as_tensor(checked_images(images, self.reading.input_shape))
+        sources = self._quiet.sources(shown)
+        return self._quiet, sources, settle(self._quiet, sources)
+
+    def __enter__(self) -> Resistive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Nothing is held that needs freeing."""
+
+    def _die(self) -> Die:
+        die = self.physics.die if self._learner is None else self._learner.die
+        assert die is not None
+        return die
+
+    def _settle_batch(self, solver: Solver, images: NDArray[np.floating], trace: bool) -> Settled:
+        sources = solver.sources(torch.as_tensor(images))
+        end = settle(solver, sources)
+        path = settle_in_time(solver, sources, self._farad, self.times_s[:-1], substeps=SUBSTEPS)
+        rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]
+        rest = self._rest_rows(rows)
+        sense = 0.0 if self.physics.die is None else self._die().sense_v
+        volts = [layer.cpu().numpy() for layer in rows]
+        states = [
+            self.reading.states(index, layer).reshape(*layer.shape[:2], *shape)
+            for index, (layer, shape) in enumerate(zip(volts, self.reading.shapes, strict=True))
+        ]
+        scores = self.reading.scores(volts[-1] + sense)
+        flat = np.concatenate([layer.reshape(*layer.shape[:2], -1) for layer in states], axis=2)
+        energy = self._energy_j(solver, sources, rows, rest)
+        return Settled(
+            logits=scores[-1],
+            logits_by_step=scores,
+            states=tuple(layer[-1] for layer in states),
+            one=1,
+            steps=None,
+            residual=np.abs(flat[-1] - flat[-2]).max(axis=1),
+            ledger=Ledger(len(images), analog=AnalogEvents(energy, float(self.times_s[rest].sum()))),
+            trace=tuple(states) if trace else None,
+            times_s=self.times_s,
+            rest_s=self.times_s[rest],
+        )
+
+    def _rest_rows(self, rows: Sequence[Tensor]) -> NDArray[np.int64]:
+        """(B,) first row from which an image stays where it ends."""
+        far = torch.zeros(rows[0].shape[:2], dtype=torch.bool, device=rows[0].device)
+        for layer in rows:
+            largest = layer[-1].abs().amax(dim=1).clamp(min=1e-300)
+            far |= ((layer - layer[-1]).abs().amax(dim=2) > self.physics.tolerance * largest).cpu().to(far.device)
+        late = torch.arange(len(far), device=far.device)[:, None] * far
+        found: NDArray[np.int64] = (late.amax(dim=0) + far.any(dim=0)).cpu().numpy()
+        return found
+
+    def _energy_j(
+        self, solver: Solver, sources: Tensor, rows: Sequence[Tensor], rest: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Joules from 0 V until every image is at rest: resistors by the trapezoidal rule, diodes and what they lead to
+        as at rest, and what the capacitors hold, which is lost when they are emptied."""
+        times = np.concatenate([[0.0], self.times_s])
+        zero = [torch.zeros_like(layer[0]) for layer in rows]
+        power: dict[str, list[Array]] = {}
+        for row in range(len(times)):
+            volts = zero if row == 0 else [layer[row - 1] for layer in rows]
+            for part, watts in dissipated_w(solver, sources, volts).items():
+                power.setdefault(part, []).append(watts.cpu().numpy())
+        held = np.arange(len(times) - 1)[:, None] <= rest  # (T, B) intervals before rest
+        energy = {}
+        for part, tracked in power.items():
+            track = np.stack(tracked)
+            if part in ("diodes", "clamps"):
+                track = np.broadcast_to(track[-1], track.shape)
+            spans = 0.5 * (track[1:] + track[:-1]) * np.diff(times)[:, None]
+            energy[part] = max(float((spans * held).sum()), 0.0)
+        stored = sum(0.5 * float((c * layer[-1].square()).sum()) for c, layer in zip(self._farad, rows, strict=True))
+        return {**energy, "capacitors": stored}
