@@ -175,7 +175,7 @@ def test_it_learns_from_scratch_and_what_it_has_learnt_can_be_used(tmp_path: Pat
         (["--backend", "toy", "--rest-tolerance", "2"], ["--rest-tolerance is 2.0", "between 0 and 1"]),
         (["--backend", "torch", "--rest-tolerance", "0.1"], ["--rest-tolerance is an option of toy", "torch"]),
         (["--backend", "toy", "--precision", "fixed"], ["--precision fixed", "toy: analog"]),
-        (["--backend", "tony"], ["'tony'", "nearest: toy", "torch, lava, crossbar, toy"]),
+        (["--backend", "tony"], ["'tony'", "nearest: toy", "torch, lava, crossbar, brian, resistive, toy"]),
     ],
 )
 def test_its_options_are_refused_by_name(options: list[str], words: list[str]) -> None:
@@ -187,7 +187,7 @@ def test_its_options_are_refused_by_name(options: list[str], words: list[str]) -
 def test_it_is_listed_and_a_machine_without_an_entry_is_unknown() -> None:
     assert call(bench_run, "--list")["backends"]["toy"] == ["analog"]
     assert backend_of("toy") is Toy
-    with pytest.raises(ValueError, match="backend 'abacus' is unknown, choices are torch, lava, crossbar, toy"):
+    with pytest.raises(ValueError, match="backend 'abacus' is unknown, choices are torch, lava, crossbar, brian, resistive, toy"):
         backend_of("abacus")
 
 

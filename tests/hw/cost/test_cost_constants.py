@@ -33,6 +33,7 @@ def test_unit_fits_name_and_size(group: str) -> None:
         "V": (0.1, 5),
         "F": (1e-19, 1e-12),
         "F/m": (1e-11, 1e-9),
+        "m": (1e-8, 1e-5),
         "op/s": (1e12, 1e16),
         "op/J": (1e11, 1e15),
         "B/s": (1e11, 1e13),
