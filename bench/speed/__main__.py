@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SPEEDS = {
     "lava": ("bench.speed.lava", "settling on Lava beside torch on the same work, and beside stock Lava processes"),
     "crossbar": ("bench.speed.crossbar", "a tile read beside the bare matrix product, and beside aihwkit"),
+    "brian": ("bench.speed.brian", "settling in Brian beside torch: rates and spikes, by operators and by synapses"),
     "learning": ("bench.speed.learning", "updates on Lava beside torch"),
     "settle": ("bench.speed.engine", "the seed network on the engine beside plain settling"),
     "train": ("bench.speed.engine", "a training step on the engine beside the plain one"),

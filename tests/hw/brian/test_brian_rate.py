@@ -14,6 +14,7 @@ from scipy.integrate import solve_ivp
 
 from hw.brian.options import Simulation
 from mapping.machines import to_brian, to_digital
+from models.data import load_data
 from models.ep.network import EPNetwork
 from models.ep.relaxation import relax
 from models.zoo import load_model
@@ -135,3 +136,22 @@ def test_progress_is_told_after_every_batch() -> None:
         machine.progress = lambda done, of: told.append((done, of))
         machine.settle(images)
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("linear", ["synapses", "operator"])
+def test_sixty_four_digits_take_the_steps_of_torch(linear: str) -> None:
+    network, images = load_model("digits"), load_data("digits").test.first(64).floats().numpy()
+    simulation = Simulation(dt_tau=1.0, linear=linear)
+    ours = settled(network, images, duration_tau=30.0, simulation=simulation, batch_size=8)
+    theirs = to_digital(network, steps=30).settle(images, trace=True)
+    for mine, expected in zip(ours.trace, theirs.trace, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_all_digits_rest_at_the_fixed_point_of_torch() -> None:
+    network, images = load_model("digits"), load_data("digits").test.floats().numpy()
+    simulation = Simulation(dt_tau=0.5, linear="operator")
+    found = settled(network, images, duration_tau=60.0, simulation=simulation, batch_size=60)
+    assert worst(found.states, fixed_point(network, images)) < 1e-6
