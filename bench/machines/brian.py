@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 LEARNING_THRESHOLD, LEARNING_FALL_TAU = 1 / 8, 4.0
 """Of spikes that learn: phases of 20 and 10 time constants must end where the threshold tells them apart."""
+MOST_COPIES = 10_000
+COLUMNS = ("spikes", "synops_up", "synops_down")
+"""What a row tells of every layer that sends, the input first."""
 FLOATS = "floats, counted as if they were the integers of the chip"
 
 
@@ -81,10 +84,18 @@ class BrianBackend(Backend):
         """Brian2 is there, every option can be used, and a settle has at least one step."""
         if find_spec("brian2") is None:
             raise ValueError("--backend brian needs Brian2, which is not installed: pip install 'ep-hardware[brian]'")
+        if not 1 <= self.copies <= MOST_COPIES:
+            raise ValueError(f"--copies is {self.copies}, must be 1 to {MOST_COPIES:,}")
+        try:
+            self._check_options()
+        except ValueError as error:
+            name, _, rest = str(error).partition(" ")
+            flag = f"--{name.replace('_', '-')}" if hasattr(self, name) else name
+            raise ValueError(f"{flag} {rest}") from error
+
+    def _check_options(self) -> None:
         from hw.brian.loading import check_target
 
-        if not 1 <= self.copies <= 10_000:
-            raise ValueError(f"--copies is {self.copies}, must be 1 to 10,000")
         simulation = self.simulation()
         for precision in self.precisions:
             if precision != "fire" or self.dt_tau is None:
@@ -221,6 +232,3 @@ class BrianBackend(Backend):
         if isinstance(scheme, SigmaDelta):
             scheme = SigmaDelta(self.payload, LEARNING_THRESHOLD, LEARNING_FALL_TAU)
         return self._opened(source, conditions, precision, False, scheme)
-
-
-COLUMNS = ("spikes", "synops_up", "synops_down")

@@ -56,9 +56,11 @@ class Watch:
 
 
 def _telling(course: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Units of a course (T, units), from the lowest of those that moved to the highest."""
+    """Units of a course (T, units), from the lowest of those that moved to the highest; the first where none did."""
     highest = np.abs(course).max(axis=0)
     moved = np.flatnonzero(highest > ACTIVE * max(float(highest.max()), 1e-9))
+    if not len(moved):
+        return np.arange(min(TRACED, course.shape[1]))
     ranked = moved[np.argsort(np.abs(course[-1, moved]), kind="stable")]
     chosen: NDArray[np.intp] = ranked[np.unique(np.linspace(0, len(ranked) - 1, TRACED).round().astype(int))]
     return chosen

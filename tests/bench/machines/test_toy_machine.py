@@ -187,7 +187,9 @@ def test_its_options_are_refused_by_name(options: list[str], words: list[str]) -
 def test_it_is_listed_and_a_machine_without_an_entry_is_unknown() -> None:
     assert call(bench_run, "--list")["backends"]["toy"] == ["analog"]
     assert backend_of("toy") is Toy
-    with pytest.raises(ValueError, match="backend 'abacus' is unknown, choices are torch, lava, crossbar, brian, resistive, toy"):
+    with pytest.raises(
+        ValueError, match="backend 'abacus' is unknown, choices are torch, lava, crossbar, brian, resistive, toy"
+    ):
         backend_of("abacus")
 
 
