@@ -41,6 +41,7 @@ from models.command_line import before_work
 
 if TYPE_CHECKING:
     from bench.records.learning_row import LearningRow
+    from bench.studies.run import StudyRun
 
 HELP = "Can the machine repair itself, or learn from nothing? Equilibrium propagation where the weights are."
 
@@ -128,12 +129,13 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
         raise ConfigError(str(error)) from error
 
 
-def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
-    """Make every row that the folder does not hold yet, then the report."""
-    from bench.records.folders import begin, environment_of
-    from bench.reports.learning import write_learning_report
-    from bench.reports.learning_figures import draw_learning
-    from bench.studies.run import StudyRun, check_study, finished_of, learn, material_of, tasks_of
+def prepare(config: LearnConfig, folder: Path) -> StudyRun:
+    """Load what a study needs; what it learns is kept in the folder.
+
+    Raises:
+        ConfigError: model, data or an option do not fit each other.
+    """
+    from bench.studies.run import StudyRun, check_study, material_of
     from models.data import load_data
     from models.zoo.manifests import check_same, trained_on
 
@@ -148,10 +150,20 @@ def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
         options = replace(options, data=dataset.name)
         conditions = conditions_of(options, config.settling, dataset)
         check_study(options, config.learning, machines, conditions, dataset)
-    study = StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
+    return StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
+
+
+def run(config: LearnConfig, folder: Path) -> list[LearningRow]:
+    """Make every row that the folder does not hold yet, then the report."""
+    from bench.records.folders import begin, environment_of
+    from bench.reports.learning import write_learning_report
+    from bench.reports.learning_figures import draw_learning
+    from bench.studies.run import finished_of, learn, tasks_of
+
+    study = prepare(config, folder)
     tasks = tasks_of(study)
     done = finished_of(study, tasks)
-    begin(folder, config.identity, options.device)
+    begin(folder, config.identity, config.run.device)
     rows = learn(study, tasks, done)
     write_learning_report(folder, rows, environment_of(folder))
     draw_learning(rows, folder / "learning.png")

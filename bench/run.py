@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,7 +40,7 @@ from bench.run_command import run_command
 from models.command_line import before_work
 
 if TYPE_CHECKING:
-    from bench.evaluate import Shown
+    from bench.evaluate import Origin, Shown
     from bench.records.row import Row
     from mapping.program import Program
     from models.data import Dataset
@@ -126,13 +126,27 @@ def model_of(config: RunConfig) -> str:
     return model
 
 
-def run(config: RunConfig, folder: Path) -> list[Row]:
-    """Make every row that the folder does not hold yet, then the report."""
+@dataclass(frozen=True)
+class Prepared:
+    """A run with everything that it needs, loaded and checked."""
+
+    config: RunConfig
+    keys: tuple[RowKey, ...]
+    """Of its rows."""
+    work: Workload
+    dataset: Dataset
+    origin: Origin
+    images: int
+    """Test images that are shown."""
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Load what a run needs.
+
+    Raises:
+        ConfigError: model, data or an option do not fit each other.
+    """
     from bench.evaluate import Origin
-    from bench.records.folders import ROWS, begin
-    from bench.records.row import Row
-    from bench.records.rows_file import append_row, finished_rows
-    from bench.reports.run_report import write_all
     from models.data import load_data
     from models.zoo import load_model
     from models.zoo.manifests import check_same, trained_on
@@ -154,19 +168,30 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     for machine in config.chosen.values():
         if (warning := machine.warning(network)) is not None:
             print(f"note: {warning}", file=sys.stderr)
+    work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
+    return Prepared(config, keys, work, dataset, origin, images)
+
+
+def run(config: RunConfig, folder: Path) -> list[Row]:
+    """Make every row that the folder does not hold yet, then the report."""
+    from bench.records.folders import ROWS, begin
+    from bench.records.row import Row
+    from bench.records.rows_file import append_row, finished_rows
+    from bench.reports.run_report import write_all
+
+    prepared = prepare(config)
+    origin, keys = prepared.origin, prepared.keys
 
     def check_row(row: Row) -> None:
         if (row.model, row.data, row.seed) != (origin.model, origin.data, origin.seed):
-            raise ValueError(f"a row of {row.model} on {row.data}, seed {row.seed}, this run is of {model}")
-        if row.images not in (images, None) or row.key.key not in {key.key for key in keys}:
+            raise ValueError(f"a row of {row.model} on {row.data}, seed {row.seed}, this run is of {origin.model}")
+        if row.images not in (prepared.images, None) or row.key.key not in {key.key for key in keys}:
             raise ValueError(f"a row of {row.key.key}, {row.images} images: not one of this run")
 
     file = folder / ROWS
     done = finished_rows(file, Row.from_json, lambda row: row.key.key, check_row)
-    work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
     begin(folder, config.identity, config.run.device)
-    left = [key for key in keys if key.key not in done]
-    for key, row in _rows(config, left, work, dataset, origin, folder):
+    for key, row in rows_of(prepared, [key for key in keys if key.key not in done], folder):
         append_row(file, row.to_json())
         done[key.key] = Row.from_json(json.loads(json.dumps(row.to_json())))
     rows = [done[key.key] for key in keys]
@@ -186,13 +211,15 @@ def _program(config: RunConfig, network: EPNetwork, dataset: Dataset) -> Program
     return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
-def _rows(
-    config: RunConfig, left: Sequence[RowKey], work: Workload, dataset: Dataset, origin: Any, folder: Path
-) -> Any:
-    """(key, row) as they are finished. A sweep is disturbed at its main point only: attacks take most of a run."""
+def rows_of(prepared: Prepared, left: Sequence[RowKey], folder: Path) -> Iterator[tuple[RowKey, Row]]:
+    """(key, row) as they are finished; attacked images are kept in the folder.
+
+    A sweep is disturbed at its main point only: attacks take most of a run.
+    """
     from bench.evaluate import Shown, evaluate, unpublished
     from bench.progress import Progress
 
+    config, work, dataset, origin = prepared.config, prepared.work, prepared.dataset, prepared.origin
     mains = {name: machine.main_point() for name, machine in config.chosen.items()}
 
     def is_main(key: RowKey) -> bool:

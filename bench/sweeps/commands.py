@@ -1,0 +1,67 @@
+"""The commands whose runs a sweep can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import learn, run
+from bench.command_line import flags
+from bench.machines.backend import Settling
+from bench.options import RunOptions, machine_groups
+from bench.run import MainOptions
+from bench.studies.options import STUDIES, LearnOptions
+
+HELD = ("output", "resume", "list", "json", "version")
+"""Options that are the sweep's own business."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, as sweeps use it."""
+
+    words: tuple[str, ...]
+    """With which its command line begins, before any option."""
+    options: tuple[Any, ...]
+    """Beside those of machines."""
+    read: Callable[[Sequence[str]], Any]
+    check: Callable[[Any, Sequence[str]], None]
+    rows: Callable[[Any, Path], Iterator[dict[str, Any]]]
+    """The rows of a run as JSON types, given its options and a folder for what it keeps."""
+
+    def flags(self) -> tuple[str, ...]:
+        """Names of its options, without those that a sweep sets itself."""
+        known = [*self.options, *(group.default for group in machine_groups().values())]
+        names = [name.replace("_", "-") for group in known for name in flags(group).values()]
+        return tuple(dict.fromkeys(name for name in names if name not in (*HELD, "study")))
+
+
+def run_rows(config: run.RunConfig, folder: Path) -> Iterator[dict[str, Any]]:
+    """Rows of `bench.run`; attacked images are kept, so that the next point of the sweep finds them."""
+    prepared = run.prepare(config)
+    for _, row in run.rows_of(prepared, prepared.keys, folder):
+        yield row.to_json()
+
+
+def learn_rows(config: learn.LearnConfig, folder: Path) -> Iterator[dict[str, Any]]:
+    """Rows of `bench.learn`."""
+    from bench.studies.run import finished_of, tasks_of
+    from bench.studies.run import learn as learnt
+
+    study = learn.prepare(config, folder)
+    tasks = tasks_of(study)
+    for row in learnt(study, tasks, finished_of(study, tasks)):
+        yield row.to_json()
+
+
+COMMANDS = {
+    "bench.run": Command((), (MainOptions(), Settling()), run.read, run.check, run_rows),
+    **{
+        f"bench.learn {study}": Command(
+            (study,), (LearnOptions(study), RunOptions(), Settling()), learn.read, learn.check, learn_rows
+        )
+        for study in STUDIES
+    },
+}

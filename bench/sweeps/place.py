@@ -1,0 +1,96 @@
+"""The folder of a sweep: a file per finished row, so that many processes can write at once and a kill costs one row.
+
+rows/KEY.json      what a point gave; written whole, with a digest; KEY is a digest of all that determines it
+failed/KEY.json    the traceback of a point that could not be run; gone once it could
+claims/KEY.lock    held by the process that runs a point, and by nobody once it is dead
+logs/KEY.log       what a point printed
+kept/              attacked images, and what was learnt
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bench.command_line import ConfigError
+from bench.records.rows_file import DIGEST, digest_of
+from models.files.tensorfile import at_file, write_atomically
+
+SCHEMA = 1
+MOST_DEATHS = 2
+"""So often a point may take its worker with it before it counts as failed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of a sweep."""
+
+    folder: Path
+
+    def make(self) -> None:
+        """Make the folder; ConfigError where it cannot be written to."""
+        try:
+            for name in ("rows", "failed", "claims", "logs", "kept"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / "rows" / ".written", b"")
+        except OSError as error:
+            raise ConfigError(f"--output: {at_file(error, self.folder)}") from error
+
+    def file(self, kind: str, key: str) -> Path:
+        """Of a point."""
+        return self.folder / kind / f"{key}{'.lock' if kind == 'claims' else '.log' if kind == 'logs' else '.json'}"
+
+    def keys(self, kind: str) -> set[str]:
+        """Of the points that have a file of this kind."""
+        return {path.stem for path in (self.folder / kind).glob("*.json")}
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Whether the point is ours now; while another process has it, it is not."""
+        lock = FileLock(self.file("claims", key), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def put(self, kind: str, key: str, values: dict[str, Any]) -> None:
+        """Write the file of a point, whole, with its digest."""
+        sealed = {"schema": SCHEMA, **values}
+        line = json.dumps({**sealed, DIGEST: digest_of(sealed)}, allow_nan=False)
+        write_atomically(self.file(kind, key), line.encode())
+
+    def get(self, kind: str, key: str) -> dict[str, Any]:
+        """What `put` wrote; ConfigError names a file that is damaged, or of another version."""
+        file = self.file(kind, key)
+        try:
+            values = json.loads(file.read_bytes())
+            digest = values.pop(DIGEST, None) if isinstance(values, dict) else None
+            if digest is None or digest != digest_of(values):
+                raise ValueError("not what was written, its digest differs: delete it to have the row made again")
+            if values["schema"] != SCHEMA:
+                raise ValueError(f"has schema {values['schema']}, this program reads {SCHEMA}")
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{file}: {error}") from error
+        return dict(values)
+
+    def begun(self, key: str, session: str) -> int:
+        """Count one more beginning of a point within a session; how many there were before, which all died."""
+        file = self.folder / "claims" / f"{key}.begun"
+        try:
+            words = file.read_text(encoding="utf-8").rsplit(maxsplit=1)
+        except OSError:
+            words = []
+        before = int(words[1]) if len(words) == 2 and words[0] == session and words[1].isdigit() else 0
+        write_atomically(file, f"{session} {before + 1}".encode())
+        return before
