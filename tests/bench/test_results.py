@@ -77,6 +77,26 @@ def test_networks_learn_from_scratch_on_lava_and_on_dies():
     assert len(dies["reram-hfo2-gong-2022", "pulses"]) == 3
 
 
+def test_spikes_answer_as_rates_do_with_fewer_events_than_changes_on_lava():
+    rows = {(row.backend, row.precision): row for row in rows_of("digits-brian")}
+    delta, rate, spikes, fire = (
+        rows[name] for name in (("lava", "delta"), ("brian", "rate"), ("brian", "spikes"), ("brian", "fire"))
+    )
+    assert spikes.images == 360
+    assert rate.accuracy == rows["torch", "float"].accuracy
+    assert abs(spikes.accuracy - rate.accuracy) <= 0.005
+    assert spikes.synops["delta"] <= delta.synops["delta"]
+    assert fire.synops["delta"] >= 50 * spikes.synops["delta"]
+
+
+def test_circuits_rest_within_what_their_slowest_mode_takes():
+    measured = json.loads((RESULTS / "rest" / "rest.json").read_text())["rest"]
+    assert {one["model"] for one in measured} <= set(zoo_names())
+    assert len(measured) >= 8
+    for one in measured:
+        assert 0.5 * one["predicted_tau"] < one["mean_tau"] < one["predicted_tau"]
+
+
 def test_small_nudges_drown_and_there_are_remedies():
     rows = learning_rows_of("digits-beta")
     seen = {

@@ -1,0 +1,1 @@
+"""How long the circuits of trained networks take to rest."""
