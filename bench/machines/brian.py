@@ -54,9 +54,9 @@ class BrianBackend(Backend):
     """Images side by side in one network."""
     payload: Annotated[Literal["graded", "unit"], option("KIND")] = "graded"
     """What a spike carries: graded, unit."""
-    threshold: Annotated[float, option("X")] = 1.0
+    threshold: Annotated[float, option("X", "1; learning 0.125")] = 1.0
     """Of spikes at the start, in states."""
-    fall_tau: Annotated[float | None, option("X")] = 6.0
+    fall_tau: Annotated[float | None, option("X", "6; learning 4")] = 6.0
     """Time constants in which it falls by e; None: fixed."""
     spikes_per_tau: Annotated[float, option("X")] = 10.0
     """fire: of a neuron at state 1."""
@@ -229,6 +229,6 @@ class BrianBackend(Backend):
         from hw.brian.options import SigmaDelta
 
         scheme = self.scheme(precision)
-        if isinstance(scheme, SigmaDelta):
+        if scheme == SigmaDelta(self.payload):  # as it is where nothing is asked for
             scheme = SigmaDelta(self.payload, LEARNING_THRESHOLD, LEARNING_FALL_TAU)
         return self._opened(source, conditions, precision, False, scheme)

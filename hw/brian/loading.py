@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 Target = Literal["numpy", "cython"]
+AT_WORK = threading.RLock()
+"""Brian's preferences, and what Python warns of, are those of the whole process: one network is built or run at a
+time."""
 TARGETS: tuple[Target, ...] = ("numpy", "cython")
 """What Brian writes its code in: numpy needs no compiler."""
 
@@ -19,7 +24,7 @@ def load_brian() -> Any:
     """The module; ModuleNotFoundError names the extra that brings it."""
     if (loaded := sys.modules.get("brian2.only")) is not None:
         return loaded
-    hook = sys.excepthook
+    hook, interrupted = sys.excepthook, signal.getsignal(signal.SIGINT)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -32,6 +37,8 @@ def load_brian() -> Any:
         ) from error
     _quieten(brian)
     sys.excepthook = hook
+    if threading.current_thread() is threading.main_thread() and interrupted is not None:
+        signal.signal(signal.SIGINT, interrupted)  # Brian's ends a run as if it were finished
     return brian
 
 
@@ -68,14 +75,14 @@ def check_target(target: Target) -> None:
 def brian_at_work(target: Target) -> Iterator[None]:
     """Within, Brian writes its code for this target, and what its parser warns of itself is not told.
 
-    Preferences and warnings are those of the whole process; they are put back.
+    Both are put back. Other threads wait.
     """
     brian = load_brian()
-    before = brian.prefs.codegen.target
-    brian.prefs.codegen.target = target
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+    with AT_WORK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        before = brian.prefs.codegen.target
+        brian.prefs.codegen.target = target
+        try:
             yield
-    finally:
-        brian.prefs.codegen.target = before
+        finally:
+            brian.prefs.codegen.target = before
