@@ -163,11 +163,10 @@ def prepare(config: RunConfig) -> Prepared:
         keys = row_keys(config.run.backend, config.run.precision, config.machines)
         images = min(config.run.shown or len(dataset.test), len(dataset.test))
         check_batch(config.run, config.settling, network, images)
-        for machine in config.chosen.values():
-            machine.check_network(network, config.settling, images)
-    for machine in config.chosen.values():
-        if (warning := machine.warning(network)) is not None:
-            print(f"note: {warning}", file=sys.stderr)
+        notes = [machine.check_network(network, config.settling, images) for machine in config.chosen.values()]
+    for note in (*notes, *(machine.warning(network) for machine in config.chosen.values())):
+        if note is not None:
+            print(f"note: {note}", file=sys.stderr)
     work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
     return Prepared(config, keys, work, dataset, origin, images)
 

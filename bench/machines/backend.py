@@ -194,9 +194,10 @@ class Backend(ABC):
         """Refuse options that cannot be used, before anything is loaded: ValueError names option, value, choices."""
         return
 
-    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> None:  # noqa: ARG002
-        """Refuse a network that it cannot hold, or so many images at once; ValueError names what and why."""
-        return
+    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> str | None:  # noqa: ARG002
+        """What a user should know before so many images run on it; ValueError refuses a network that it cannot hold, or
+        so many images at once, and names what and why."""
+        return None
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
         """Options of its own, by flag, that change nothing in these precisions, and what they would need."""

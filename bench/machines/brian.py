@@ -103,10 +103,10 @@ class BrianBackend(Backend):
         self.imperfections("spikes", 0)
         check_target(self.target)
 
-    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> None:
-        """Links that sum, and enough memory for the images side by side."""
+    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> str:
+        """How much memory images side by side will take; a link that does not sum is refused, and too little memory."""
         from hw.brian.machine import check_circuit
-        from hw.brian.memory import check_memory
+        from hw.brian.memory import bytes_of, check_memory
         from hw.brian.options import PERFECT
         from mapping.circuit import circuit_of
         from models.train.free_memory import free_bytes
@@ -114,11 +114,13 @@ class BrianBackend(Backend):
         circuit = circuit_of(network)
         check_circuit(circuit, self.scheme("rate"), PERFECT)
         simulation = self.simulation()
-        rows = round(settling.steps / simulation.step_tau(self.scheme("rate")))
+        rows, copies = round(settling.steps / simulation.step_tau(self.scheme("rate"))), min(self.copies, images)
         try:
-            check_memory(circuit, simulation, min(self.copies, images), rows, free_bytes("cpu"))
+            check_memory(circuit, simulation, copies, rows, free_bytes("cpu"))
         except MemoryError as error:
             raise ValueError(f"--copies {self.copies}: {error}") from error
+        needed = bytes_of(circuit, simulation, copies, rows)
+        return f"{copies} images side by side in Brian take up to {needed / 1e9:.2g} GB"
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:
         """Options of spikes and of firing, where there are none."""

@@ -106,3 +106,15 @@ def test_aihwkit_reads_the_same_product_where_it_is_installed():
         return
     expected = weight @ x.numpy()
     assert np.abs(read().T.numpy() - expected).mean() < 0.1 * np.abs(expected).mean()
+
+
+@pytest.mark.slow
+def test_brian_is_timed_beside_torch(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench.speed", "brian", "--batch", "8", "--steps", "20", "--synapse-images", "1"])
+    speed.main()
+    document = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    cases = {"brian_rate", "brian_spikes", "brian_rate_synapses", "brian_spikes_synapses"}
+    assert set(document["seconds"]) == {"torch", *cases}
+    assert set(document["ratios"]) == {f"{case}_over_torch" for case in cases}
+    assert document["clock"] == "processor"
+    assert document["others"]["events_per_second"] > document["others"]["spikes_per_second"] > 0
