@@ -7,10 +7,12 @@ COMMANDS = {
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
+    "bench.spice": "a network of resistors beside SPICE, node by node",
     "bench.speed": "how fast, measured here and now",
     "mapping.export": "write a trained network as files that hardware and other tools load",
     "mapping.measured": "bring conductances back that were measured on a chip",
     "models.train": "train a network by equilibrium propagation",
+    "models.resistive": "train a network of resistors and diodes",
     "models.twin": "train its feed-forward twin by backpropagation",
 }
 

@@ -28,6 +28,7 @@ SPEEDS = {
     "crossbar": ("bench.speed.crossbar", "a tile read beside the bare matrix product, and beside aihwkit"),
     "brian": ("bench.speed.brian", "settling in Brian beside torch: rates and spikes, by operators and by synapses"),
     "learning": ("bench.speed.learning", "updates on Lava beside torch"),
+    "resistive": ("bench.speed.resistive", "resistors at rest beside SPICE on the same network"),
     "settle": ("bench.speed.engine", "the seed network on the engine beside plain settling"),
     "train": ("bench.speed.engine", "a training step on the engine beside the plain one"),
 }

@@ -17,6 +17,7 @@ from scipy.integrate import solve_ivp
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 from torch import Tensor
 
+from hw.resistive.diodes import Ideal
 from hw.resistive.settling import Injection, Solver, jacobian, settle_driven
 
 Array = NDArray[np.float64]
@@ -24,7 +25,7 @@ DENSE = 400
 """Nodes of a network whose eigenvalues are all computed."""
 STEP_TOLERANCE = 1e-9
 """Of the largest voltage, in one step in time."""
-IDEAL_S = 1e3
+IDEAL_S = 1e5
 """Of an ideal diode in `integrate`, over the largest load."""
 
 
@@ -112,10 +113,12 @@ def settle_in_time(
 
 def integrate(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s: Array) -> Path:
     """One image from 0 V by scipy's BDF rule, for small networks: amplifiers with a bandwidth follow as
-    tau da/dt = A (v + o) - a, and an ideal diode is a resistor of a thousandth of what surrounds its node.
+    tau da/dt = A (v + o) - a, and every diode is ideal: a resistor of 1e-5 of what surrounds its node.
 
-    Raises ValueError for more than one image.
+    Raises ValueError for more than one image, and for other diodes.
     """
+    if not isinstance(solver.network.diode, Ideal):
+        raise ValueError(f"the diode is {solver.network.diode!r}: only ideal ones are followed in time")
     if len(sources) != 1:
         raise ValueError(f"{len(sources)} images, expected one: this follows one network in time")
     sizes = list(solver.network.units)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
-from models.resistive.network import DeepResistive, signs
+from models.resistive.network import DeepResistive, node_loads, signs
 
 BOUND_STEPS = 200
 """Of the fixed point that bounds the voltages."""
@@ -54,11 +54,8 @@ def equivalent(circuit: DeepResistive) -> ResistiveEP:
 def diagonal(circuit: DeepResistive) -> list[Tensor]:
     """H_kk of every layer, (units,) in float64."""
     forms, strength = [], 1.0
-    for index, g in enumerate(circuit.conductances):
-        load = g.double().sum(dim=1)
-        if index + 1 < len(circuit.conductances):
-            load = load + circuit.conductances[index + 1].double().sum(dim=0)
-        forms.append(strength * load)
+    for index, load in enumerate(node_loads(circuit)):
+        forms.append((strength * load.double()).masked_fill(load == 0, 1.0))
         strength /= circuit.gains[index] ** 2 if index < len(circuit.gains) else 1.0
     return forms
 

@@ -120,6 +120,7 @@ def build_resistive(
     conductances = []
     for below, above in pairwise(sizes):
         drawn = 2 * torch.rand((above, below), generator=generator) - 1
+        drawn = torch.where((drawn > 0).any(dim=1, keepdim=True), drawn, -drawn)  # no node without a resistor
         conductances.append((drawn / below**0.5).clamp_(min=0))
     biases = tuple(torch.zeros(above) for above in sizes[1:])
     return DeepResistive(tuple(conductances), biases, tuple(input_shape), input_gain, (gain,) * len(hidden))
@@ -132,6 +133,13 @@ class Nudge:
     beta: float
     targets: Tensor
     """(B, classes) voltages."""
+
+
+def node_loads(network: DeepResistive) -> list[Tensor]:
+    """(units,) of layers 1..L, all conductances at a node."""
+    links = network.conductances
+    above = [*(g.sum(dim=0) for g in links[1:]), None]
+    return [g.sum(dim=1) if up is None else g.sum(dim=1) + up for g, up in zip(links, above, strict=True)]
 
 
 def settle(
@@ -159,7 +167,8 @@ def descend(
     """`settle` from what the sources drive into layer 1, which does not change while it settles."""
     links, gains = network.conductances, network.gains
     last = len(links) - 1
-    loads = [g.sum(dim=1) + (links[index + 1].sum(dim=0) if index < last else 0.0) for index, g in enumerate(links)]
+    # a node that has lost all its resistors stays at 0 V
+    loads = [load.masked_fill(load == 0, float("inf")) for load in node_loads(network)]
     volts = [drive.new_zeros((len(drive), len(g))) for g in links] if start is None else list(start)
     order = (*range(0, last + 1, 2), *range(1, last + 1, 2))
     strength = 1.0
