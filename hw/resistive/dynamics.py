@@ -46,6 +46,9 @@ def time_constants_s(
     root = (weight / capacity).sqrt()
     zero = torch.zeros(1, len(solver.loads[0]), dtype=torch.float64, device=root.device)
 
+    # nodes that are held get a rate between the slowest and the fastest
+    aside = (~kept) * float((torch.cat(solver.loads) / capacity)[kept].mean())
+
     def apply(flat: Array) -> Array:
         """Of C^-1 J made symmetric: J times the weight of every layer is symmetric with matched amplifiers."""
         v = torch.as_tensor(np.asarray(flat, np.float64).ravel(), device=root.device) * kept
@@ -54,7 +57,7 @@ def time_constants_s(
         for index, load in enumerate(solver.loads):
             out.append(load * volts[index] - (solver.around(index, zero, volts) - solver.bias[index]))
         product = torch.cat(out, dim=1)[0] * root * kept
-        return np.asarray((product + (~kept) * torch.as_tensor(flat)).cpu().numpy())
+        return np.asarray((product + aside * torch.as_tensor(np.asarray(flat, np.float64).ravel())).cpu().numpy())
 
     operator = LinearOperator((count, count), matvec=apply, dtype=np.float64)
     found = eigs if _mismatched(solver) else eigsh

@@ -24,6 +24,8 @@ TOLERANCE = 1e-13
 MOST_DIRECT = 6000
 """Nodes of a network whose linear system is solved at once."""
 NEWTON_STEPS = 60
+RUN_AWAY = 1e9
+"""A step so many times larger than the sources is no way to rest: a nudge pushes harder than the circuit holds."""
 
 
 class UnsettledError(ArithmeticError):
@@ -145,6 +147,8 @@ def settle_driven(
         if moved <= 1e-16 * scale or (before < float("inf") and moved * rate / (1 - rate) <= tolerance * scale):
             return Rest(tuple(volts), residual(solver, drive, volts, given, loads), sweeps)
         before = moved
+        if not moved < RUN_AWAY * max(largest_v, 1.0):
+            break
         if sweeps % SWEEPS == 0 and sum(solver.network.units) <= MOST_DIRECT:
             volts, done = _newton(solver, drive, volts, given, loads)
             before = float("inf")

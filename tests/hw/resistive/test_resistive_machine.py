@@ -1,0 +1,171 @@
+"""The machine: dies, learning in place, energy, and its price."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.crossbar_examples import uniform_drift
+
+from hw.cost.resistive import SPREAD, driver_w, resistive_cost, thermal_limit_j
+from hw.crossbar.devices.presets import preset
+from hw.learning.phases import UpdatePhases
+from hw.learning.rule import Descent, LearningRule
+from hw.ledger import Ledger
+from hw.resistive.die import Mismatch, fabricate
+from hw.resistive.machine import Physics, Resistive
+from mapping.learning import network_with
+from mapping.machines import to_resistive
+from mapping.resistive import Mapped
+from models.ep.relaxation import relax
+from models.resistive.equivalent import equivalent
+from models.resistive.gradient import centered_gradient
+from models.resistive.network import build_resistive
+
+CIRCUIT = build_resistive((1, 3, 2), (8, 6), 3, torch.Generator().manual_seed(5), input_gain=20.0, gain=1.3)
+PLAIN = build_resistive((1, 3, 2), (8,), 3, torch.Generator().manual_seed(5), input_gain=20.0)
+IMAGES = torch.rand((6, 1, 3, 2), generator=torch.Generator().manual_seed(1))
+BETA = 0.005
+LABELS = np.array([0, 1, 2, 2, 1, 0])
+
+
+def rule(rate: float, momentum: float = 0.0, links: int = 3) -> LearningRule:
+    phases = UpdatePhases.centered(BETA, free_steps=1, nudged_steps=1)
+    return LearningRule(
+        phases, Descent(*(((value,) * (links + 1)) for value in (rate, rate, 0.0, 0.0)), momentum), batch_size=3
+    )
+
+
+def of_device(name: str, seed: int = 0, **mismatch: float) -> Resistive:
+    device = preset(name)
+
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, device, (seed,), mismatch=Mismatch(**mismatch))
+
+    return to_resistive(equivalent(CIRCUIT), g_max_s=device.g_max_s / 2, fabricated=made)
+
+
+def test_learning_in_place_is_the_gradient_of_the_network() -> None:
+    """Two updates of three images, in siemens and amperes, against the same in units of the network."""
+    machine = to_resistive(equivalent(CIRCUIT))
+    learned = machine.learn(IMAGES, LABELS, rule(0.05))
+    network = CIRCUIT.with_parameters({name: t.double() for name, t in CIRCUIT.named_parameters().items()})
+    hits = 0
+    for batch in (slice(0, 3), slice(3, 6)):
+        x, labels = IMAGES[batch].double(), torch.as_tensor(LABELS[batch])
+        gradient = centered_gradient(network, x, labels, beta=BETA, free_sweeps=400, nudged_sweeps=400)
+        hits += gradient.hits
+        network = replace(
+            network,
+            conductances=tuple(
+                (g - 0.05 * d).clamp(min=0) for g, d in zip(network.conductances, gradient.conductances, strict=True)
+            ),
+            biases=tuple(b - 0.05 * d for b, d in zip(network.biases, gradient.biases, strict=True)),
+        )
+    assert learned.hits == hits
+    expected = equivalent(network)
+    found = machine.read_weights()
+    for mine, other in zip(found.weights, (*expected.links, expected.readout), strict=True):
+        np.testing.assert_allclose(mine, other.weight, atol=1e-5 * float(other.weight.abs().max()))  # type: ignore[union-attr]
+    for mine, other in zip(found.biases, (*expected.links, expected.readout), strict=True):
+        np.testing.assert_allclose(mine.ravel(), other.bias, atol=1e-4)  # type: ignore[union-attr]
+    settled = machine.settle(IMAGES)
+    same = network_with(expected, found)
+    scores = same.logits(relax(same, IMAGES, steps=400, schedule="synchronous").states[-1])
+    np.testing.assert_allclose(settled.logits, scores, atol=2e-3 * float(scores.abs().max()))
+
+
+def test_a_die_of_perfect_devices_is_the_circuit() -> None:
+    plain, die = to_resistive(equivalent(CIRCUIT)), of_device("ideal")
+    np.testing.assert_allclose(die.settle(IMAGES).logits, plain.settle(IMAGES).logits, atol=1e-12)
+
+
+def test_a_drift_that_is_the_same_for_all_changes_no_voltage() -> None:
+    device = uniform_drift(0.1)
+
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, device, (0,)).at(1e6)
+
+    quiet = replace(CIRCUIT, biases=tuple(torch.zeros_like(bias) for bias in CIRCUIT.biases))
+    drifted = to_resistive(equivalent(quiet), g_max_s=device.g_max_s, fabricated=made)
+    fresh = to_resistive(equivalent(quiet), g_max_s=device.g_max_s)
+    ours, theirs = drifted.settle(IMAGES), fresh.settle(IMAGES)
+    np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-12)
+    kept = (1 + 1e6 / 10) ** -0.1
+    assert drifted.rest(IMAGES)[0].loads[0].sum() == pytest.approx(kept * float(fresh.rest(IMAGES)[0].loads[0].sum()))
+
+
+def test_devices_and_offsets_move_the_answers_and_seeds_repeat_them() -> None:
+    exact = to_resistive(equivalent(CIRCUIT)).settle(IMAGES).logits
+    dies = [of_device("pcm-nandakumar-2019", seed).settle(IMAGES).logits for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(dies[0], dies[1])
+    assert np.abs(dies[0] - dies[2]).max() > 1e-3
+    assert 1e-3 < np.abs(dies[0] - exact).max() < 5.0
+    die = of_device("pcm-nandakumar-2019")
+    first, second = die.settle(IMAGES).logits, die.settle(IMAGES).logits
+    assert 0 < np.abs(first - second).max() < 2.0, "the noise of a settle is drawn anew"
+    offset = of_device("ideal", 0, offset_v=1e-3).settle(IMAGES).logits
+    assert 1e-4 < np.abs(offset - exact).max() < 2.0
+
+
+@pytest.mark.parametrize(("device", "how"), [("pcm-nandakumar-2019", "rewrite"), ("li-ecram-2018", "pulses")])
+def test_devices_learn_by_what_their_preset_allows(device: str, how: str) -> None:
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, preset(device), (0,))
+
+    machine = to_resistive(equivalent(PLAIN), g_max_s=preset(device).g_max_s / 2, fabricated=made, update=how)
+
+    def cost() -> float:
+        return float(np.square(machine.settle(IMAGES).logits - np.eye(3)[LABELS]).mean())
+
+    before = np.mean([cost() for _ in range(3)])
+    for _ in range(15):
+        machine.learn(IMAGES, LABELS, rule(0.05, links=2))
+    assert np.mean([cost() for _ in range(3)]) < 0.8 * before
+    assert machine.writes() > 0
+
+
+def test_pulses_need_a_published_response_and_rules_what_resistors_have() -> None:
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, preset("pcm-nandakumar-2019"), (0,))
+
+    with pytest.raises(ValueError, match="cannot be written pulse by pulse"):
+        to_resistive(equivalent(CIRCUIT), fabricated=made, update="pulses")
+    machine = to_resistive(equivalent(CIRCUIT))
+    with pytest.raises(ValueError, match="resistors keep no momentum"):
+        machine.learn(IMAGES, LABELS, rule(0.1, momentum=0.9))
+    with pytest.raises(ValueError, match="labels are 0 to 7, the circuit has classes 0 to 2"):
+        machine.learn(IMAGES, np.array([0, 1, 7, 0, 1, 2]), rule(0.1))
+    with pytest.raises(ValueError, match=r"tolerance is 2.0, expected a share"):
+        to_resistive(equivalent(CIRCUIT), physics=Physics(tolerance=2.0))
+
+
+def test_joules_are_power_at_rest_times_time_once_it_is_at_rest() -> None:
+    """All but the way there: the power of a circuit that starts at 0 V is the largest at the start."""
+    machine = to_resistive(equivalent(CIRCUIT))
+    settled = machine.settle(IMAGES)
+    analog = settled.ledger.analog
+    assert analog is not None
+    assert settled.rest_s is not None
+    assert analog.settled_s == pytest.approx(settled.rest_s.sum())
+    from hw.resistive.power import dissipated_w
+
+    solver, sources, rest = machine.rest(IMAGES)
+    watts = {part: values.numpy() for part, values in dissipated_w(solver, sources, rest.volts).items()}
+    least = float((watts["link1"] * settled.rest_s).sum())
+    zero = dissipated_w(solver, sources, [torch.zeros_like(v) for v in rest.volts])["link1"].numpy()
+    assert least <= analog.energy_j["link1"] <= float((zero * settled.rest_s).sum()) * 1.05
+    one = resistive_cost(settled.ledger, 1e-6, 6, 3)
+    assert one.latency_s is not None
+    assert one.latency_s.high == pytest.approx(SPREAD * one.latency_s.nominal)
+    assert sum(one.breakdown_j.values()) == pytest.approx(one.energy_j.nominal)
+    assert one.breakdown_j["drivers"] == pytest.approx(1e-6 * one.latency_s.nominal)
+    with pytest.raises(ValueError, match="the ledger has no 'analog'"):
+        resistive_cost(Ledger(1), 0.0, 1, 1)
+
+
+def test_constants_of_the_cost_are_those_of_physics() -> None:
+    assert thermal_limit_j(1, 8) == pytest.approx(3.26e-15, rel=0.01)
+    assert driver_w(1e-12, 1e-9, 1.0) == pytest.approx(1.3 * 0.02585 * 10 * 1e-12 / 1e-9)
