@@ -17,7 +17,7 @@ from models.files.provenance import PROJECT, project_version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "hw", "mapping", "models")
-DATA = ("*.py", "*.toml", "*.c", "*.h", "zoo/*.json", "*.safetensors", "py.typed")
+DATA = ("*.py", "*.toml", "*.c", "*.h", "zoo/*.json", "zoo/resistive/*.json", "*.safetensors", "py.typed")
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
