@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS = {
     "bench.run": "settle a trained network on machines: accuracy, robustness, energy, latency",
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
+    "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
     "bench.spice": "a network of resistors beside SPICE, node by node",
