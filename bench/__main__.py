@@ -8,6 +8,7 @@ COMMANDS = {
     "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
+    "bench.resistive": "resistors that settle by themselves: noise, repair, time, energy",
     "bench.spice": "a network of resistors beside SPICE, node by node",
     "bench.speed": "how fast, measured here and now",
     "mapping.export": "write a trained network as files that hardware and other tools load",

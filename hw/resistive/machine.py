@@ -99,6 +99,17 @@ class Resistive:
 
     @exclusive
     @torch.no_grad()
+    def answers(self, images: ArrayLike) -> Array:
+        """(B, classes) scores at rest, as of `settle` without the way there."""
+        images = checked_images(images, self.reading.input_shape)
+        die = self.physics.die
+        solver = self._quiet if die is None else Solver(self._die().network(self._noise), self.device)
+        sense = 0.0 if die is None else self._die().sense_v
+        parts = [settle(solver, solver.sources(torch.as_tensor(part))) for part in split(images, self.batch_size)]
+        return np.concatenate([self.reading.scores(part.volts[-1].cpu().numpy() + sense) for part in parts])
+
+    @exclusive
+    @torch.no_grad()
     def learn(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule) -> Learned:
         """One pass over images (N, C, H, W) with labels (N,), one update per batch of the rule.
 

@@ -7,7 +7,8 @@ node k. In the variables u_k = sqrt(H_kk) v_k its couplings are symmetric weight
 
 and diodes become the lower bound of a state: s_k = u_k / S of excitatory nodes, -u_k / S of inhibitory ones, where S is
 so large that no image takes a state beyond 1. Outputs have either sign and no diode: s_k = 1/2 + u_k / S, and what half
-a state more sends down is taken from the biases. The readout gives the voltages back.
+a state more sends down is taken from the biases. The readout gives the voltages back, over what the
+node of least conductance has at s = 3/2: machines of few bits hold no large weights.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def equivalent(circuit: DeepResistive) -> ResistiveEP:
         below = circuit.input_shape if index == 0 else (weight.shape[1],)
         links.append(DenseLink(weight.float(), bias.float(), below))
     volts = full / forms[-1].sqrt()
+    volts = volts / volts.max()
     readout = DenseLink(torch.diag(volts).float(), (-volts / 2).float(), (circuit.classes,))
     return ResistiveEP(tuple(links), readout, (), circuit, full)
 

@@ -16,7 +16,7 @@ from hw.resistive.settling import Solver, settle
 from hw.resistive.spice import SpiceError, run_spice
 
 SMALL = [((6, 10, 4), 1.0), ((5, 3), 1.0), ((8, 12, 7, 5), 4.0), ((3, 5, 4, 3, 2), 2.0), ((20, 16, 8), 0.5)]
-LARGE = [((64, 64, 10), 1.0), ((64, 100, 10), 1.0), ((60, 80, 60, 10), 4.0), ((32, 64, 32, 16, 10), 4.0)]
+LARGE = [((64, 64, 10), 1.0), ((90, 100, 20), 1.0), ((60, 80, 60, 10), 4.0), ((32, 64, 32, 16, 10), 4.0)]
 
 
 def gaps(network: ResistiveNetwork, seed: int) -> tuple[float, float]:

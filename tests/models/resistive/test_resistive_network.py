@@ -16,7 +16,7 @@ from models.ep.relaxation import relax
 from models.files.checkpoint import CheckpointError
 from models.resistive import training
 from models.resistive.command import main
-from models.resistive.equivalent import equivalent
+from models.resistive.equivalent import diagonal, equivalent
 from models.resistive.files import load_resistive, save_resistive
 from models.resistive.gradient import centered_gradient
 from models.resistive.network import DeepResistive, Nudge, build_resistive, descend, rectified, settle, signs
@@ -108,7 +108,9 @@ def test_the_equal_of_models_ep_has_the_same_voltages(hidden: tuple[int, ...], g
     network, x = drawn(hidden, gain), images(4)
     same = equivalent(network)
     relaxed = relax(same, x.float(), steps=400, schedule="synchronous")
-    scores = same.logits(relaxed.states[-1])
+    assert same.readout is not None
+    scores = same.logits(relaxed.states[-1]) * float((same.full / diagonal(network)[-1].sqrt()).max())
+    assert float(same.readout.weight.max()) == 1.0
     volts = settle(network, x, sweeps=400)
     assert torch.allclose(scores.double(), volts[-1], atol=2e-4 * float(volts[-1].abs().max()))
     assert max(float(state.max()) for state in relaxed.states) < 1.0
