@@ -6,6 +6,7 @@ COMMANDS = {
     "bench.run": "settle a trained network on machines: accuracy, robustness, energy, latency",
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
     "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
+    "bench.diff": "what has changed between two runs or sweeps, and is any of it worse",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
     "bench.resistive": "resistors that settle by themselves: noise, repair, time, energy",
