@@ -6,13 +6,15 @@ node k. In the variables u_k = sqrt(H_kk) v_k its couplings are symmetric weight
     W_jk = c_l A_{l-1} g_jk / sqrt(H_jj H_kk),
 
 and diodes become the lower bound of a state: s_k = u_k / S of excitatory nodes, -u_k / S of inhibitory ones, where S is
-so large that no image takes a state beyond 1. Outputs have either sign and no diode: s_k = 1/2 + u_k / S, and what half
-a state more sends down is taken from the biases. The readout gives the voltages back, over what the
-node of least conductance has at s = 3/2: machines of few bits hold no large weights.
+so large that no training image takes a state beyond 1, or no image at all where they were not measured. Outputs have
+either sign and no diode: s_k = 1/2 + u_k / S, and what half a state more sends down is taken from the biases. The
+readout gives the voltages back, over the largest that a state of 3/2 stands for: machines of few bits hold no large
+weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -20,8 +22,10 @@ from torch import Tensor
 
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
-from models.resistive.network import DeepResistive, node_loads, signs
+from models.resistive.network import DeepResistive, node_loads, settle, signs
 
+MARGIN = 1.1
+"""Of the full scale over the largest that was seen in training."""
 BOUND_STEPS = 200
 """Of the fixed point that bounds the voltages."""
 
@@ -41,7 +45,8 @@ class ResistiveEP(EPNetwork):
 
 def equivalent(circuit: DeepResistive) -> ResistiveEP:
     """The network of `models.ep` with the same equilibria; float64 until it is made."""
-    forms, full = diagonal(circuit), full_scale(circuit)
+    forms = diagonal(circuit)
+    full = full_scale(circuit) if circuit.largest is None else MARGIN * circuit.largest
     weights, biases = _weights(circuit, forms, full)
     links = []
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -60,6 +65,18 @@ def diagonal(circuit: DeepResistive) -> list[Tensor]:
         forms.append((strength * load.double()).masked_fill(load == 0, 1.0))
         strength /= circuit.gains[index] ** 2 if index < len(circuit.gains) else 1.0
     return forms
+
+
+@torch.no_grad()
+def largest_seen(circuit: DeepResistive, images: Iterable[Tensor], sweeps: int) -> float:
+    """`DeepResistive.largest` on batches of images."""
+    roots = [form.sqrt() for form in diagonal(circuit)]
+    largest = 0.0
+    for batch in images:
+        volts = settle(circuit, batch, sweeps=sweeps)
+        sizes = [float((root * v.abs()).max()) for root, v in zip(roots, volts, strict=True)]
+        largest = max(largest, *sizes[:-1], 2 * sizes[-1])
+    return largest
 
 
 def full_scale(circuit: DeepResistive) -> float:

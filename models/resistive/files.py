@@ -1,7 +1,7 @@
 """Checkpoints of resistive networks: one safetensors file of float32 conductances and biases.
 
 How they are wired is JSON in the metadata: {"version": 1, "input_shape": [1, 8, 8], "input_gain": 100.0,
-"gains": [1.0]}. Nothing is ever unpickled.
+"gains": [1.0], "largest": 12.5}. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def save_resistive(network: DeepResistive, path: Path) -> None:
         "input_shape": list(network.input_shape),
         "input_gain": network.input_gain,
         "gains": list(network.gains),
+        "largest": network.largest,
     }
     write_tensors(path, KEY, network.named_parameters(), document)
 
@@ -43,6 +44,7 @@ def load_resistive(path: Path) -> DeepResistive:
             shape,
             float(document["input_gain"]),
             gains,
+            None if document.get("largest") is None else float(document["largest"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a resistive network: {error}") from error
