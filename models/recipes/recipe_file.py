@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from models.files.typed import read_text, read_toml
 from models.recipes.recipe import Recipe
+from models.resistive.recipe import resistive_recipe_names
 
 FOLDER = Path(__file__).parent
 RECIPE = TypeAdapter(Recipe)
@@ -33,6 +34,8 @@ def recipe_for(name: str) -> Recipe:
     """The recipe of that name, or the one in a .toml file; a ValueError lists those there are."""
     if name in recipe_names():
         return read_recipe(FOLDER / f"{name}.toml")
+    if name in resistive_recipe_names():
+        raise ValueError(f"recipe {name!r} makes a network of resistors: python -m models.resistive {name}")
     if not name.endswith(".toml"):
         raise ValueError(f"recipe {name!r} is neither one of {', '.join(recipe_names())} nor a path to a .toml file")
     return read_recipe(Path(name))

@@ -10,9 +10,11 @@ from helpers.resistive_examples import needs_ngspice
 from helpers.run_calls import call, refused
 
 from bench import learn as bench_learn
+from bench import resistive, spice
 from bench import run as bench_run
-from bench import spice
+from bench.speed import __main__ as speed
 from hw.resistive import spice as runner
+from models.train.command import main as train_command
 
 
 @needs_ngspice
@@ -91,3 +93,35 @@ def test_options_of_resistors_are_refused_by_name(options: list[str], words: lis
     said = refused(bench_run, "--model", "drn-digits", "--backend", "resistive", *options)
     for word in words:
         assert word in said
+
+
+def test_the_study_of_resistors_writes_its_report(tmp_path: Path, capsys) -> None:
+    options = ["drn-digits", "--limit", "12", "--dies", "1", "--noise", "1", "--offset-mv", "0", "--epochs", "1"]
+    assert resistive.main([*options, "--repair-images", "8", "--output", str(tmp_path / "run")]) == 0
+    results = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert results["offset"][0]["accuracy"] == [results["exact"]["accuracy"]]
+    assert len(results["repair"][0]["accuracy"]) == 2
+    energy = results["energy"]
+    assert sum(energy["breakdown_j"].values()) == pytest.approx(energy["energy_j"]["nominal"])
+    assert energy["gpu"]["accuracy"] == energy["accuracy"]
+    for name in ("report.md", "results.json", "noise.png", "settling.png"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    assert resistive.main(["digits"]) == 2
+    assert "no resistive network: train one with python -m models.resistive" in capsys.readouterr().err
+    assert resistive.main(["drn-digits", "--dies", "0"]) == 2
+    assert "--dies is 0, must be at least 1" in capsys.readouterr().err
+
+
+@needs_ngspice
+def test_ours_is_timed_beside_spice(capsys) -> None:
+    speed.main(["resistive", "--inputs", "6", "--hidden", "5", "--images", "4"])
+    document = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    seconds, ratios = document["seconds"], document["ratios"]
+    assert ratios["spice_over_resistive"] == pytest.approx(seconds["spice"] / seconds["batch"])
+    assert document["others"]["gap_v"] <= 1e-9
+    assert document["others"]["gap_v_32"] <= 1e-9
+
+
+def test_a_recipe_of_resistors_is_not_trained_as_another(capsys) -> None:
+    assert train_command(["drn-digits"]) == 2
+    assert "makes a network of resistors: python -m models.resistive drn-digits" in capsys.readouterr().err
