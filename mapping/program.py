@@ -203,9 +203,15 @@ class Program:
 
 
 def is_program(path: Path) -> bool:
-    """Whether a safetensors file calls itself a program, of whatever version, and not a network."""
-    with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata() or {}
+    """Whether a safetensors file calls itself a program, of whatever version, and not a network.
+
+    Raises `ProgramError` for a file that is no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ProgramError(f"{path}: truncated or not a safetensors file ({error})") from error
     return KEY in metadata or str(metadata.get("format", "")).startswith(KEY)
 
 

@@ -25,6 +25,9 @@ VERSION = 1
 def check_folder(output: Path, force: bool) -> None:
     """Refuse a folder that must not be written: one that exists, or, with `force`, one that is no export."""
     if not output.exists() and not output.is_symlink():
+        parent = next(one for one in output.absolute().parents if one.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ValueError(f"--output {str(output)!r} cannot be made: {parent} is no folder that may be written to")
         return
     if not force:
         raise ValueError(f"--output {str(output)!r} exists: give another folder, or --force to replace it")
@@ -62,14 +65,23 @@ def whole_folder(output: Path) -> Iterator[Path]:
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Write export.json over everything that is in the folder; returns it."""
-    files = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     manifest = {"schema": SCHEMA, "version": VERSION, **content, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def changed_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Files that are not what was written; ValueError names one that is missing."""
+    files: dict[str, str] = manifest.get("files", {})
+    for name in files:
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder}: {name} is missing, which {MANIFEST} lists")
+    return [name for name, digest in files.items() if _sha256(folder / name) != digest]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

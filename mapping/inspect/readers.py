@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
-from safetensors import SafetensorError
 
-from mapping.export.folder import MANIFEST, read_manifest
+from mapping.export.folder import MANIFEST, changed_files, read_manifest
 from mapping.export.packages import missing_packages
 from mapping.inspect.contents import Array, Contents
 from mapping.place import UNITS_PER_CORE, cores_used, place
@@ -24,6 +26,8 @@ MAIN_FILES = {"program": "program.safetensors", "onnx": "network.onnx", "nir": "
 """Of the folders of an export, the file that holds the network; of other formats the folder itself does."""
 
 
+DAMAGED = (LookupError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error)
+"""What reading of a damaged file may raise, beside ValueError and OSError, which say what is wrong."""
 _SHARED = re.compile(r"(link\d+|skip\d+|readout)\.(weight|bias)")
 
 
@@ -33,9 +37,17 @@ def read_contents(name: str) -> Contents:
     Raises:
         ValueError: it is none of them, damaged, or of a newer version; the message names it and what can be read.
     """
-    path = Path(name)
     if name in zoo_names():
         return _of_network(load_model(name))
+    try:
+        return _of_path(name)
+    except DAMAGED as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{name} is damaged, or not what this package has written ({told})") from error
+
+
+def _of_path(name: str) -> Contents:
+    path = Path(name)
     if path.is_dir():
         return _of_folder(path)
     if not path.is_file():
@@ -50,20 +62,23 @@ def _of_folder(path: Path) -> Contents:
     if not (path / MANIFEST).is_file() and (path / "layout.json").is_file():
         return _of_chip(path, {})
     manifest = read_manifest(path)
-    kind = str(manifest.get("format"))
-    if kind in MAIN_FILES:
-        return read_contents(str(path / MAIN_FILES[kind]))
-    if kind not in _FOLDERS:
+    kind, changed = str(manifest.get("format")), changed_files(path, manifest)
+    if kind not in MAIN_FILES and kind not in _FOLDERS:
         raise ValueError(f"{path} is an export to {kind}, expected one of {', '.join([*MAIN_FILES, *_FOLDERS])}")
-    return _FOLDERS[kind](path, manifest)
+    try:
+        contents = _of_path(str(path / MAIN_FILES[kind])) if kind in MAIN_FILES else _FOLDERS[kind](path, manifest)
+    except (ValueError, *DAMAGED) as error:
+        if not changed:
+            raise
+        raise ValueError(f"{path}: {', '.join(changed)} is not what was written ({error})") from error
+    if not changed:
+        return contents
+    told = f"changed since it was written: {', '.join(changed)}"
+    return replace(contents, lines=(told, *contents.lines), facts={**contents.facts, "changed": changed})
 
 
 def _of_safetensors(path: Path) -> Contents:
-    try:
-        program = is_program(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: truncated or not a safetensors file ({error})") from None
-    return _of_program(Program.load(path)) if program else _of_network(load_network(path))
+    return _of_program(Program.load(path)) if is_program(path) else _of_network(load_network(path))
 
 
 def _of_network(network: EPNetwork, kind: str = "network") -> Contents:

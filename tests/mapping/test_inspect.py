@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from helpers.random_nets import mixed_network, program_of
 from mapping.diff import main as diff
 from mapping.export.c.format import CFormat
 from mapping.export.crossbar.format import CrossbarFormat
+from mapping.export.formats import FORMATS
 from mapping.export.loihi.format import LoihiFormat
 from mapping.export.nir.format import NirFormat
 from mapping.export.onnx.format import OnnxFormat
@@ -125,6 +127,29 @@ def test_a_network_for_loihi_tells_synapses_cores_and_what_learns(
 def test_summaries_of_integers_count_bits_of_twos_complement() -> None:
     for values, bits in (([-128, 127], 8), ([-129], 9), ([128], 9), ([0], 1), ([-1], 1), ([1], 2)):
         assert summary(np.array(values)).bits == bits
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_export_with_damaged_files_is_told_by_the_file(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Whatever file is cut, replaced or gone: told of, or refused with its name in one line."""
+    for file in sorted(one.relative_to(folders[kind]) for one in folders[kind].rglob("*") if one.is_file()):
+        if file.name == "export.json":
+            continue  # a chip without it is one that was measured
+        for damage, content in (("cut", None), ("replaced", b"{}"), ("gone", None)):
+            copy = tmp_path / f"{damage} {file.name}"
+            copytree(folders[kind], copy)
+            if damage == "gone":
+                (copy / file).unlink()
+            else:
+                (copy / file).write_bytes(content or (copy / file).read_bytes()[:40])
+            code = inspect([str(copy)])
+            out, error = capsys.readouterr()
+            assert file.name in (out.splitlines()[1] if code == 0 else error), (damage, file)
+            assert code == 0 or (code, len(error.splitlines())) == (2, 1)
+        if file.parts[0] == "tiles":
+            break  # all of them are read alike
 
 
 def test_what_cannot_be_read_is_named(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RANGE_IMAGES, RANGE_STEPS, AT_ONCE = 16, 20, 4
 """Training images that set the ranges of the converters, the steps that settle them, and how many settle together:
 columns of the maps of a network of CIFAR take 10 MB an image."""
+LEAST_TILE = 8
+"""Weights in a row, as in `bench.run`: a network in smaller tiles takes minutes, and a file for each of thousands."""
 DEVICE_FILE = "device"
 """Name of the copy of a device file, with its own suffix."""
 
@@ -71,8 +73,8 @@ class CrossbarFormat(Format):
 
         if self.die_seed < 0:
             raise ValueError(f"--die-seed is {self.die_seed}, must be at least 0")
-        if self.tile_size < 1:
-            raise ValueError(f"--tile-size is {self.tile_size}, must be at least 1")
+        if self.tile_size < LEAST_TILE:
+            raise ValueError(f"--tile-size is {self.tile_size}, must be at least {LEAST_TILE}")
         self.design()
         self.device()
         WriteVerify(self.verify_tolerance)

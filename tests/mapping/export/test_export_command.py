@@ -68,6 +68,23 @@ def test_only_an_export_is_replaced_even_with_force(tmp_path: Path) -> None:
             check_folder(path, force=True)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_work_begins(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(ValueError, match=r"cannot be made: .*file is no folder that may be written to"):
+        check_folder(tmp_path / "file" / "deep" / "out", force=True)
+    check_folder(tmp_path / "deep" / "out", force=False)
+
+
+def test_a_model_that_is_no_safetensors_file_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content in (b"", b"x" * 100):
+        (tmp_path / "bad.safetensors").write_bytes(content)
+        code, _, error = called(capsys, tmp_path / "bad.safetensors", "--to", "c", "--output", tmp_path / "out")
+        assert (code, error.count("\n")) == (2, 1)
+        assert "bad.safetensors: truncated or not a safetensors file" in error
+
+
 def test_an_export_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("as it was")
@@ -116,6 +133,7 @@ def test_a_program_is_exported_as_it_is_and_needs_no_data(tmp_path: Path, capsys
         (("digits", "--to", "progam"), "--to 'progam' is unknown (nearest: program), choices are program"),
         (("digit", "--to", "program"), "neither in the zoo (digits, "),
         (("digits", "--to", "program", "--state-bits", "3"), "--state-bits is 3, choices are 4, 5, 6, 7, 8"),
+        (("digits", "--to", "crossbar", "--tile-size", "7"), "--tile-size is 7, must be at least 8"),
         (("digits", "--to", "program", "--images", "0"), "--images is 0, must be at least 1"),
         (("digits", "--to", "program", "--data-dir", "/nowhere"), "--data-dir is '/nowhere', expected a folder"),
         ((__file__, "--to", "program"), "does not end in .safetensors"),
