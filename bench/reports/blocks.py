@@ -16,7 +16,7 @@ from bench.records.learning_row import LearningRow
 from bench.records.row import Row
 from bench.records.rows_file import read_rows
 from bench.records.zoo_row import ZooRow
-from bench.reports.format import markdown, percent
+from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
@@ -26,7 +26,7 @@ from models.zoo.manifests import manifest_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
-PAGES = ("README.md", "models/README.md", "hw/crossbar/README.md", "bench/README.md")
+PAGES = ("README.md", "models/README.md", "hw/brian/README.md", "hw/crossbar/README.md", "bench/README.md")
 
 
 def rows_of(name: str) -> list[Row]:
@@ -149,6 +149,30 @@ def _speeds() -> list[str]:
     return markdown(["the engine, against 250 + 30 + 30 float32 steps", "as fast", "answers, gradient"], cells)
 
 
+def _rest() -> list[str]:
+    """Time to rest of the circuits of the zoo, beside what their slowest mode says."""
+    heading = ["network", "time to rest, tau (slowest image)", "radius (to)", "ln(100) / (1 - radius), tau"]
+    lines = [
+        [
+            one["model"],
+            f"{one['mean_tau']:.1f} ({one['max_tau']:.1f})",
+            f"{one['radius']:.2f} ({one['radius_max']:.2f})",
+            f"{one['predicted_tau']:.1f}",
+        ]
+        for one in _json(RESULTS / "rest" / "rest.json")["rest"]
+    ]
+    return markdown(heading, lines)
+
+
+def _speed_of_brian() -> list[str]:
+    timed = _json(RESULTS / "speed" / "brian.json")
+    lines = [
+        [name.replace("_", " "), si(seconds, "s"), f"{seconds / timed['seconds']['torch']:.1f} times"]
+        for name, seconds in timed["seconds"].items()
+    ]
+    return markdown(["case", "per image and step", "torch"], lines)
+
+
 def _times(timed: dict[str, Any], what: str) -> str:
     return f"{timed['ratios'][f'plain_over_{what}']:.0f} times"
 
@@ -165,6 +189,10 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "zoo": _zoo,
     "twins": _twins,
     "speeds": _speeds,
+    "digits in Brian": lambda: _summary("digits-brian"),
+    "rest": _rest,
+    "scratch in Brian": lambda: _learning("digits-scratch-brian"),
+    "speed of Brian": _speed_of_brian,
 }
 """What may be quoted, by name."""
 

@@ -69,6 +69,7 @@ def test_networks_learn_from_scratch_on_lava_and_on_dies():
     assert clocked["lava", "float"] >= 0.97
     assert clocked["lava", "fixed"] >= 0.95
     assert clocked["lava", "fixed"] == clocked["torch", "fixed"]
+    assert all(row.curve["accuracy"][-1] >= 0.96 for row in learning_rows_of("digits-scratch-brian"))
     dies: dict[tuple[str, str], list[float]] = {}
     for row in learning_rows_of("digits-scratch"):
         dies.setdefault((row.at("device"), row.update), []).append(row.curve["accuracy"][-1])
@@ -87,6 +88,14 @@ def test_spikes_answer_as_rates_do_with_fewer_events_than_changes_on_lava():
     assert abs(spikes.accuracy - rate.accuracy) <= 0.005
     assert spikes.synops["delta"] <= delta.synops["delta"]
     assert fire.synops["delta"] >= 50 * spikes.synops["delta"]
+
+
+def test_spikes_of_a_network_of_cifar_answer_as_float_does():
+    reference, spikes = rows_of("hw-cifar10-small-brian")
+    assert spikes.images == 100
+    assert abs(spikes.accuracy - reference.accuracy) <= 0.01
+    lava = next(row for row in rows_of("hw-cifar10-small") if row.precision == "delta")
+    assert spikes.synops["delta"] <= lava.synops["delta"]
 
 
 def test_circuits_rest_within_what_their_slowest_mode_takes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from helpers.random_nets import mixed_network, networks, program_of, random_imag
 from hypothesis import given, settings
 from scipy.integrate import solve_ivp
 
-from hw.brian.options import Simulation
+from hw.brian.options import Rate, Scheme, SigmaDelta, Simulation
 from mapping.machines import to_brian, to_digital
 from models.data import load_data
 from models.ep.network import EPNetwork
@@ -155,3 +156,16 @@ def test_all_digits_rest_at_the_fixed_point_of_torch() -> None:
     simulation = Simulation(dt_tau=0.5, linear="operator")
     found = settled(network, images, duration_tau=60.0, simulation=simulation, batch_size=60)
     assert worst(found.states, fixed_point(network, images)) < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="cython needs a C++ compiler")
+@pytest.mark.parametrize("scheme", [Rate(), SigmaDelta()])
+def test_cython_computes_what_numpy_does(scheme: Scheme) -> None:
+    network, images = mixed_network(), random_images((2, 7, 6), 2, 8)
+    ours, theirs = (
+        settled(network, images, duration_tau=4.0, scheme=scheme, simulation=Simulation(target=target))
+        for target in ("cython", "numpy")
+    )
+    for mine, expected in zip(ours.trace, theirs.trace, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-7)
