@@ -118,12 +118,14 @@ def test_devices_learn_by_what_their_preset_allows(device: str, how: str) -> Non
     machine = to_resistive(equivalent(PLAIN), g_max_s=preset(device).g_max_s / 2, fabricated=made, update=how)
 
     def cost() -> float:
-        return float(np.square(machine.settle(IMAGES).logits - np.eye(3)[LABELS]).mean())
+        """In units of the voltage of a right output, a twentieth of the supply."""
+        volts = machine.rest(IMAGES)[2].volts[-1].numpy()
+        return float(np.square(20 * volts - np.eye(3)[LABELS]).mean())
 
-    before = np.mean([cost() for _ in range(3)])
-    for _ in range(15):
+    before = cost()
+    for _ in range(8):
         machine.learn(IMAGES, LABELS, rule(0.05, links=2))
-    assert np.mean([cost() for _ in range(3)]) < 0.8 * before
+    assert cost() < 0.6 * before
     assert machine.writes() > 0
 
 
