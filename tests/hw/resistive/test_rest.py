@@ -150,7 +150,7 @@ def test_a_node_behind_every_diode_solves_its_own_equation() -> None:
         forward = brought > 1e-11
         drop = 2e4 * brought + thermal * torch.log1p(brought.clamp(min=0) / 1e-12)
         np.testing.assert_allclose(sign * (v[:, node] - bound)[forward], drop[forward], atol=1e-8)
-        assert float(brought[~forward].abs().max()) <= 1.02e-12, "backwards no more than the saturation current"
+        assert float(brought[~forward].min()) >= -1.02e-12, "backwards no more than the saturation current"
         assert 0 < int(forward.sum()) < len(forward)
     np.testing.assert_allclose(v[:, 2], current[:, 2] / 2e-6)
     z = torch.linspace(-50, 200, 501).double()
