@@ -65,14 +65,16 @@ def _learning(name: str) -> list[str]:
 
 
 STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-high", "feedback-strong")
-"""Networks of one architecture with more and more feedback, as far as the zoo has them."""
+"""Networks of one architecture with more and more feedback, which learnt without noise."""
+ON_HARDWARE = tuple(f"hw-{name}" for name in STRENGTHS)
+"""The same, which learnt on noisy dies."""
 
 
 def _feedback() -> list[str]:
     """What manifests say of the strengths of feedback."""
     heading = ("network", "feedback in layers 1, 2", "radius", "validation %", "feedback cut %", "same at 2 T %")
     lines = []
-    for name in STRENGTHS:
+    for name in (*STRENGTHS, *ON_HARDWARE):
         if name not in zoo_names():
             continue
         manifest = manifest_of(name)
@@ -101,7 +103,8 @@ def _read_anew(name: str) -> str:
 
 
 def _on_machines() -> list[str]:
-    return table([compared(RESULTS / "feedback-weak")])
+    runs = [RESULTS / name for name in (STRENGTHS[0], *ON_HARDWARE)]
+    return table([compared(folder) for folder in runs if folder.is_dir()])
 
 
 def _zoo() -> list[str]:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from bench.reports.blocks import RESULTS, ROOT, STRENGTHS, learning_rows_of, rows_of, zoo_rows
+from bench.reports.blocks import ON_HARDWARE, RESULTS, ROOT, STRENGTHS, learning_rows_of, rows_of, zoo_rows
 from bench.reports.learning import cosines
 from bench.studies.repair import EP, summary
 from hw.crossbar.devices.presets import PRESETS
@@ -138,12 +138,21 @@ def test_twins_learnt_by_the_recipe_of_the_network_of_the_zoo():
 
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_made_for_hardware():
     rows = {(row.row.model, row.row.precision): row for row in zoo_rows()}
-    # one architecture with more and more feedback learnt without noise and is not made for few bits
-    for name in (one for one in zoo_names() if one not in STRENGTHS):
+    # one architecture with more and more feedback learnt without noise and is not made for few bits; see below for others
+    for name in (one for one in zoo_names() if one not in (*STRENGTHS, *ON_HARDWARE)):
         reference, delta = rows[name, "float"], rows[name, "delta"]
         assert abs(reference.row.accuracy - delta.row.accuracy) <= 0.01
         assert reference.sha256 == delta.sha256 == fingerprint(name), "of the weights that are shipped"
         assert (ROOT / "models" / "zoo" / f"{name}.safetensors").stat().st_size < 20e6
+
+
+@pytest.mark.parametrize("name", [name for name in ON_HARDWARE if (RESULTS / name).is_dir()])
+def test_strengths_that_learnt_on_noisy_dies_keep_their_accuracy_on_hardware(name):
+    rows = {(row.backend, row.precision): row for row in rows_of(name)}
+    reference = rows["torch", "float"]
+    assert abs(reference.accuracy - rows["lava", "delta"].accuracy) <= 0.01
+    assert reference.accuracy - rows["crossbar", "analog"].accuracy <= 0.04
+    assert reference.model == name
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in RESULTS.glob("*/env.json")))
