@@ -60,17 +60,13 @@ def time_constants_s(
         return np.asarray((product + aside * torch.as_tensor(np.asarray(flat, np.float64).ravel())).cpu().numpy())
 
     operator = LinearOperator((count, count), matvec=apply, dtype=np.float64)
-    found = eigs if _mismatched(solver) else eigsh
-    slow, fast = (_eigenvalue(found, operator, which) for which in ("SA", "LA"))
-    return 1 / slow, 1 / fast
-
-
-def _eigenvalue(found: object, operator: LinearOperator, which: str) -> float:
-    name = which if found is eigsh else {"SA": "SR", "LA": "LR"}[which]
+    solve, ends = (eigs, ("SR", "LR")) if _mismatched(solver) else (eigsh, ("SA", "LA"))
     try:
-        return float(np.real(found(operator, k=1, which=name, return_eigenvectors=False, tol=1e-6)[0]))  # type: ignore[operator]
+        found = [solve(operator, k=1, which=end, return_eigenvectors=False, tol=1e-6)[0] for end in ends]
     except ArpackNoConvergence as error:
         raise ArithmeticError(f"the slowest rate of the network was not found: {error}") from error
+    slow, fast = (float(np.real(rate)) for rate in found)
+    return 1 / slow, 1 / fast
 
 
 def _symmetric(solver: Solver) -> Tensor:

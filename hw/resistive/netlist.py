@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hw.resistive.diodes import Ideal, Junction
 from hw.resistive.links import Array, unrolled
@@ -116,8 +115,3 @@ def _outputs(network: ResistiveNetwork, number: int) -> Iterator[str]:
             yield f"Em{name} n{name} 0 {inside} 0 {-float(gain)!r}"
             yield f"Vm{name} n{name} m{name} 0"
             yield f"Fm{name} {node} 0 Vm{name} {-float(back)!r}"
-
-
-def capacitances(network: ResistiveNetwork, farad: float) -> list[NDArray[np.float64]]:
-    """The same capacitor at every node."""
-    return [np.full(units, farad) for units in network.units]

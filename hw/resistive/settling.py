@@ -216,7 +216,7 @@ def _newton(
     loads: Sequence[Tensor],
 ) -> tuple[list[Tensor], bool]:
     """Newton's rule, image by image; whether all are solved to rounding."""
-    matrix = _matrix(solver, loads)
+    matrix = jacobian(solver, loads)
     found, done = [], True
     for image in range(len(drive)):
         one = slice(image, image + 1)
@@ -280,13 +280,8 @@ def _gap(
     return gap / scale
 
 
-def _matrix(solver: Solver, loads: Sequence[Tensor]) -> Tensor:
-    """(n, n) of Kirchhoff's equations without diodes: loads on the diagonal, less what neighbours drive."""
-    return jacobian(solver, loads)
-
-
 def jacobian(solver: Solver, loads: Sequence[Tensor]) -> Tensor:
-    """(n, n) siemens: current that leaves node i per volt at node j, all layers in their order."""
+    """(n, n) siemens: current that leaves node i per volt at node j, all layers in their order, without diodes."""
     sizes = solver.network.units
     starts = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
     matrix = torch.diag(torch.cat([load.expand(n) for load, n in zip(loads, sizes, strict=True)]))

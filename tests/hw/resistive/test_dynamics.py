@@ -33,15 +33,15 @@ def test_one_node_charges_as_the_closed_form_says() -> None:
     slow, fast = time_constants_s(solver, farad)
     assert slow == pytest.approx(5e-8)
     assert fast == pytest.approx(5e-8)
-    times = np.linspace(1e-9, 4e-7, 400)
+    times = np.linspace(2e-9, 4e-7, 200)
     expected = 1 - np.exp(-times / 5e-8)
     sources = solver.sources(torch.ones(1, 1))
     exact = integrate(solver, sources, farad, times).volts[0][:, 0, 0]
     np.testing.assert_allclose(exact, expected, atol=1e-6)
-    euler = settle_in_time(solver, sources, farad, times, substeps=8).volts[0][:, 0, 0]
-    np.testing.assert_allclose(euler, expected, atol=1e-3)
+    euler = settle_in_time(solver, sources, farad, times, substeps=4).volts[0][:, 0, 0]
+    np.testing.assert_allclose(euler, expected, atol=3e-3)
     reached = rest_s(times, exact[:, None].numpy(), 0.01)
-    assert reached == pytest.approx(5e-8 * np.log(100 / (1 + 99 * np.exp(-8))), rel=2e-2)
+    assert reached == pytest.approx(5e-8 * np.log(100 / (1 + 99 * np.exp(-8))), rel=3e-2)
 
 
 @pytest.mark.parametrize("gain", [1.0, 3.0])
@@ -60,17 +60,17 @@ def test_lanczos_finds_what_all_eigenvalues_say(gain: float, monkeypatch: pytest
 def test_both_integrators_end_where_sweeps_come_to_rest() -> None:
     network = random_network((4, 8, 6, 3), 3, gain=2.0)
     solver, farad = Solver(network), farads(network)
-    sources = solver.sources(random_inputs(network, 3, 1))
-    times = time_constants_s(solver, farad)[0] * np.geomspace(0.02, 30, 40)
+    sources = solver.sources(random_inputs(network, 2, 1))
+    times = time_constants_s(solver, farad)[0] * np.geomspace(0.02, 30, 30)
     rest = settle(solver, sources)
-    euler = settle_in_time(solver, sources, farad, times, substeps=8)
-    for image in range(3):
+    euler = settle_in_time(solver, sources, farad, times, substeps=4)
+    for image in range(2):
         exact = integrate(solver, sources[image : image + 1], farad, times)
         for mine, other, end in zip(euler.volts, exact.volts, rest.volts, strict=True):
             largest = float(end.abs().max())
             np.testing.assert_allclose(other[-1, 0], end[image], atol=1e-4 * largest)
             np.testing.assert_allclose(mine[-1, image], end[image], atol=1e-4 * largest)
-            np.testing.assert_allclose(mine[:, image], other[:, 0], atol=0.03 * largest)
+            np.testing.assert_allclose(mine[:, image], other[:, 0], atol=0.06 * largest)
 
 
 @needs_ngspice

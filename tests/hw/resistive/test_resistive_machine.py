@@ -80,6 +80,7 @@ def test_learning_in_place_is_the_gradient_of_the_network() -> None:
 def test_a_die_of_perfect_devices_is_the_circuit() -> None:
     plain, die = to_resistive(equivalent(CIRCUIT)), of_device("ideal")
     np.testing.assert_allclose(die.settle(IMAGES).logits, plain.settle(IMAGES).logits, atol=1e-12)
+    np.testing.assert_allclose(die.answers(IMAGES), plain.answers(IMAGES), atol=1e-12)
 
 
 def test_a_drift_that_is_the_same_for_all_changes_no_voltage() -> None:
@@ -91,22 +92,21 @@ def test_a_drift_that_is_the_same_for_all_changes_no_voltage() -> None:
     quiet = replace(CIRCUIT, biases=tuple(torch.zeros_like(bias) for bias in CIRCUIT.biases))
     drifted = to_resistive(equivalent(quiet), g_max_s=device.g_max_s, fabricated=made)
     fresh = to_resistive(equivalent(quiet), g_max_s=device.g_max_s)
-    ours, theirs = drifted.settle(IMAGES), fresh.settle(IMAGES)
-    np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-12)
+    np.testing.assert_allclose(drifted.answers(IMAGES), fresh.answers(IMAGES), atol=1e-12)
     kept = (1 + 1e6 / 10) ** -0.1
     assert drifted.rest(IMAGES)[0].loads[0].sum() == pytest.approx(kept * float(fresh.rest(IMAGES)[0].loads[0].sum()))
 
 
 def test_devices_and_offsets_move_the_answers_and_seeds_repeat_them() -> None:
-    exact = to_resistive(equivalent(CIRCUIT)).settle(IMAGES).logits
-    dies = [of_device("pcm-nandakumar-2019", seed).settle(IMAGES).logits for seed in (0, 0, 1)]
+    exact = to_resistive(equivalent(CIRCUIT)).answers(IMAGES)
+    dies = [of_device("pcm-nandakumar-2019", seed).answers(IMAGES) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(dies[0], dies[1])
     assert np.abs(dies[0] - dies[2]).max() > 1e-3
     assert 1e-3 < np.abs(dies[0] - exact).max() < 5.0
     die = of_device("pcm-nandakumar-2019")
-    first, second = die.settle(IMAGES).logits, die.settle(IMAGES).logits
+    first, second = die.answers(IMAGES), die.answers(IMAGES)
     assert 0 < np.abs(first - second).max() < 2.0, "the noise of a settle is drawn anew"
-    offset = of_device("ideal", 0, offset_v=1e-3).settle(IMAGES).logits
+    offset = of_device("ideal", 0, offset_v=1e-3).answers(IMAGES)
     assert 1e-4 < np.abs(offset - exact).max() < 2.0
 
 
