@@ -138,7 +138,7 @@ def test_twins_learnt_by_the_recipe_of_the_network_of_the_zoo():
 
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_made_for_hardware():
     rows = {(row.row.model, row.row.precision): row for row in zoo_rows()}
-    # one architecture with more and more feedback learnt without noise and is not made for few bits; see below for others
+    # the strengths of feedback learnt without noise and are not made for few bits; those that did stand below
     for name in (one for one in zoo_names() if one not in (*STRENGTHS, *ON_HARDWARE)):
         reference, delta = rows[name, "float"], rows[name, "delta"]
         assert abs(reference.row.accuracy - delta.row.accuracy) <= 0.01
