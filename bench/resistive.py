@@ -88,8 +88,8 @@ def run(options: ResistiveStudyOptions) -> dict[str, Any]:
         "energy": resistive.energy(study),
     }
     options.output.mkdir(parents=True, exist_ok=True)
-    resistive_report.draw(study, results, options.output)
     resistive_report.write(results, options.output)
+    resistive_report.draw(study, results, options.output)
     return results
 
 

@@ -106,8 +106,8 @@ def draw(study: Study, results: dict[str, Any], folder: Path) -> None:
     ):
         values = [row[axis] for row in rows]
         means = [100 * float(np.mean(row["accuracy"])) for row in rows]
-        worst = [mean - 100 * min(row["accuracy"]) for mean, row in zip(means, rows, strict=True)]
-        best = [100 * max(row["accuracy"]) - mean for mean, row in zip(means, rows, strict=True)]
+        worst = [max(mean - 100 * min(row["accuracy"]), 0.0) for mean, row in zip(means, rows, strict=True)]
+        best = [max(100 * max(row["accuracy"]) - mean, 0.0) for mean, row in zip(means, rows, strict=True)]
         axes.errorbar(values, means, yerr=(worst, best), fmt="o-", color=COLOURS[0], capsize=3, label="dies")
         axes.axhline(100 * results["exact"]["accuracy"], color="#888888", linewidth=1, linestyle=":", label="exact")
         axes.set(xlabel=label, ylabel="accuracy, %")
