@@ -115,6 +115,7 @@ def test_without_brian_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         assert "pip install 'ep-hardware[brian]'" in refused(command, *first, "--backend", "brian")
 
 
+@pytest.mark.slow
 def test_rates_and_spikes_learn_from_scratch(tmp_path: Path) -> None:
     """A few updates each: what they come to is in the committed results."""
     options = ("--backend", "brian", "--quick", "--epochs", 1, "--dt-tau", 1, "--steps", 4)

@@ -64,8 +64,15 @@ def test_a_fixed_threshold_leaves_an_error_of_its_own_size_and_counts_fewer_spik
     assert low.ledger.messages.synops("delta") > 2 * high.ledger.messages.synops("delta")
 
 
-@pytest.mark.parametrize("scheme", [SigmaDelta("graded"), SigmaDelta("unit", 0.25), RateCoding(10, 5)])
-@pytest.mark.parametrize("latency_s", [0.0, 1e-3])
+@pytest.mark.parametrize(
+    ("scheme", "latency_s"),
+    [
+        (SigmaDelta("graded"), 0.0),
+        (SigmaDelta("graded"), 1e-3),
+        (SigmaDelta("unit", 0.25), 1e-3),
+        (RateCoding(10, 5), 0.0),
+    ],
+)
 def test_synapses_and_operators_deliver_the_same_spikes(scheme: Scheme, latency_s: float) -> None:
     imperfections = Imperfections(latency_s=latency_s, refractory_s=1.5 * latency_s)
     first, second = (
