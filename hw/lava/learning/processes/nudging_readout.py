@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from hw.circuit import Wire
-from hw.kernels import DenseKernel
+from hw.kernels import build_kernel
 from hw.lava.learning.gradients import averaged
 from hw.lava.learning.learner import Learner, remembered
 from hw.lava.learning.messages import ASSIGNED
@@ -53,7 +53,7 @@ class _NudgingReadout(Learner):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         readout, batch = proc_params["readout"], proc_params["batch_size"]
-        self.kernel = None if readout is None else DenseKernel(readout, readout.weight, batch)
+        self.kernel = None if readout is None else build_kernel(readout, readout.weight, batch)
         if readout is not None:
             self.weights = remembered(proc_params["weight_memory"], readout.weight)
             self.biases = remembered(proc_params["bias_memory"], proc_params["bias_"])
