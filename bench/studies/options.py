@@ -89,12 +89,13 @@ def schedule_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> 
 
 def idle_of(options: LearnOptions) -> dict[str, str]:
     """Options of learning that change nothing in this study, and what they would need."""
+    drawn = {"--plots": "bench.run: a study draws its own picture"}
     if options.study == "beta":
         learnt = "the study repair or scratch: beta only compares nudges"
         flags = ("--epochs", "--learning-rates", "--learning-batch", "--batch-size", "--tolerance")
         nudged = dict.fromkeys(("--estimator", "--nudges", "--phase-repeats"), "another study: beta compares them all")
-        return {**dict.fromkeys(flags, learnt), **nudged}
-    return {} if options.estimator == "n_point" else {"--nudges": "--estimator n_point"}
+        return {**dict.fromkeys(flags, learnt), **nudged, **drawn}
+    return drawn if options.estimator == "n_point" else {**drawn, "--nudges": "--estimator n_point"}
 
 
 def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
