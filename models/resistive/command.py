@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 import tyro
 
-from models.command_line import before_work, exit_code, fewer, refuse_empty
+from models.command_line import before_work
 from models.data import Dataset, check_data, load_data
 from models.files.checkpoint import SUFFIX, manifest_path
 from models.files.digest import sha256_of
@@ -30,7 +31,9 @@ from models.resistive.files import save_resistive
 from models.resistive.network import build_resistive
 from models.resistive.recipe import ResistiveRecipe, resistive_recipe
 from models.resistive.training import BATCH, Epoch, Trained, describe_run, evaluate, parameter_count, read_state, train
-from models.train.checks import as_option, how_to_go_on, made_by, overrides, progress_bar
+from models.train.calling import call
+from models.train.checks import as_option, check_files, overrides, progress_bar
+from models.train.place import check_place
 
 RUN = ("data", "data_sha256", "split", "images", "seed")
 """What a manifest says of a run beside its hyperparameters."""
@@ -83,33 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(ResistiveOptions, args=arguments, prog="python -m models.resistive")
-    command = made_by("models.resistive", arguments)
-    batch = options.batch_size
-
-    def work() -> None:
-        refuse_empty(arguments)
-        with before_work():
-            recipe = checked(options)
-        print(json.dumps(run(options, recipe, command)))
-
-    return exit_code(
-        work,
-        batch=lambda: "a smaller --batch-size" if batch is None else fewer("--batch-size", batch),
-        stopped=lambda: how_to_go_on(options.state, command),
-    )
+    return call("models.resistive", arguments, options, partial(checked, options), partial(run, options))
 
 
 def checked(options: ResistiveOptions) -> ResistiveRecipe:
     """The recipe with all options applied; ValueError names a bad option, its value and what it may be."""
     recipe = resistive_recipe(options.recipe)
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
-    if options.checkpoint.suffix != SUFFIX:
-        raise ValueError(f"--output is {str(options.checkpoint)!r}, expected a name that ends in {SUFFIX}")
-    if options.seed < 0:
-        raise ValueError(f"--seed is {options.seed}, expected a number from 0")
-    if options.state.exists() and not options.resume:
-        raise ValueError(f"{options.state} is the state of a run: continue it with --resume, or delete it")
+    check_files(options)
+    check_place(options)
     given = overrides(options, CHANGED)
     try:
         recipe = replace(recipe, **given)
@@ -129,7 +113,6 @@ def run(options: ResistiveOptions, recipe: ResistiveRecipe, command: str) -> dic
                 data.train.shape, recipe.hidden, classes, torch.Generator(), input_gain=recipe.input_gain
             )
             read_state(options.state, drawn, describe_run(data, recipe, options.seed))
-    options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
         task = progress.add_task("training", total=recipe.epochs, status="")
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
@@ -18,14 +18,35 @@ from models.train.options import TrainingOptions
 from models.train.state import EpochRecord
 
 
-def check_options(options: TrainingOptions) -> None:
-    """ValueError names the option of any training that is bad, its value and what it may be."""
+class Files(Protocol):
+    """Options that name files and a seed."""
+
+    @property
+    def data_dir(self) -> Path | None:
+        """Where the files of the data set are."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint goes."""
+
+    @property
+    def seed(self) -> int:
+        """Of all random numbers."""
+
+
+def check_files(options: Files) -> None:
+    """ValueError names the file or seed of any training that is bad, its value and what it may be."""
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
     if options.checkpoint.suffix != SUFFIX:
         raise ValueError(f"--output is {str(options.checkpoint)!r}, expected a name that ends in {SUFFIX}")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}, expected a number from 0")
+
+
+def check_options(options: TrainingOptions) -> None:
+    """The same, and the device."""
+    check_files(options)
     check_device(options.device)
 
 

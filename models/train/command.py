@@ -8,23 +8,22 @@ last line of output is the manifest as one JSON document. Exit code 2 for a bad 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import tyro
 
-from models.command_line import before_work, exit_code, fewer, refuse_empty
+from models.command_line import before_work
 from models.data import Dataset, check_data, load_data
 from models.ep.gradient import Estimator
 from models.recipes import Recipe, recipe_for
+from models.train.calling import call
 from models.train.checks import (
     as_option,
     check_options,
-    how_to_go_on,
-    made_by,
     note_of_programs,
     overrides,
     progress_bar,
@@ -35,7 +34,7 @@ from models.train.loop import generator_of, train
 from models.train.manifest import make_manifest, save_with_manifest
 from models.train.options import TrainingOptions
 from models.train.parallel import Team, team_of_torchrun
-from models.train.place import check_place, claimed
+from models.train.place import check_place
 from models.train.state import EpochRecord, describe_run, read_state
 from models.zoo import load_model
 
@@ -78,23 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(TrainOptions, args=arguments, prog="python -m models.train")
-    command = made_by("models.train", arguments)
-    batch = options.batch_size
 
-    def work() -> None:
-        refuse_empty(arguments)
-        with before_work():
-            recipe = checked(options)
-        with claimed(options), team_of_torchrun(options.device) as (team, device):
-            manifest = run(options, recipe, command, team, device)
-        if manifest is not None:
-            print(json.dumps(manifest))
+    def run_in_team(recipe: Recipe, command: str) -> dict[str, Any] | None:
+        with team_of_torchrun(options.device) as (team, device):
+            return run(options, recipe, command, team, device)
 
-    return exit_code(
-        work,
-        batch=lambda: "a smaller --batch-size" if batch is None else fewer("--batch-size", batch),
-        stopped=lambda: how_to_go_on(options.state, command),
-    )
+    return call("models.train", arguments, options, partial(checked, options), run_in_team)
 
 
 def checked(options: TrainOptions) -> Recipe:

@@ -9,22 +9,23 @@ that failed.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from models.command_line import before_work, exit_code, fewer, refuse_empty
+from models.command_line import before_work
 from models.data import check_data, load_data
 from models.recipes import Recipe, recipe_for
-from models.train.checks import check_options, how_to_go_on, made_by, note_of_programs, progress_bar, with_overrides
+from models.train.calling import call
+from models.train.checks import check_options, note_of_programs, progress_bar, with_overrides
 from models.train.manifest import make_twin_manifest, save_with_manifest
 from models.train.options import TrainingOptions
-from models.train.place import check_place, claimed
+from models.train.place import check_place
 from models.train.state import EpochRecord, describe_run, read_state
 from models.twin.loop import train_twin
 
@@ -49,22 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = tyro.cli(TwinOptions, args=arguments, prog="python -m models.twin")
-    command = made_by("models.twin", arguments)
-    batch = options.batch_size
-
-    def work() -> None:
-        refuse_empty(arguments)
-        with before_work():
-            recipe = checked(options)
-        with claimed(options):
-            manifest = run(options, recipe, command)
-        print(json.dumps(manifest))
-
-    return exit_code(
-        work,
-        batch=lambda: "a smaller --batch-size" if batch is None else fewer("--batch-size", batch),
-        stopped=lambda: how_to_go_on(options.state, command),
-    )
+    return call("models.twin", arguments, options, partial(checked, options), partial(run, options))
 
 
 def checked(options: TwinOptions) -> Recipe:
