@@ -123,7 +123,7 @@ def changes(
             if figure in COSTS and a != b:
                 grown = a is not None and (b is None or b > a * (1 + options.percent / 100))
                 yield Change(name, figure, a, b, None, grown)
-            elif (figure == "accuracy" or figure.startswith(("robust.", "accuracy."))) and a != b:
+            elif _is_share(figure) and a != b:
                 interval = _difference(old, new, figure)
                 most = interval[1] if interval else -1.0 if b is None else 0.0 if a is None else b - a
                 yield Change(name, figure, a, b, interval, most < -options.points / 100)
@@ -139,6 +139,11 @@ def lines_of(found: Sequence[Change]) -> list[str]:
     ]
     count = f"{len(found)} figures differ, {sum(one.worse for one in found)} for the worse"
     return [*(markdown(heading, lines) if lines else []), count]
+
+
+def _is_share(figure: str) -> bool:
+    """Whether it is an accuracy."""
+    return figure == "accuracy" or figure.startswith(("robust.", "accuracy."))
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any], figure: str) -> tuple[float, float] | None:
@@ -171,8 +176,7 @@ def _words(named: Mapping[str, Any]) -> str:
 def _number(change: Change, value: float | None) -> str:
     if value is None:
         return NOTHING
-    share = change.figure == "accuracy" or change.figure.startswith(("robust.", "accuracy."))
-    return f"{100 * value:.1f} %" if share else f"{value:.4g}"
+    return f"{100 * value:.1f} %" if _is_share(change.figure) else f"{value:.4g}"
 
 
 def _told(change: Change) -> str:

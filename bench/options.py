@@ -117,10 +117,9 @@ def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> N
 
 def _check_network_and_data(options: RunOptions) -> None:
     from models.data import check_data
-    from models.zoo import zoo_names
-    from models.zoo.resistive import resistive_names
+    from models.zoo import model_names
 
-    names = (*zoo_names(), *resistive_names())
+    names = model_names()
     if options.model not in names and not Path(options.model).is_file():
         raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(names)}")
     if options.data_dir is not None and not options.data_dir.is_dir():
@@ -212,8 +211,7 @@ def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, B
 
 def model_sha256(model: str) -> str | None:
     """Of a checkpoint file; None for the zoo, which is part of the source and known by its commit."""
-    from models.zoo import zoo_names
+    from models.zoo import model_names
     from models.zoo.manifests import fingerprint
-    from models.zoo.resistive import resistive_names
 
-    return None if model in (*zoo_names(), *resistive_names()) else fingerprint(model)
+    return None if model in model_names() else fingerprint(model)

@@ -100,7 +100,8 @@ def checked(options: ResistiveStudyOptions) -> Study:
     from hw.crossbar.devices.presets import PRESETS
 
     choose("--device", options.device, tuple(PRESETS))
-    for flag, count in (("--dies", options.dies), ("--epochs", options.epochs), ("--limit", options.limit or 1)):
+    limit = 1 if options.limit is None else options.limit
+    for flag, count in (("--dies", options.dies), ("--epochs", options.epochs), ("--limit", limit)):
         if count < 1:
             raise ValueError(f"{flag} is {count}, must be at least 1")
     for flag, values in (("--noise", options.noise), ("--offset-mv", options.offset_mv)):

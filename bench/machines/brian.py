@@ -222,10 +222,13 @@ class BrianBackend(Backend):
         updates: Sequence[str],  # noqa: ARG002
     ) -> list[ScratchLearner]:
         """One per way to say states; it changes its weights in one way."""
-        made = []
-        for one in learners_by_precision(self.name, precisions, conditions.seed, lambda _: None):  # type: ignore[arg-type,return-value]
-            made.append(replace(one, open=partial(self._learner, conditions, one.key.precision)))
-        return made
+        return [
+            learner
+            for name in precisions
+            for learner in learners_by_precision(
+                self.name, [name], conditions.seed, partial(self._learner, conditions, name)
+            )
+        ]
 
     def _learner(self, conditions: Conditions, precision: str, source: EPNetwork | Program) -> LearningMachine:
         from hw.brian.options import SigmaDelta

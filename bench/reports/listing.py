@@ -12,15 +12,14 @@ from bench.studies.options import NUDGINGS, STUDIES
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
 from models.data import DATASETS
-from models.zoo import zoo_names
-from models.zoo.resistive import resistive_names
+from models.zoo import model_names
 
 
 def listing() -> str:
     """Lines for people, and a last one of JSON."""
     document = {
         "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
-        "models": [*zoo_names(), *resistive_names()],
+        "models": list(model_names()),
         "data": list(DATASETS),
         "device_presets": list(PRESETS),
         "wires": list(WIRES),
@@ -31,7 +30,7 @@ def listing() -> str:
     }
     lines = [f"backend {name}: precision {', '.join(backend.precisions)}" for name, backend in BACKENDS.items()]
     lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
-    lines += [f"model {', '.join((*zoo_names(), *resistive_names()))}"]
+    lines += [f"model {', '.join(model_names())}"]
     lines += [f"data {', '.join(DATASETS)}, an .npz FILE, or a FOLDER of classes"]
     lines += [f"disturbances {', '.join(DISTURBANCES)}"]
     lines += [f"bench.learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(NUDGINGS)}"]

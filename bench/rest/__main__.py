@@ -64,6 +64,7 @@ def rest(
     """
     from bench.records.environment import environment
     from models.data import load_data
+    from models.files.tensorfile import write_atomically
     from models.zoo import load_model, zoo_names
     from models.zoo.manifests import trained_on
 
@@ -82,7 +83,7 @@ def rest(
     text = json.dumps({**document, "environment": environment("cpu")})
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text + "\n", encoding="utf-8")
+        write_atomically(output, (text + "\n").encode())
     _show(found)
     print(text)
 

@@ -13,6 +13,7 @@ from bench.reports.format import markdown, si, spread
 from bench.studies.resistive import Study, machine_of
 from hw.crossbar.devices.presets import preset
 from hw.resistive.power import dissipated_w
+from models.files.tensorfile import write_atomically
 
 SHOWN = 12
 """Nodes of every layer whose voltages are drawn."""
@@ -20,7 +21,7 @@ SHOWN = 12
 
 def write(results: dict[str, Any], folder: Path) -> None:
     """results.json and report.md."""
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_atomically(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     exact, energy, made = results["exact"], results["energy"], results["environment"]
     lines = [
         f"# {results['model']} on resistors",
@@ -54,7 +55,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
         "![Voltages of one image settling, and power by part](settling.png)",
         "",
     ]
-    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    write_atomically(folder / "report.md", "\n".join(lines).encode())
 
 
 def _repair_table(dies: list[dict[str, Any]]) -> list[str]:

@@ -18,8 +18,13 @@ FOLDER = Path(__file__).parent
 
 
 def zoo_names() -> tuple[str, ...]:
-    """The names `load_model` knows, in alphabetical order."""
+    """Names of the EP networks, in alphabetical order."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
+
+
+def model_names() -> tuple[str, ...]:
+    """All names that `load_model` knows: EP networks, then the resistive ones."""
+    return (*zoo_names(), *resistive_names())
 
 
 def load_model(name_or_path: str) -> EPNetwork:
@@ -35,7 +40,7 @@ def load_model(name_or_path: str) -> EPNetwork:
     if name_or_path in resistive_names():
         return equivalent(load_circuit(name_or_path))
     if not name_or_path.endswith(SUFFIX):
-        names = ", ".join((*zoo_names(), *resistive_names()))
+        names = ", ".join(model_names())
         raise ValueError(f"model {name_or_path!r} is neither in the zoo ({names}) nor a path to a {SUFFIX} file")
     if is_of(Path(name_or_path), KEY):
         return equivalent(load_resistive(Path(name_or_path)))

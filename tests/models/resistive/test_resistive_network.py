@@ -190,6 +190,14 @@ def test_the_command_writes_a_network_that_is_read_again(tmp_path: Path, capsys)
         load_resistive(path)
 
 
+def test_a_finished_network_is_not_written_over(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "net.safetensors"
+    file.write_bytes(b"finished")
+    assert main(["drn-digits", "--epochs", "1", "--output", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert file.read_bytes() == b"finished"
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     save_resistive(load_circuit("drn-digits"), tmp_path / "a.safetensors")
     assert load_resistive(tmp_path / "a.safetensors").input_gain == load_circuit("drn-digits").input_gain
