@@ -34,7 +34,7 @@ def write_report(place: Place, grid: Grid, points: Sequence[Point], command: str
     writer.writeheader()
     writer.writerows(made)
     write_atomically(place.folder / "summary.csv", stream.getvalue().encode())
-    pictures = draw(made, axes, grid, place.folder)
+    pictures = draw(made, axes, place.folder)
     failed = [place.get("failed", point.key) for point in points if place.file("failed", point.key).exists()]
     lines = [
         f"# Sweep of {grid.command} over {', '.join(grid.grid)}",
@@ -75,7 +75,7 @@ def _accuracy(row: dict[str, Any]) -> str:
     return f"{100 * accuracy:.1f}"
 
 
-def draw(made: list[dict[str, Any]], axes: list[str], grid: Grid, folder: Path) -> list[str]:
+def draw(made: list[dict[str, Any]], axes: list[str], folder: Path) -> list[str]:
     """accuracy-AXIS.png for every option with three numbers or more; a curve for all else that is varied."""
     files = []
     for axis in axes:
@@ -94,7 +94,8 @@ def draw(made: list[dict[str, Any]], axes: list[str], grid: Grid, folder: Path) 
         plot = figure.subplots()
         for index, (label, along) in enumerate(curves.items()):
             _curve(plot, axis, sorted(along, key=lambda row: float(row[axis])), label, COLOURS[index % len(COLOURS)])
-        model = grid.options.get("model", "digits")
+        # what ran: machines may have asked for another network than the options name
+        model = ", ".join(dict.fromkeys(row["model"] for row in made if row.get("model")))
         plot.set(xlabel=axis.replace("_", " "), ylabel="accuracy, %", title=f"{model}, with 95 % intervals")
         plot.legend(frameon=False, fontsize=7)
         name = f"accuracy-{axis}"
