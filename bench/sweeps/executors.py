@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from bench.command_line import ConfigError
@@ -42,7 +44,12 @@ def executor(name: str, address: str | None, workers: int) -> Iterator[Run]:
             stack.callback(ray.shutdown)
             stack.enter_context(parallel_config(backend="ray", n_jobs=workers))
         else:
-            stack.enter_context(parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1))
+            # else joblib keeps a folder in /dev/shm, and its workers, until this process ends
+            folder = stack.enter_context(TemporaryDirectory(prefix="ep-sweep-"))
+            stack.callback(lambda: get_reusable_executor(max_workers=workers).shutdown(wait=True))
+            stack.enter_context(
+                parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1, temp_folder=folder)
+            )
 
         def run(call: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
             try:

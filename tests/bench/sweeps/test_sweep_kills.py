@@ -81,6 +81,8 @@ def test_what_a_dead_worker_had_is_left_out_and_the_next_workers_are_fresh() -> 
         assert run(math.factorial, [1, 2, 3, 4]) == [1, 2, 6, 24]
         assert run(os._exit, [1, 1]) == []
         assert run(math.factorial, [5, 6]) == [120, 720]
+    names = [path.name for path in Path("/dev/shm").iterdir()]
+    assert not [name for name in names if f"_{os.getpid()}_" in name or f"-{os.getpid()}-" in name]
 
 
 @pytest.mark.slow
