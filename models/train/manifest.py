@@ -51,6 +51,8 @@ SHARED_BY_TWINS = (
     "zero_mean",
 )
 """What a feed-forward twin takes from the recipe."""
+SMOOTH = ("weight_noise", "weight_limit")
+"""What a smooth one takes besides."""
 
 
 def make_manifest(
@@ -67,17 +69,18 @@ def make_manifest(
 
 
 def make_twin_manifest(
-    trained: Trained, data: Dataset, recipe: Recipe, batch_norm: bool, *, seed: int, device: str, command: str
+    trained: Trained, data: Dataset, recipe: Recipe, controls: dict[str, Any], *, seed: int, device: str, command: str
 ) -> dict[str, Any]:
-    """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has."""
+    """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has, and its `controls`."""
     figures = {
         "evaluation": "one pass upwards, without feedback",
         "validation": _scored(evaluate_feed_forward(trained.network, data.validation)),
         "test": _scored(evaluate_feed_forward(trained.network, data.test)),
     }
     run = describe_run(data, recipe, seed, device)
-    kept = {name: run[name] for name in (*RUN, *SHARED_BY_TWINS)}
-    return _document(trained, {**kept, "batch_norm": batch_norm}, figures, command, processes=1)
+    shared = (*RUN, *SHARED_BY_TWINS, *(SMOOTH if controls.get("smooth") else ()))
+    kept = {name: run[name] for name in shared}
+    return _document(trained, {**kept, **controls}, figures, command, processes=1)
 
 
 def save_with_manifest(network: EPNetwork, checkpoint: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Feed-forward twins: the network of a recipe without feedback, trained by backpropagation.
 
 A twin has the layers, first weights, images, augmentation, normalised pixels, epochs, batch size and updates of the
-recipe, and runs once upwards in float32 (`models.ep.feed_forward`). The gradient of equilibrium propagation is that of
+recipe, and runs once upwards (`models.ep.feed_forward`). The gradient of equilibrium propagation is that of
 backpropagation through the loop, so that rates found for one suit the other. What a recipe says of phases, of the
-weights to start from and of noisy, clipped or rounded ones is for equilibrium propagation and not for its twin.
+weights to start from, of averages and of rounded ones is for equilibrium propagation and not for its twin; of noisy and
+clipped weights it takes what `models.twin.controls` ask for.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from models.ep.feed_forward import evaluate_feed_forward
 from models.ep.gradient import mean_cost
 from models.ep.links import ConvLink
 from models.ep.network import EPNetwork, build_network
-from models.ep.relaxation import States, start_states
 from models.recipes import Recipe
+from models.train.adversary import adversary_of, attacked
 from models.train.batches import batches
 from models.train.loop import (
     Trained,
@@ -37,8 +38,12 @@ from models.train.loop import (
 )
 from models.train.state import EpochRecord, TrainingState, describe_run, save_state
 from models.train.updates import Updates
+from models.train.weight_noise import limit_weights
 from models.train.whitening import Preparation, preparation_of
-from models.twin.batch_norm import BatchNorm, fresh_norms, normed_states, without_norms
+from models.twin.batch_norm import BatchNorm, fresh_norms, without_norms
+from models.twin.controls import Controls
+from models.twin.forward import on_a_die, states_in
+from models.twin.teacher import Teacher, teacher_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,10 @@ class Twin:
         named = enumerate(self.norms, start=1)
         return {f"norm{index}.{name}": getattr(norm, name) for index, norm in named for name in ("mean", "variance")}
 
-    def states(self, images: Tensor) -> States:
-        """States of one training pass of images (B, C, H, W) as they are: differentiable in what learns."""
+    def held(self, recipe: Recipe, controls: Controls, generator: torch.Generator) -> EPNetwork:
+        """The network that takes pixels as they are, its weights with noise if they are to have any."""
         network = deployed(self.network, self.preparation)
-        if self.norms:
-            return normed_states(network, self.norms, images, training=True)
-        return start_states(network, images, "feed_forward")
+        return on_a_die(network, recipe.weight_noise, generator) if controls.smooth and recipe.weight_noise else network
 
     def plain(self) -> EPNetwork:
         """The network it has become: it takes pixels as they are and has no norms."""
@@ -84,7 +87,7 @@ def train_twin(
     data: Dataset,
     recipe: Recipe,
     *,
-    batch_norm: bool = False,
+    controls: Controls = Controls(),  # noqa: B008 - frozen
     seed: int,
     device: str = "cpu",
     state_path: Path | None = None,
@@ -93,27 +96,29 @@ def train_twin(
 ) -> Trained:
     """Train a twin on `data.train`; `data.validation` is only watched, `data.test` never touched.
 
-    With `batch_norm`, the sums of every link are normalised over the batch, before pooling. `state_path` and `resume`
-    are those of `models.train.loop.train`.
+    `state_path` and `resume` are those of `models.train.loop.train`.
 
     Raises:
         CheckpointError: the state to resume is missing, damaged, or of a run with another configuration.
-        ValueError: the last batch is a single image, of which a flat layer's sums cannot be normalised.
+        ValueError: the last batch is a single image, of which a flat layer's sums cannot be normalised; or the controls
+            ask for what the recipe does not have, or for a teacher of other images or classes.
         DivergedError: a gradient holds a NaN or an infinity, or no state of a layer lies between 0 and 1 any more.
     """
     began = monotonic()
-    twin = _fresh_twin(data, recipe, batch_norm, seed, device)
+    controls.check(recipe)
+    teacher = teacher_of(controls, data, recipe, device)
+    twin = _fresh_twin(data, recipe, controls.batch_norm, seed, device)
     # views: what updates them updates the twin
     learnt, running = {name: tensor.detach() for name, tensor in twin.learnt().items()}, twin.running()
     updates = Updates(learnt, recipe)
-    run = describe_run(data, recipe, seed, device) | {"batch_norm": batch_norm}
+    run = describe_run(data, recipe, seed, device) | controls.described()
     history: tuple[EpochRecord, ...] = ()
     spent = 0.0
     if resume:
         history, spent = put_back(state_path, learnt, updates, run, running)
     training, watched = data.train.to(device), watched_images(data.validation, recipe).to(device)
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        hits = _run_epoch(twin, updates, training, recipe, generator_of(seed, epoch), epoch)
+        hits = _run_epoch(_Lesson(twin, updates, recipe, controls, teacher), training, generator_of(seed, epoch), epoch)
         updates.end_epoch()
         score = evaluate_feed_forward(twin.plain(), watched)
         record = EpochRecord(epoch, hits / len(training), score.accuracy, score.cost, residual_p95=None)
@@ -142,21 +147,59 @@ def _fresh_twin(data: Dataset, recipe: Recipe, batch_norm: bool, seed: int, devi
     return Twin(network, norms, None if preparation is None else preparation.to(device))
 
 
-def _run_epoch(
-    twin: Twin, updates: Updates, images: ImageSet, recipe: Recipe, generator: torch.Generator, epoch: int
-) -> int:
+@dataclass(frozen=True)
+class _Lesson:
+    """Who learns, and how."""
+
+    twin: Twin
+    updates: Updates
+    recipe: Recipe
+    controls: Controls
+    teacher: Teacher | None
+
+    def shown(self, held: EPNetwork, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The images as they are learnt: noisy, or attacked with the network as it is held."""
+        controls = self.controls
+        if controls.gaussian:
+            noise = torch.randn(images.shape, generator=generator).to(images.device)
+            images = (images + controls.gaussian * noise).clamp(0, 1)
+        adversary = adversary_of(controls.adversary)
+        if adversary is None:
+            return images
+        still = held.map_parameters(torch.Tensor.detach)
+
+        def slope(moved: Tensor) -> Tensor:
+            leaf = moved.detach().requires_grad_()
+            last = states_in(still, self.twin.norms, leaf, controls.dtype, training=False)[-1]
+            return torch.autograd.grad(mean_cost(still, last, labels), leaf)[0]
+
+        return attacked(images, slope, adversary, generator)
+
+
+def _run_epoch(lesson: _Lesson, images: ImageSet, generator: torch.Generator, epoch: int) -> int:
     """Every image once, in random order. Returns how many were classified right just before the update."""
+    twin, updates, recipe, controls = lesson.twin, lesson.updates, lesson.recipe, lesson.controls
     hits, learnt = torch.zeros((), dtype=torch.int64, device=images.pixels.device), twin.learnt()
+    tensors = {name: tensor.detach() for name, tensor in learnt.items()}
+    count = -(-len(images) // recipe.batch_size)
     for step, (batch, labels) in enumerate(batches(images, recipe, generator, epoch), start=1):
-        states = twin.states(batch)
-        slopes = torch.autograd.grad(mean_cost(twin.network, states[-1], labels), list(learnt.values()))
+        held = twin.held(recipe, controls, generator)
+        shown = lesson.shown(held, batch, labels, generator)
+        states = states_in(held, twin.norms, shown, controls.dtype, training=True)
+        if lesson.teacher is None:
+            cost = mean_cost(held, states[-1], labels)
+        else:
+            cost = torch.nn.functional.cross_entropy(held.logits(states[-1]), lesson.teacher(shown))
+        slopes = torch.autograd.grad(cost, list(learnt.values()))
         gradient = dict(zip(learnt, slopes, strict=True))
         check_gradient(gradient, epoch, step)
         check_alive(between(states), epoch, step)
-        hits += (twin.network.logits(states[-1].detach()).argmax(dim=1) == labels).sum()
+        hits += (held.logits(states[-1].detach()).argmax(dim=1) == labels).sum()
         if recipe.annealed_by == "batch":
-            updates.anneal((epoch - 1 + (step - 1) / -(-len(images) // recipe.batch_size)) / recipe.epochs)
+            updates.anneal((epoch - 1 + (step - 1) / count) / recipe.epochs)
         updates.apply(gradient)
+        if controls.smooth and recipe.weight_limit is not None:
+            limit_weights(tensors, recipe.weight_limit)
     return int(hits)
 
 

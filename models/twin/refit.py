@@ -78,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_form(options.model, network, recipe.data, (data.train.shape, data.classes))
         trained = refit(network, data, recipe, seed=options.seed)
         command = made_by("models.twin.refit", arguments)
-        manifest = make_twin_manifest(trained, data, recipe, False, seed=options.seed, device="cpu", command=command)
+        manifest = make_twin_manifest(
+            trained, data, recipe, {"batch_norm": False}, seed=options.seed, device="cpu", command=command
+        )
         manifest |= {"evaluation": "one pass upwards, feedback cut, readout learnt on it", "cut": options.model}
         manifest = save_with_manifest(trained.network, options.checkpoint, manifest)
         print(json.dumps(manifest))

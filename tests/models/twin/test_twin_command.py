@@ -42,6 +42,8 @@ def exit_code(*arguments: str) -> int:
         (["--device", "tpu"], "--device is 'tpu', choose from cpu"),
         (["--data", "imagnet"], "unknown data set 'imagnet': choose from digits, mnist, cifar10, cifar100"),
         (["--beta", "0.1"], "--beta"),
+        (["--smooth"], "smooth takes the weight_noise and weight_limit of a recipe"),
+        (["--gaussian", "-0.1"], "--gaussian is -0.1, expected a standard deviation of 0 to 1"),
         (["--resume"], "--resume has nothing to continue: there is no"),
     ],
 )
@@ -78,7 +80,8 @@ def test_a_run_writes_a_plain_network_and_what_made_it(capsys: pytest.CaptureFix
         [0.05, 0.05, 0.3],
     )
     assert (settings["epochs"], settings["batch_size"], settings["shift"]) == (2, 8, 1)
-    assert not settings.keys() & {"beta", "free_steps", "weight_noise", "arithmetic"}
+    assert not settings.keys() & {"beta", "free_steps", "weight_noise"}
+    assert settings["arithmetic"] == "float32"
     assert [record["residual_p95"] for record in manifest["history"]] == [None, None]
     network = load_network(output)
     assert manifest["parameters"] == sum(tensor.numel() for tensor in network.named_parameters().values())

@@ -16,6 +16,7 @@ from models.ep.relaxation import start_states
 from models.files.checkpoint import CheckpointError
 from models.train.loop import DivergedError, generator_of, train
 from models.train.normalisation import normalisation_of
+from models.twin.controls import Controls
 from models.twin.loop import train_twin
 
 POOLED = (Conv(4, gain=0.4), Conv(6, pooling="max", pool_size=2, gain=0.4))
@@ -36,7 +37,7 @@ SKIPPING = {
 )
 def test_it_learns_an_easy_set(batch_norm: bool, changes: dict) -> None:
     data, recipe = bars(), tiny_recipe(15, **changes)
-    trained = train_twin(data, recipe, batch_norm=batch_norm, seed=0)
+    trained = train_twin(data, recipe, controls=Controls(batch_norm=batch_norm), seed=0)
     assert evaluate_feed_forward(trained.network, data.test).accuracy == 1.0
     assert [record.epoch for record in trained.history] == list(range(1, 16))
     last, score = trained.history[-1], evaluate_feed_forward(trained.network, data.validation)
@@ -54,7 +55,7 @@ def test_two_epochs_are_those_of_a_torch_model(batch_norm: bool) -> None:
     rates, decays = (0.02, 0.05, 0.1), (0.03, 0.02, 0.01)
     settings = {"learning_rates": rates, "weight_decay": decays, "momentum": 0.8}
     data, recipe = bars(), tiny_recipe(2, layers=POOLED, shift=0, normalise=True, **settings)
-    trained = train_twin(data, recipe, batch_norm=batch_norm, seed=2)
+    trained = train_twin(data, recipe, controls=Controls(batch_norm=batch_norm), seed=2)
 
     first = build_network(data.train.shape, recipe.layers, data.classes, generator_of(2, epoch=0))
     assert first.readout is not None
@@ -106,7 +107,9 @@ def test_a_twin_of_a_recipe_starts_where_equilibrium_propagation_does() -> None:
 def test_equal_seeds_give_equal_bits_whatever_the_global_generators_say(batch_norm: bool) -> None:
     def weights(seed: int) -> dict[str, torch.Tensor]:
         recipe = tiny_recipe(2, flip=True)
-        return train_twin(bars(), recipe, batch_norm=batch_norm, seed=seed).network.named_parameters()
+        return train_twin(
+            bars(), recipe, controls=Controls(batch_norm=batch_norm), seed=seed
+        ).network.named_parameters()
 
     first = weights(3)
     torch.manual_seed(12345)
@@ -130,10 +133,10 @@ def test_a_run_that_saturates_stops_with_layer_and_step() -> None:
 def test_a_single_image_is_too_few_to_normalise_a_flat_layer_over() -> None:
     flat = tiny_recipe(1, layers=(Conv(4), Dense(6)), batch_size=47)
     with pytest.raises(ValueError, match=r"batches of 47 leave a single one of 48 images.*flat layer 2"):
-        train_twin(bars(), flat, batch_norm=True, seed=0)
+        train_twin(bars(), flat, controls=Controls(batch_norm=True), seed=0)
     train_twin(bars(), flat, seed=0)
-    train_twin(bars(), replace(flat, batch_size=46), batch_norm=True, seed=0)
-    train_twin(bars(), tiny_recipe(1, batch_size=47), batch_norm=True, seed=0)
+    train_twin(bars(), replace(flat, batch_size=46), controls=Controls(batch_norm=True), seed=0)
+    train_twin(bars(), tiny_recipe(1, batch_size=47), controls=Controls(batch_norm=True), seed=0)
 
 
 def test_it_learns_by_the_updates_of_the_recipe() -> None:
@@ -154,10 +157,12 @@ def test_it_learns_by_the_updates_of_the_recipe() -> None:
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "muon", "bias_rate": 1e-2}], ids=["sgd", "muon"])
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, batch_norm: bool, changes: dict) -> None:
     recipe, state = tiny_recipe(3, **changes), tmp_path / "net.training"
-    whole = train_twin(bars(), recipe, batch_norm=batch_norm, seed=1)
+    whole = train_twin(bars(), recipe, controls=Controls(batch_norm=batch_norm), seed=1)
     with pytest.raises(KilledError):
-        train_twin(bars(), recipe, batch_norm=batch_norm, seed=1, state_path=state, report=kill_after(2))
-    rest = train_twin(bars(), recipe, batch_norm=batch_norm, seed=1, state_path=state, resume=True)
+        train_twin(
+            bars(), recipe, controls=Controls(batch_norm=batch_norm), seed=1, state_path=state, report=kill_after(2)
+        )
+    rest = train_twin(bars(), recipe, controls=Controls(batch_norm=batch_norm), seed=1, state_path=state, resume=True)
     assert_same_bits(whole.network, rest.network)
     assert rest.history == whole.history
 
@@ -169,6 +174,6 @@ def test_a_state_of_another_way_to_train_is_refused_by_name(tmp_path: Path) -> N
     with pytest.raises(KilledError):
         train_twin(bars(), tiny_recipe(3), seed=1, state_path=state, report=kill_after(1))
     with pytest.raises(CheckpointError, match="has batch_norm False, this one True"):
-        train_twin(bars(), tiny_recipe(3), batch_norm=True, seed=1, state_path=state, resume=True)
+        train_twin(bars(), tiny_recipe(3), controls=Controls(batch_norm=True), seed=1, state_path=state, resume=True)
     with pytest.raises(CheckpointError, match="has batch_norm False, this one None"):
         train(bars(), tiny_recipe(3), seed=1, state_path=state, resume=True)
