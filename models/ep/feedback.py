@@ -100,7 +100,7 @@ def radii(network: EPNetwork, images: Tensor, states: States, *, iterations: int
     for _ in range(iterations):
         size = _norm(moves)
         moves = [move / _spread(size.clamp(min=torch.finfo(move.dtype).tiny), move) for move in moves]
-        moves = [new * mask for new, mask in zip(_sent(network, moves, held), live, strict=True)]
+        moves = [new * mask for new, mask in zip(sent(network, moves, held), live, strict=True)]
         growth = _norm(moves)
     return growth
 
@@ -157,8 +157,8 @@ def steps_until(curve: Sequence[float], within: float = WITHIN) -> int:
     return away[-1] + 1 if away else 1
 
 
-def _sent(network: EPNetwork, moves: list[Tensor], held: Sequence[Tensor | None]) -> list[Tensor]:
-    """J moves: what every layer receives from below and above, linear in the moves."""
+def sent(network: EPNetwork, moves: Sequence[Tensor], held: Sequence[Tensor | None]) -> list[Tensor]:
+    """J moves: what every layer receives from below and above, linear in the moves and symmetric; maxima are held."""
     received = [torch.zeros_like(move) for move in moves]
     for upper in range(1, len(network.links)):
         link, switch = network.links[upper], held[upper]

@@ -8,20 +8,20 @@ cost on the last layer, so that exactly
 
     d = clamp(e + r, -s, 1 - s),        e = U d_below + D d_above + pull.
 
-Where the free phase has come to rest these are the moves of `models.ep.gradient`. Convolutions are linear, and so is
-what pools at held switches: they take moves as they take states.
+Where the free phase has come to rest these are the moves of `models.ep.gradient`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from models.ep.relaxation import Schedule
+from models.fast.moves import Moves
 from models.fast.settling import Engine, Running
-from models.fast.stages import chosen
 
 
 @dataclass(frozen=True)
@@ -44,53 +44,26 @@ def moved(engine: Engine, free: Running, pull: Pull, schedule: Schedule, sweeps:
     return tuple(torch.zeros_like(repeated(state, times)) if moves is None else moves for state, moves in layers)
 
 
-class _Nudging:
-    """Moves on their way, and what they send up and down, which stays valid until they change."""
+class _Nudging(Moves):
+    """The moves that a pull of the cost makes, within the bounds of states."""
 
     def __init__(self, engine: Engine, free: Running, pull: Pull, times: int) -> None:
-        self.engine, self.pull = engine, pull
-        self.switches = [repeated_switch(switch, times) for switch in free.switches]
+        super().__init__(engine, [repeated_switch(switch, times) for switch in free.switches])
+        self.pull = pull
         pairs = list(zip(free.states, free.drives, strict=True))
         self.excess = [repeated(drive - state, times) for state, drive in pairs]
         self.lowest = [repeated(-state, times) for state, _ in pairs]
         self.highest = [repeated(1 - state, times) for state, _ in pairs]
         self.scores = repeated(engine.scores(free.states[-1]), times)
-        self.moves: list[Tensor | None] = [None] * len(pairs)
-        self.from_below: list[Tensor | None] = [None] * len(pairs)
-        self.from_above: list[Tensor | None] = [None] * len(pairs)
 
-    def update(self, layer: int) -> None:
-        """One layer takes on the moves that all it receives asks for; nothing received moves nothing."""
-        parts = [part for part in (self._below(layer), self._above(layer)) if part is not None]
-        parts += self.engine.residuals(layer, self.moves)
-        if not parts:
-            return
+    def taken(self, layer: int, parts: Sequence[Tensor]) -> Tensor:
+        """d = clamp(e + r, -s, 1 - s)."""
         received = parts[0] + self.excess[layer]
         for part in parts[1:]:
             received = received + part
-        self.moves[layer] = torch.clamp(received, self.lowest[layer], self.highest[layer])
-        if layer + 1 < len(self.moves):
-            self.from_below[layer + 1] = None
-        if layer > 0:
-            self.from_above[layer - 1] = None
+        return torch.clamp(received, self.lowest[layer], self.highest[layer])
 
-    def _below(self, layer: int) -> Tensor | None:
-        if layer > 0 and self.from_below[layer] is None:
-            below = self.moves[layer - 1]
-            if below is not None:
-                sums = self.engine.stages[layer].up_change(below)
-                self.from_below[layer] = chosen(sums, self.switches[layer])
-        return self.from_below[layer]
-
-    def _above(self, layer: int) -> Tensor | None:
-        if layer + 1 == len(self.moves):
-            return self._pulled()
-        above = self.moves[layer + 1]
-        if above is not None and self.from_above[layer] is None:
-            self.from_above[layer] = self.engine.down(layer, above, self.switches[layer + 1])
-        return self.from_above[layer]
-
-    def _pulled(self) -> Tensor:
+    def pulled(self) -> Tensor:
         """beta R^T (y - softmax(R s + r)), (N, H, W, C) of the last layer."""
         error = wrong(self.engine, self.scores, self.moves[-1], self.pull.targets)
         pulls = self.pull.betas * error @ self.engine.readout

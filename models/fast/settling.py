@@ -33,13 +33,20 @@ class Running:
 
 
 class Engine:
-    """A network with a readout, its links as stages in `dtype`."""
+    """A network with a readout, its links as stages in `dtype`, the one that images meet in `image_dtype`.
 
-    def __init__(self, network: EPNetwork, dtype: torch.dtype) -> None:
+    bfloat16 knows a pixel to 8 bits and rounds what an attack does to it away: give its engine float32 images.
+    """
+
+    def __init__(self, network: EPNetwork, dtype: torch.dtype, image_dtype: torch.dtype | None = None) -> None:
         if network.readout is None:
             raise ValueError("the engine settles networks with a softmax readout; this one has none")
-        self.network, self.dtype = network, dtype
-        self.stages: tuple[Stage, ...] = tuple(stage_of(link, dtype) for link in network.links)
+        self.network, self.dtype, self.image_dtype = network, dtype, image_dtype or dtype
+        bottom, *others = network.links
+        self.stages: tuple[Stage, ...] = (
+            stage_of(bottom, self.image_dtype),
+            *(stage_of(link, dtype) for link in others),
+        )
         self.skips = tuple((skip.source - 1, skip.target - 1, stage_of(skip.link, dtype)) for skip in network.skips)
         channels, rows, columns = self.stages[-1].above
         readout: DenseLink = network.readout
@@ -49,7 +56,8 @@ class Engine:
     def begin(self, images: Tensor) -> Running:
         """The zero state, which sends nothing down, under images (B, C, H, W), which never change."""
         bottom = self.stages[0]
-        drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.dtype)), bottom.window)
+        drive, switch = strongest(bottom.up(images.permute(0, 2, 3, 1).to(self.image_dtype)), bottom.window)
+        drive = drive.to(self.dtype)
         states = tuple(drive.new_zeros((len(images), *stage.above[1:], stage.above[0])) for stage in self.stages)
         rest = len(states) - 1
         return Running(states, (switch, *[None] * rest), (drive, *[None] * rest), (*states[:-1], None), states)
