@@ -1,13 +1,11 @@
 """`python -m bench.diff BEFORE AFTER`: what has changed between two runs or sweeps, and is any of it worse?
 
 Rows of the two folders are matched by what they are of (network, machine, number format, point). Accuracies differ by
-d = after - before, with the interval of Newcombe's hybrid of the intervals (l, u) that the rows have,
-
-    d - sqrt((a - l_a)**2 + (u_b - b)**2)  to  d + sqrt((u_a - a)**2 + (b - l_b)**2),
-
-(Newcombe, Statistics in Medicine 17:873, 1998, method 10): the images need not be the same. Worse is an accuracy whose
-whole interval lies below -`points`, a modelled energy, latency or number of synaptic operations that has grown by more
-than `percent`, and a row that is gone. The exit code is 1 where anything is worse, so that a CI stops there.
+d = after - before, with a 95 % interval: where both folders kept what was answered to each image and the images are the
+same ones, that of pairs, else Newcombe's hybrid of the intervals that the rows have (`bench.records.statistics`). Worse
+is an accuracy whose whole interval lies below -`points`, a modelled energy, latency or number of synaptic operations
+that has grown by more than `percent`, and a row that is gone. The exit code is 1 where anything is worse, so that a CI
+stops there.
 """
 
 from __future__ import annotations
@@ -16,15 +14,18 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import hypot, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from bench.command_line import ConfigError, Group, option, parse
+from bench.records.answers import ANSWERS, CLEAN, read_answers
 from bench.records.folders import ROWS
+from bench.records.row import Row
 from bench.records.rows_file import read_rows
+from bench.records.statistics import difference, unpaired_difference
 from bench.reports.format import NOTHING, markdown
 from bench.sweeps.flat import flattened, rows
 from models.command_line import FAILED, exit_code, refuse_empty
@@ -62,6 +63,17 @@ class Change:
     interval: tuple[float, float] | None
     """Of the difference of accuracies, 95 %."""
     worse: bool
+    paired: bool = False
+    """Whether the interval is that of answers to the same images."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two folders."""
+
+    folder: Path
+    rows: Mapping[str, Mapping[str, Any]]
+    """Flat, by what they are of."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, value in (("--points", options.points), ("--percent", options.percent)):
             if not (isfinite(value) and value >= 0):
                 raise ConfigError(f"{name} is {value}, must be a finite number from 0")
-        found.extend(changes(rows_of(options.before), rows_of(options.after), options))
+        found.extend(changes(side_of(options.before), side_of(options.after), options))
         print("\n".join(lines_of(found)))
         if options.json or not sys.stdout.isatty():
             print(json.dumps({"worse": sum(one.worse for one in found), "changes": [asdict(one) for one in found]}))
@@ -87,10 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(FAILED)
 
 
-def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """Flat rows of a run or a sweep, by what they are of; ConfigError where there is none, or two are the same."""
+def side_of(folder: Path) -> Side:
+    """Rows of a run or a sweep; ConfigError where there is none, or two are of the same."""
     if (folder / ROWS).is_file():
-        found = [flattened(row) for row in read_rows(folder / ROWS)]
+        found = [flattened(brought_up(row)) for row in read_rows(folder / ROWS)]
         named = [{name: row[name] for name in row if name in NAMES or name.startswith("point.")} for row in found]
     elif (folder / "rows").is_dir():
         found = rows(folder)
@@ -105,28 +117,34 @@ def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
         by_name[name] = row
     if not by_name:
         raise ConfigError(f"{folder} holds no finished row")
-    return by_name
+    return Side(folder, by_name)
 
 
-def changes(
-    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], options: DiffOptions
-) -> Iterator[Change]:
+def brought_up(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a file, of whatever version it is, with the intervals that rows have today."""
+    if "learn" in row or "step_limit" in row:
+        return row  # studies, and the zoo: single machines, whose intervals have stayed what they were
+    return Row.from_json(row).to_json()
+
+
+def changes(before: Side, after: Side, options: DiffOptions) -> Iterator[Change]:
     """Every figure that differs, and every row that is in one of them only."""
-    for name in dict.fromkeys([*before, *after]):
-        if name not in before or name not in after:
-            worse = name in before
+    for name in dict.fromkeys([*before.rows, *after.rows]):
+        if name not in before.rows or name not in after.rows:
+            worse = name in before.rows
             yield Change(name, "row", float(worse), float(not worse), None, worse)
             continue
-        old, new = before[name], after[name]
+        old, new = before.rows[name], after.rows[name]
         for figure in dict.fromkeys([*old, *new]):
             a, b = old.get(figure), new.get(figure)
             if figure in COSTS and a != b:
                 grown = a is not None and (b is None or b > a * (1 + options.percent / 100))
                 yield Change(name, figure, a, b, None, grown)
             elif _is_share(figure) and a != b:
-                interval = _difference(old, new, figure)
+                pair = _paired((before.folder, old), (after.folder, new), figure)
+                interval = pair or _unpaired(old, new, figure)
                 most = interval[1] if interval else -1.0 if b is None else 0.0 if a is None else b - a
-                yield Change(name, figure, a, b, interval, most < -options.points / 100)
+                yield Change(name, figure, a, b, interval, most < -options.points / 100, pair is not None)
 
 
 def lines_of(found: Sequence[Change]) -> list[str]:
@@ -146,12 +164,25 @@ def _is_share(figure: str) -> bool:
     return figure == "accuracy" or figure.startswith(("robust.", "accuracy."))
 
 
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any], figure: str) -> tuple[float, float] | None:
-    ends = [_interval(row, figure) for row in (old, new)]
+def _paired(
+    before: tuple[Path, Mapping[str, Any]], after: tuple[Path, Mapping[str, Any]], figure: str
+) -> tuple[float, float] | None:
+    """Of what both answered to each image; None where that was not kept, or the images are others."""
+    name = CLEAN if figure == "accuracy" else figure.removeprefix("robust.")
+    if not (before[1].get("answers") and after[1].get("answers")):
+        return None
+    old, new = (read_answers(folder / ANSWERS, row["answers"]) for folder, row in (before, after))
+    shown = name in old.scores and name in new.scores
+    if not shown or len(old.labels) != len(new.labels) or (old.labels != new.labels).any():
+        return None
+    return difference(new.right(name), old.right(name))[1]
+
+
+def _unpaired(old: Mapping[str, Any], new: Mapping[str, Any], figure: str) -> tuple[float, float] | None:
+    ends = [_interval(row, figure) for row in (new, old)]
     if ends[0] is None or ends[1] is None or old.get(figure) is None or new.get(figure) is None:
         return None
-    (low_a, high_a), (low_b, high_b), a, b = ends[0], ends[1], old[figure], new[figure]
-    return b - a - hypot(b - low_b, high_a - a), b - a + hypot(high_b - b, a - low_a)
+    return unpaired_difference((new[figure], ends[0]), (old[figure], ends[1]))
 
 
 def _interval(row: Mapping[str, Any], figure: str) -> tuple[float, float] | None:

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.machines.backend import Backend, Images, RowKey, Workload
+from bench.records.answers import CLEAN, Answers
 from bench.records.row import Row
-from bench.records.statistics import share_correct
+from bench.records.statistics import estimate
 from hw.cost.meters import measure_energy, open_meters
 from hw.events.messages import CODINGS
 from hw.ledger import Ledger
@@ -53,7 +54,8 @@ class _Answers:
     """What one machine answered, without states: a list holds one entry for every draw."""
 
     clean: list[Settled]
-    hits: dict[str, list[int]]
+    disturbed: dict[str, list[NDArray[np.floating]]]
+    """Scores, by name."""
     described: Mapping[str, Any] | None
     wall_s: float
     latency_s: float | None
@@ -86,9 +88,9 @@ def evaluate(
     origin: Origin,
     advance: Callable[[str], None],
     note: Callable[[str], None] = lambda _: None,
-) -> Row:
-    """The row of one machine, or of all dies of one point; `advance` is told what is about to be settled, and `note`
-    how far a machine is that says so after each batch."""
+) -> tuple[Row, Answers]:
+    """The row of one machine, or of all dies of one point, and what they answered; `advance` is told what is about to
+    be settled, and `note` how far a machine is that says so after each batch."""
     makers = backend.open(work, key)
 
     def answer(number: int, make: Callable[[], Machine]) -> _Answers:
@@ -97,22 +99,22 @@ def evaluate(
 
     answers = _side_by_side(answer, makers)
     images = len(shown.labels)
-    clean = [[_correct(settled, shown.labels) for settled in one.clean] for one in answers]
     settled = concatenate([settled for one in answers for settled in one.clean])
-    accuracy, interval = share_correct(clean, images)
-    robust = {name: share_correct([one.hits[name] for one in answers], images) for name in shown.disturbed}
+    kept = _kept(answers, shown.labels)
+    shares = {name: estimate(kept.right(name)) for name in kept.scores}
+    of_clean = shares.pop(CLEAN)
     described = [one.described for one in answers if one.described is not None]
-    details = backend.details(settled.ledger, described, [float(np.mean(hits)) / images for hits in clean])
+    details = backend.details(settled.ledger, described, kept.right().mean(axis=1).tolist())
     row = Row(
         key.backend,
         key.precision,
         **asdict(origin),
         point=None if key.point is None else asdict(key.point),
         images=images,
-        accuracy=accuracy,
-        accuracy_ci95=interval,
-        robust={name: share for name, (share, _) in robust.items()},
-        robust_ci95={name: bounds for name, (_, bounds) in robust.items()},
+        accuracy=of_clean.share,
+        accuracy_ci95=of_clean.interval,
+        robust={name: one.share for name, one in shares.items()},
+        robust_ci95={name: one.interval for name, one in shares.items()},
         steps=None if settled.steps is None else float(settled.steps.mean()),
         rest_s=None if settled.rest_s is None else float(settled.rest_s.mean()),
         residual=_residual(settled),
@@ -123,7 +125,14 @@ def evaluate(
         made_by=this_program(),
         date=now(),
     )
-    return _priced(row, backend, key, work, settled, answers)
+    return _priced(row, backend, key, work, settled, answers), kept
+
+
+def _kept(answers: Sequence[_Answers], labels: NDArray[np.int64]) -> Answers:
+    """Scores of all machines, which are dies, in all draws."""
+    clean = np.stack([[settled.logits for settled in one.clean] for one in answers])
+    scores = {name: np.stack([one.disturbed[name] for one in answers]) for name in answers[0].disturbed}
+    return Answers(labels, {name: np.asarray(made, np.float32) for name, made in {CLEAN: clean, **scores}.items()})
 
 
 def _answer(
@@ -144,13 +153,13 @@ def _answer(
         start = time.perf_counter()
         clean = [settle(machine, shown.images) for _ in range(backend.draws())]
         wall_s = time.perf_counter() - start
-        hits = {}
+        disturbed = {}
         for name, images in shown.disturbed.items():
             teller.advance(name)
-            hits[name] = [_correct(settle(machine, images), shown.labels) for _ in range(backend.draws())]
+            disturbed[name] = [settle(machine, images).logits for _ in range(backend.draws())]
         device = work.conditions.torch_device
         latency_s, energy_j = _measured(machine, batch, device) if backend.clocked else (None, None)
-        return _Answers(clean, hits, backend.describe(machine), wall_s, latency_s, energy_j)
+        return _Answers(clean, disturbed, backend.describe(machine), wall_s, latency_s, energy_j)
 
 
 def _priced(row: Row, backend: Backend, key: RowKey, work: Workload, settled: Settled, answers: list[_Answers]) -> Row:
@@ -210,10 +219,6 @@ def _first_batch(images: int, batch_size: int) -> int:
     """Images in the first batch that `settle` has a machine settle; the batches of Lava, which are equal, too."""
     part = ceil(images / ceil(images / AT_ONCE))
     return ceil(part / ceil(part / batch_size))
-
-
-def _correct(settled: Settled, labels: NDArray[np.int64]) -> int:
-    return int((settled.logits.argmax(axis=1) == labels).sum())
 
 
 def _measured(machine: Machine, images: Images, device: str) -> tuple[float, float | None]:

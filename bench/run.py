@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, option, parse
 from bench.machines.backend import INTEGERS, Backend, RowKey, Settling, Workload
-from bench.machines.registry import row_keys
+from bench.machines.registry import REFERENCE, row_keys
 from bench.options import (
     RunOptions,
     check_batch,
@@ -41,6 +41,7 @@ from models.command_line import before_work
 
 if TYPE_CHECKING:
     from bench.evaluate import Origin, Shown
+    from bench.records.answers import Answers
     from bench.records.row import Row
     from mapping.program import Program
     from models.data import Dataset
@@ -173,6 +174,7 @@ def prepare(config: RunConfig) -> Prepared:
 
 def run(config: RunConfig, folder: Path) -> list[Row]:
     """Make every row that the folder does not hold yet, then the report."""
+    from bench.records.answers import ANSWERS, read_answers
     from bench.records.folders import ROWS, begin
     from bench.records.row import Row
     from bench.records.rows_file import append_row, finished_rows
@@ -190,7 +192,9 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     file = folder / ROWS
     done = finished_rows(file, Row.from_json, lambda row: row.key.key, check_row)
     begin(folder, config.identity, config.run.device)
-    for key, row in rows_of(prepared, [key for key in keys if key.key not in done], folder):
+    kept = {key: read_answers(folder / ANSWERS, row.answers) for key, row in done.items() if row.answers}
+    left, reference = [key for key in keys if key.key not in done], kept.get(REFERENCE.key)
+    for key, row in rows_of(prepared, left, Places(folder, folder / ANSWERS), reference):
         append_row(file, row.to_json())
         done[key.key] = Row.from_json(json.loads(json.dumps(row.to_json())))
     rows = [done[key.key] for key in keys]
@@ -210,8 +214,21 @@ def _program(config: RunConfig, network: EPNetwork, dataset: Dataset) -> Program
     return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
-def rows_of(prepared: Prepared, left: Sequence[RowKey], folder: Path) -> Iterator[tuple[RowKey, Row]]:
-    """(key, row) as they are finished; attacked images are kept in the folder.
+@dataclass(frozen=True)
+class Places:
+    """Folders of a run."""
+
+    attacks: Path
+    """For attacked images."""
+    answers: Path
+    """For what is answered to every image."""
+
+
+def rows_of(
+    prepared: Prepared, left: Sequence[RowKey], places: Places, reference: Answers | None = None
+) -> Iterator[tuple[RowKey, Row]]:
+    """(key, row) as they are finished; attacked images and answers are kept, `reference` are those of torch float, if
+    its row is not among those left.
 
     A sweep is disturbed at its main point only: attacks take most of a run.
     """
@@ -231,17 +248,28 @@ def rows_of(prepared: Prepared, left: Sequence[RowKey], folder: Path) -> Iterato
     ]
     with Progress("settling", len(ATTACKS) + sum(settles)) as progress:
         clean = Shown(images, labels, {})
-        shown = _disturbed(config, clean, work, folder, progress.advance) if any(map(is_main, left)) else clean
+        shown = _disturbed(config, clean, work, places.attacks, progress.advance) if any(map(is_main, left)) else clean
         for key in left:
             machine = config.machines[key.backend]
             if not machine.published(key.point):
                 row = unpublished(key, origin)
             else:
-                row = evaluate(
-                    machine, key, work, shown if is_main(key) else clean, origin, progress.advance, progress.note
-                )
+                images_of = shown if is_main(key) else clean
+                row, answers = evaluate(machine, key, work, images_of, origin, progress.advance, progress.note)
+                row = replace(row, answers=answers.keep(places.answers), against_float=_against(answers, reference))
+                reference = answers if key == REFERENCE else reference
             progress.finished(f"{key.backend} {key.precision}")
             yield key, row
+
+
+def _against(answers: Answers, reference: Answers | None) -> dict[str, Any] | None:
+    """How much better than torch float a machine is on the same clean images; None without a reference."""
+    from bench.records.statistics import difference
+
+    if reference is None:
+        return None
+    change, interval = difference(answers.right(), reference.right())
+    return {"difference": change, "ci95": [*interval]}
 
 
 def _disturbed(config: RunConfig, clean: Shown, work: Workload, folder: Path, announce: Callable[[str], None]) -> Shown:

@@ -110,6 +110,7 @@ def sweep(options: SweepOptions, command: str) -> int:
     workers = options.workers or os.cpu_count() or 1
     with executor(options.executor, options.address, workers) as run:
         place.make()
+        place.check_answers(place.keys("rows") & {point.key for point in points})
         begin(place.folder, {"command": command}, "cpu")
         run_points(place, points, workers, run)
     rows = write_report(place, grid, points, command)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import TypeAdapter, with_config
 
 from bench.machines.backend import RowKey
+from bench.records.statistics import estimate_of_student
 from models.files.provenance import Provenance
 from models.files.typed import STRICT, read_json
 
-SCHEMA = 3
-"""Version of rows. 1 had no number and kept what only crossbars tell beside all else; 2 did not say what made them."""
-KNOWN_SCHEMAS = (1, 2, SCHEMA)
+SCHEMA = 4
+"""Version of rows. 1 had no number and kept what only crossbars tell beside all else; 2 did not say what made them; in
+3 intervals of dies left out that images are a sample as well."""
+KNOWN_SCHEMAS = (1, 2, 3, SCHEMA)
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 WATCHED = "seen"
@@ -41,9 +43,15 @@ class Row:
     """Test images; None where nothing was run, since the sources say nothing about this point."""
     accuracy: Share | None = None
     accuracy_ci95: tuple[Share, Share] | None = None
+    """95 %; of dies with what the choice of images adds (`bench.records.statistics`)."""
     robust: dict[str, Share] = field(default_factory=dict)
     """Accuracy by disturbance."""
     robust_ci95: dict[str, tuple[Share, Share]] = field(default_factory=dict)
+    against_float: dict[str, Any] | None = None
+    """Difference of accuracy to torch float on the same images, paired: `difference` and `ci95`; None of itself, and
+    where answers were not kept."""
+    answers: str | None = None
+    """Digest of what was answered to each image, kept beside the rows (`bench.records.answers`); None in older rows."""
     steps: float | None = None
     """Mean over images; None on machines without a clock."""
     rest_s: float | None = None
@@ -125,10 +133,26 @@ class Row:
             name: values.pop(name) for name in list(values) if name not in known and isinstance(values[name], dict)
         }
         check_known(values, known)
-        return read_json(ROW, json.dumps({**values, "details": blocks}))
+        row = read_json(ROW, json.dumps({**values, "details": blocks}))
+        return row if version > 3 else _with_images(row)
 
 
 ROW = TypeAdapter(Row)
+
+
+def _with_images(row: Row) -> Row:
+    """A row of dies up to version 3, whose intervals were Student's over dies: with what the choice of images adds."""
+    dies = max((len(block.get("accuracy_by_die") or ()) for block in row.details.values()), default=0)
+    if dies < 2 or row.images is None:
+        return row
+    images = row.images
+
+    def wider(share: float, interval: tuple[float, float]) -> tuple[float, float]:
+        return estimate_of_student(share, interval, dies, images).interval
+
+    clean = row.accuracy_ci95 and wider(row.accuracy or 0.0, row.accuracy_ci95)
+    robust = {name: wider(row.robust[name], interval) for name, interval in row.robust_ci95.items()}
+    return replace(row, accuracy_ci95=clean, robust_ci95=robust)
 
 
 def take_schema(values: dict[str, Any]) -> int:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from bench.records.folders import Environment
 from bench.records.learning_row import LearningCurve, LearningRow
-from bench.records.statistics import mean_interval, share_correct
-from bench.reports.format import markdown, si
+from bench.records.statistics import estimate_of_dies, mean_interval
+from bench.reports.format import markdown, percent, si
 from bench.reports.provenance import mixed
 from bench.reports.screen import tables as screen_tables
 from bench.studies.repair import summary
@@ -191,8 +191,8 @@ def _epoch_energy(curves: Sequence[LearningCurve]) -> str:
 
 
 def _accuracy(values: Sequence[float], images: int) -> str:
-    mean, (low, high) = share_correct([[round(value * images)] for value in values], images)
-    return f"{100 * mean:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+    made = estimate_of_dies(values, images)
+    return percent(made.share, made.interval)
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -28,8 +28,8 @@ class Command:
     """Beside those of machines."""
     read: Callable[[Sequence[str]], Any]
     check: Callable[[Any, Sequence[str]], None]
-    rows: Callable[[Any, Path], Iterator[dict[str, Any]]]
-    """The rows of a run as JSON types, given its options and a folder for what it keeps."""
+    rows: Callable[[Any, Path, Path], Iterator[dict[str, Any]]]
+    """The rows of a run as JSON types, given its options, a folder for what it keeps and one for answers to images."""
 
     def flags(self) -> tuple[str, ...]:
         """Names of its options, without those that a sweep sets itself."""
@@ -38,19 +38,19 @@ class Command:
         return tuple(dict.fromkeys(name for name in names if name not in (*HELD, "study")))
 
 
-def run_rows(config: run.RunConfig, folder: Path) -> Iterator[dict[str, Any]]:
+def run_rows(config: run.RunConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:
     """Rows of `bench.run`; attacked images are kept, so that the next point of the sweep finds them."""
     prepared = run.prepare(config)
-    for _, row in run.rows_of(prepared, prepared.keys, folder):
+    for _, row in run.rows_of(prepared, prepared.keys, run.Places(kept, answers)):
         yield row.to_json()
 
 
-def learn_rows(config: learn.LearnConfig, folder: Path) -> Iterator[dict[str, Any]]:
-    """Rows of `bench.learn`."""
+def learn_rows(config: learn.LearnConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:  # noqa: ARG001
+    """Rows of `bench.learn`, which keeps no answers."""
     from bench.studies.run import finished_of, tasks_of
     from bench.studies.run import learn as learnt
 
-    study = learn.prepare(config, folder)
+    study = learn.prepare(config, kept)
     tasks = tasks_of(study)
     for row in learnt(study, tasks, finished_of(study, tasks)):
         yield row.to_json()

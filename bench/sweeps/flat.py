@@ -60,4 +60,4 @@ def flattened(values: Mapping[str, Any], under: str = "") -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Lists as text: a cell of a table holds one value."""
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -5,12 +5,13 @@ failed/KEY.json    the traceback of a point that could not be run; gone once it 
 claims/KEY.lock    held by the process that runs a point, and by nobody once it is dead
 logs/KEY.log       what a point printed
 kept/              attacked images, and what was learnt
+answers/           what was answered to every image, by the digest that a row holds
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bench.command_line import ConfigError
+from bench.records.answers import ANSWERS, answers_file
 from bench.records.rows_file import DIGEST, digest_of
 from models.files.tensorfile import at_file, write_atomically
 
@@ -41,6 +43,20 @@ class Place:
             write_atomically(self.folder / "rows" / ".written", b"")
         except OSError as error:
             raise ConfigError(f"--output: {at_file(error, self.folder)}") from error
+
+    @property
+    def answers(self) -> Path:
+        """Folder of what was answered to every image."""
+        return self.folder / ANSWERS
+
+    def check_answers(self, keys: Iterable[str]) -> None:
+        """ConfigError where a finished point has lost what it answered."""
+        for key in keys:
+            for row in self.get("rows", key)["rows"]:
+                digest = row.get("answers")
+                if digest is not None and not (file := answers_file(self.answers, digest)).is_file():
+                    row_file = self.file("rows", key)
+                    raise ConfigError(f"{file} is gone: delete {row_file} to have its row and its answers made again")
 
     def file(self, kind: str, key: str) -> Path:
         """Of a point."""

@@ -45,7 +45,7 @@ def _run(place: Place, point: Point) -> Outcome:
     start = time.monotonic()
     kept = place.folder / "kept" / (point.shared if point.command == "bench.run" else point.key)
     kept.mkdir(parents=True, exist_ok=True)
-    rows = list(COMMANDS[point.command].rows(point.config, kept))
+    rows = list(COMMANDS[point.command].rows(point.config, kept, place.answers))
     values = {
         "command": point.command,
         "coordinates": point.coordinates,

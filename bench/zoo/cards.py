@@ -86,7 +86,7 @@ def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[
     shown = Shown(test.floats().numpy(), test.labels.numpy(), {})
     origin = Origin(card.model, dataset.name, 0)
     machine = backend_of(card.row.backend)()
-    row = evaluate(machine, card.row, work, shown, origin, lambda what: advance(f"{card.model}: {what}"))
+    row, _ = evaluate(machine, card.row, work, shown, origin, lambda what: advance(f"{card.model}: {what}"))
     row = replace(row, by_step=_against_steps(row, len(shown.labels)))
     advance(f"{card.model}: feedback")
     measured = measure_feedback(network, test.at_most(FEEDBACK_IMAGES), steps=steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench import diff
+from bench.records.answers import ANSWERS, Answers
 from bench.records.row import Row
 from bench.records.rows_file import append_row
 from bench.records.statistics import accuracy_interval
@@ -75,10 +77,37 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
             {"accuracy": right / 300, "accuracy_ci95": "{} {}".format(*accuracy_interval(int(right), 300))}
             for right in rng.binomial(300, true)
         )
-        interval = diff._difference(old, new, "accuracy")
+        interval = diff._unpaired(old, new, "accuracy")
         assert interval is not None
         inside += interval[0] <= true[1] - true[0] <= interval[1]
     assert abs(inside / 4000 - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 4000) + 0.005
+
+
+def answered(folder: Path, right: Any) -> str:
+    """A folder of one machine that gave these answers to so many images of class 1."""
+    scores = np.stack([1.0 - np.asarray(right, np.float32), np.asarray(right, np.float32)], axis=-1)
+    answers = Answers(np.ones(len(right), np.int64), {"clean": scores[None, None]})
+    digest = answers.keep(folder / ANSWERS)
+    right_ones = int(np.sum(right))
+    made = Row("lava", "fixed", "digits", "digits", 0, images=len(right), accuracy=right_ones / len(right))
+    interval = accuracy_interval(right_ones, len(right))
+    append_row(folder / "rows.jsonl", replace(made, accuracy_ci95=interval, answers=digest).to_json())
+    return str(folder)
+
+
+def test_answers_to_the_same_images_are_compared_in_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Newcombe, Stat. Med. 17:2635, 1998: 36 right in both, 12 and 2 in one of them: 0.2 (0.0569 to 0.3404)."""
+    better = answered(tmp_path / "better", np.repeat([1, 1, 0], (36, 12, 2)))
+    worse = answered(tmp_path / "worse", np.repeat([1, 0, 1], (36, 12, 2)))
+    (change,) = told(capsys, better, worse, code=1)["changes"]
+    assert change["paired"]
+    assert change["interval"] == pytest.approx([-0.3404, -0.0569], abs=5e-5)
+    (file,) = (tmp_path / "worse" / ANSWERS).glob("*.npz")
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(SystemExit) as ended:
+        diff.main([better, worse])
+    assert ended.value.code == 2
+    assert file.name in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

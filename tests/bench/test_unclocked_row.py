@@ -42,7 +42,7 @@ def _row(backend: Backend) -> Row:
     work = Workload(DENSE, None, Conditions(Settling(40, 4), images, 0, "cpu"))
     key = RowKey(backend.name, backend.precisions[0])
     shown = Shown(images, np.zeros(6, np.int64), {})
-    return evaluate(backend, key, work, shown, Origin("dense", "noise", 0), lambda what: None)  # noqa: ARG005
+    return evaluate(backend, key, work, shown, Origin("dense", "noise", 0), lambda what: None)[0]  # noqa: ARG005
 
 
 def test_what_is_not_counted_is_none_in_the_row_and_a_dash_in_the_table(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from bench.machines.backend import Conditions, Settling, point_key
 from bench.machines.crossbar import CrossbarBackend
 from bench.machines.crossbar_dies import Point, check_options, device_of, die, points, reference_point
 from bench.machines.crossbar_options import CrossbarOptions, DeviceOptions, RemedyOptions, TileOptions
-from bench.records.statistics import accuracy_interval, share_correct
 from bench.reports.format import si
 from bench.robustness.names import DISTURBANCES
 from bench.run import MainOptions, RunConfig, check, model_of
@@ -240,15 +239,6 @@ def test_a_network_trained_with_noise_is_its_own_remedy_and_needs_no_twin(tmp_pa
     assert model_of(aware(("crossbar",), "digits-noise-aware")) == "digits-noise-aware"
     assert model_of(aware(("crossbar",), "digits")) == "digits-noise-aware"
     assert model_of(aware(("lava",), "digits")) == "digits"
-
-
-def test_intervals_over_dies_are_students_and_of_one_die_wilsons():
-    mean, (low, high) = share_correct([[90], [80], [85]], 100)
-    assert mean == pytest.approx(0.85)
-    # t of 2 degrees of freedom at 97.5 %: 4.3027; standard error 5 / sqrt(3) points
-    assert (low, high) == (pytest.approx(0.85 - 4.3027 * 0.05 / np.sqrt(3), abs=1e-4), pytest.approx(0.9742, abs=1e-4))
-    assert share_correct([[7, 9]], 10) == (0.8, accuracy_interval(8, 10))
-    assert share_correct([[5, 7], [6, 6]], 10) == (pytest.approx(0.6), (pytest.approx(0.6), pytest.approx(0.6)))
 
 
 def test_the_grid_has_every_value_with_every_other():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.records.learning_row import LearningRow
 from bench.records.row import SCHEMA, Row
 from bench.records.rows_file import read_rows
+from bench.records.statistics import estimate_of_dies, mean_interval
 from bench.records.zoo_row import ZooRow
 from bench.reports.blocks import RESULTS
 from models.files.provenance import Provenance
@@ -39,6 +40,8 @@ ROWS = st.builds(
     accuracy_ci95=st.none() | PAIRS,
     robust=st.dictionaries(WORDS, SHARES, max_size=2),
     robust_ci95=st.dictionaries(WORDS, PAIRS, max_size=2),
+    against_float=st.none() | st.fixed_dictionaries({"difference": FIGURES, "ci95": st.lists(FIGURES, max_size=2)}),
+    answers=st.none() | WORDS,
     steps=st.none() | FIGURES,
     rest_s=st.none() | FIGURES,
     residual=st.none() | st.dictionaries(WORDS, FIGURES, max_size=2),
@@ -164,9 +167,30 @@ def test_rows_of_version_1_are_brought_up(name: str) -> None:
             continue
         assert row.coding == {"delta": "delta"}.get(row.precision, "zero_skip" if row.backend == "lava" else "dense")
         contract = json.loads(json.dumps(row.contract()))
-        for field in set(IN_1) & values.keys():
+        intervals = {"accuracy_ci95", "robust_ci95"} if values.get("accuracy_by_die") else set()
+        for field in set(IN_1) & values.keys() - intervals:
             # a machine without dies once said []
             assert contract[field] == (None if values[field] == [] else values[field]), field
+
+
+def test_intervals_of_dies_up_to_version_3_get_what_images_add() -> None:
+    block = {"accuracy_by_die": [0.9, 0.8, 0.85]}
+    mean, interval = mean_interval(block["accuracy_by_die"])
+    values = {
+        **KEY,
+        "backend": "crossbar",
+        "images": 100,
+        "accuracy": mean,
+        "accuracy_ci95": interval,
+        "crossbar": block,
+    }
+    older = {**values, "robust": {"gaussian-0.1": mean}, "robust_ci95": {"gaussian-0.1": interval}}
+    wider = estimate_of_dies(block["accuracy_by_die"], 100).interval
+    for version in (2, 3):
+        row = Row.from_json({"schema": version, **older})
+        assert row.accuracy_ci95 == row.robust_ci95["gaussian-0.1"] == pytest.approx(wider)
+    assert Row.from_json({"schema": SCHEMA, **older}).accuracy_ci95 == interval
+    assert Row.from_json({"schema": 3, **values, "crossbar": {}}).accuracy_ci95 == interval
 
 
 @pytest.mark.parametrize("name", committed(learnt=True))
@@ -195,7 +219,7 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
     read: Callable[[dict[str, Any]], Any], values: dict[str, Any]
 ) -> None:
     assert read({"schema": SCHEMA, **values}).backend == "torch"
-    with pytest.raises(ValueError, match=f"a row has schema {SCHEMA + 1}, this program reads 1, 2, {SCHEMA}"):
+    with pytest.raises(ValueError, match=f"a row has schema {SCHEMA + 1}, this program reads 1, 2, 3, {SCHEMA}"):
         read({"schema": SCHEMA + 1, **values})
     with pytest.raises(ValueError, match="a row has schema '2', this program reads"):
         read({"schema": "2", **values})
@@ -205,5 +229,5 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
 
 def test_what_is_drawn_here_is_every_field() -> None:
     """A field that is added to a row belongs into the strategies above."""
-    assert len(fields(Row)) == 26
+    assert len(fields(Row)) == 28
     assert len(fields(LearningRow)) == 17

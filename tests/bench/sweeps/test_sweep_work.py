@@ -40,11 +40,11 @@ def counted(monkeypatch: pytest.MonkeyPatch, fail: Callable[[Point], bool] = lam
     """How often runs were begun, in a list of one number; those that `fail` says do."""
     begun, plain = [0], commands.COMMANDS["bench.run"]
 
-    def made(config: Any, folder: Path) -> Any:
+    def made(config: Any, kept: Path, answers: Path) -> Any:
         begun[0] += 1
         if fail(config):
             raise FloatingPointError(f"seed {config.run.seed} went wrong")
-        return plain.rows(config, folder)
+        return plain.rows(config, kept, answers)
 
     monkeypatch.setitem(commands.COMMANDS, "bench.run", replace(plain, rows=made))
     return begun
