@@ -8,6 +8,7 @@ COMMANDS = {
     "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
     "bench.diff": "what has changed between two runs or sweeps, and is any of it worse",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
+    "bench.corruptions": "natural corruptions of test images, and whether they are the same bits as everybody's",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
     "bench.resistive": "resistors that settle by themselves: noise, repair, time, energy",
     "bench.spice": "a network of resistors beside SPICE, node by node",

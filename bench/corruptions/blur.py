@@ -29,14 +29,14 @@ def disk(radius: float, sigma: float) -> NDArray[np.float64]:
     reach = int(radius) + 1
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     hard = (rows**2 + columns**2 <= radius**2).astype(np.float64)
-    edge = np.exp(-np.array([-1.0, 0.0, 1.0]) ** 2 / (2 * sigma**2))
+    edge = np.exp(-(np.array([-1.0, 0.0, 1.0]) ** 2) / (2 * sigma**2))
     edge /= edge.sum()
     smooth: NDArray[np.float64] = correlate(hard / hard.sum(), np.outer(edge, edge), mode="constant")
     return smooth
 
 
 def glass_blur(images: Images, severity: int, generators: Generators) -> Images:
-    """A Gaussian, then every pixel takes the value of itself or of one beside it, above or left, then the Gaussian again.
+    """A Gaussian; then every pixel takes its own value or one from beside it, above or left; then the Gaussian again.
 
     The published script means to swap two pixels, but what it assigns are views, so that only one of them changes. The
     first two rows and columns stay. Between the two Gaussians images are truncated to 8 bits.

@@ -44,7 +44,7 @@ def elastic_transform(images: Images, severity: int, generators: Generators) -> 
 
 def pixelate(images: Images, severity: int, _: Generators) -> Images:
     """Shrunk to so many pixels a side, by the means of boxes, and enlarged again."""
-    _, rows, columns, _ = images.shape
+    rows, columns = images.shape[1:3]
     few = (int(columns * SHRUNK[severity - 1]), int(rows * SHRUNK[severity - 1]))
 
     def coarse(picture: Image.Image) -> Image.Image:

@@ -52,18 +52,17 @@ def sampled(images: Images, rows: NDArray[np.float64], columns: NDArray[np.float
 
     `border` is "mirror", about the middle of the outermost pixels (dcb|abcd), or "reflect", about their edge (cba|abc).
     """
-    top, left = np.floor(rows), np.floor(columns)
+    top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
     down, right = (rows - top)[..., None], (columns - left)[..., None]
     at = np.arange(len(images))[:, None, None]
     _, height, width, _ = images.shape
 
-    def corner(row: NDArray[np.float64], column: NDArray[np.float64]) -> Images:
+    def corner(row: NDArray[np.int64], column: NDArray[np.int64]) -> Images:
         return images[at, _folded(row, height, border), _folded(column, width, border)]
 
     upper = corner(top, left) * (1 - right) + corner(top, left + 1) * right
     lower = corner(top + 1, left) * (1 - right) + corner(top + 1, left + 1) * right
-    values: Images = upper * (1 - down) + lower * down
-    return values
+    return np.asarray(upper * (1 - down) + lower * down)
 
 
 def plasma(generators: Generators, rows: int, columns: int, decay: float) -> NDArray[np.float64]:
@@ -111,15 +110,14 @@ def _along(size: int, factor: float) -> NDArray[np.float64]:
     return matrix
 
 
-def _folded(places: NDArray[np.float64], size: int, border: str) -> NDArray[np.int64]:
-    """Whole-numbered places on the line, brought back between 0 and size - 1."""
-    whole = places.astype(np.int64)
+def _folded(places: NDArray[np.int64], size: int, border: str) -> NDArray[np.int64]:
+    """Places on the line, brought back between 0 and size - 1."""
     if border == "mirror":
         period = 2 * (size - 1)
-        inside = np.abs((whole + size - 1) % period - (size - 1))
+        inside = np.abs((places + size - 1) % period - (size - 1))
     else:
         period = 2 * size
-        inside = whole % period
+        inside = places % period
         inside = np.minimum(inside, period - 1 - inside)
     folded: NDArray[np.int64] = inside
     return folded

@@ -15,8 +15,8 @@ SNOW = (
     (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
     (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
 )
-"""(mean and deviation of the flakes, their size, least brightness, radius and sigma of their fall, how much of the image
-stays as it is)."""
+"""(mean and deviation of the flakes, their size, least brightness, radius and sigma of their fall, share of the image
+that stays as it is)."""
 FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 """(of the image, of the ice)."""
 FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
@@ -44,7 +44,7 @@ def snow(images: Images, severity: int, generators: Generators) -> Images:
 def frost(images: Images, severity: int, generators: Generators) -> Images:
     """a x + b ice: the published weights a and b, but ice that is synthesised (`ice`), not photographed."""
     of_image, of_ice = FROST[severity - 1]
-    frozen = ice(generators, *images.shape[1:3])[..., None] * np.array(ICE)
+    frozen = ice(generators, images.shape[1], images.shape[2])[..., None] * np.array(ICE)
     return of_image * images + of_ice * (frozen if images.shape[3] == 3 else _grey(frozen))
 
 
@@ -62,7 +62,7 @@ def fog(images: Images, severity: int, generators: Generators) -> Images:
     """(x + c clouds) m / (m + c), m the brightest value of the image: it stays the brightest that can be."""
     strength, decay = FOG[severity - 1]
     brightest = images.max(axis=(1, 2, 3), keepdims=True)
-    clouds = plasma(generators, *images.shape[1:3], decay)[..., None]
+    clouds = plasma(generators, images.shape[1], images.shape[2], decay)[..., None]
     foggy: Images = (images + strength * clouds) * brightest / (brightest + strength)
     return foggy
 
