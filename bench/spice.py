@@ -64,7 +64,8 @@ def compare(options: SpiceOptions) -> dict[str, Any]:
     """Solve both ways and print the table; ValueError, before work starts, for what cannot be compared."""
     from hw.resistive.netlist import netlist
     from hw.resistive.power import dissipated_w
-    from hw.resistive.settling import Solver, settle
+    from hw.resistive.settling import settle
+    from hw.resistive.solver import Solver
     from hw.resistive.spice import SpiceError, check_installed, run_spice
 
     with before_work():
@@ -146,7 +147,7 @@ def _in_time(network: ResistiveNetwork, pixels: Any) -> dict[str, float]:
     from hw.resistive.dynamics import integrate, rest_s, time_constants_s
     from hw.resistive.netlist import netlist
     from hw.resistive.parasitics import Parasitics, node_capacities
-    from hw.resistive.settling import Solver
+    from hw.resistive.solver import Solver
     from hw.resistive.spice import run_spice
 
     solver, farad = Solver(network), node_capacities(network, Parasitics())

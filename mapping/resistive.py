@@ -110,7 +110,7 @@ def _read_circuit(source: ResistiveEP, circuit: DeepResistive, volt: float) -> R
         hidden = index + 1 < len(circuit.conductances)
         side = signs(len(form)).double() if hidden else torch.ones(len(form), dtype=torch.float64)
         per_volt.append((side * form.sqrt() / (source.full * volt)).numpy())
-        shift.append(np.full(len(form), 0.0 if hidden else 0.5))
+        shift.append(np.full(len(form), 0.0 if hidden else source.offset))
     return _reading(source, tuple(per_volt), tuple(shift))
 
 

@@ -12,7 +12,8 @@ from bench.speed.timing import Speed, check_counts, fastest
 from hw.resistive.links import DenseResistors
 from hw.resistive.netlist import netlist
 from hw.resistive.network import Layer, ResistiveNetwork, free_layer
-from hw.resistive.settling import Solver, settle
+from hw.resistive.settling import settle
+from hw.resistive.solver import Solver
 from hw.resistive.spice import SpiceError, check_installed, run_spice
 from models.command_line import before_work
 

@@ -53,7 +53,7 @@ class Ideal:
 
     def node(self, current: Tensor, load: Tensor, bounds: Bounds) -> Tensor:
         """See `Diode.node`."""
-        return torch.minimum(torch.maximum(current / load, bounds.low), bounds.high)
+        return torch.clamp(current / load, bounds.low, bounds.high)
 
     def tangent(self, current: Tensor, load: Tensor, bounds: Bounds) -> Tangent:
         """See `Diode.tangent`."""

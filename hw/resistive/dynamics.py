@@ -18,7 +18,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 from torch import Tensor
 
 from hw.resistive.diodes import Ideal
-from hw.resistive.settling import Injection, Solver, jacobian, settle_driven
+from hw.resistive.settling import Injection, settle_driven
+from hw.resistive.solver import Solver, jacobian
 
 Array = NDArray[np.float64]
 DENSE = 400
@@ -36,13 +37,13 @@ def time_constants_s(
     all, which are no faster. Amplifiers are as fast as one likes."""
     capacity = torch.cat(list(farad))
     count = len(capacity)
-    kept = torch.ones(count, dtype=torch.bool) if free is None else torch.cat(list(free))
+    kept = torch.ones_like(capacity, dtype=torch.bool) if free is None else torch.cat(list(free))
     if count <= DENSE:
         matrix = jacobian(solver, solver.loads)[kept][:, kept] / capacity[kept][:, None]
         rates = np.linalg.eigvals(matrix.cpu().numpy()).real
         return float(1 / rates.min()), float(1 / rates.max())
     sizes = list(solver.network.units)
-    weight = _symmetric(solver)
+    weight = torch.cat([load.new_full(load.shape, one) for load, one in zip(solver.loads, solver.weights, strict=True)])
     root = (weight / capacity).sqrt()
     zero = torch.zeros(1, len(solver.loads[0]), dtype=torch.float64, device=root.device)
 
@@ -51,37 +52,22 @@ def time_constants_s(
 
     def apply(flat: Array) -> Array:
         """Of C^-1 J made symmetric: J times the weight of every layer is symmetric with matched amplifiers."""
-        v = torch.as_tensor(np.asarray(flat, np.float64).ravel(), device=root.device) * kept
-        volts = list((v * root / weight)[None].split(sizes, dim=1))
+        v = torch.as_tensor(np.asarray(flat, np.float64).ravel(), device=root.device)
+        volts = list((v * kept * root / weight)[None].split(sizes, dim=1))
         out = []
         for index, load in enumerate(solver.loads):
             out.append(load * volts[index] - (solver.around(index, zero, volts) - solver.bias[index]))
-        product = torch.cat(out, dim=1)[0] * root * kept
-        return np.asarray((product + aside * torch.as_tensor(np.asarray(flat, np.float64).ravel())).cpu().numpy())
+        product: Array = (torch.cat(out, dim=1)[0] * root * kept + aside * v).cpu().numpy()
+        return product
 
     operator = LinearOperator((count, count), matvec=apply, dtype=np.float64)
-    solve, ends = (eigs, ("SR", "LR")) if _mismatched(solver) else (eigsh, ("SA", "LA"))
+    solve, ends = (eigsh, ("SA", "LA")) if solver.matched else (eigs, ("SR", "LR"))
     try:
         found = [solve(operator, k=1, which=end, return_eigenvectors=False, tol=1e-6)[0] for end in ends]
     except ArpackNoConvergence as error:
         raise ArithmeticError(f"the slowest rate of the network was not found: {error}") from error
     slow, fast = (float(np.real(rate)) for rate in found)
     return 1 / slow, 1 / fast
-
-
-def _symmetric(solver: Solver) -> Tensor:
-    """Weight of every node, 1 / (A_1 .. A_{l-1})^2."""
-    strength, parts = 1.0, []
-    for index, units in enumerate(solver.network.units):
-        parts.append(torch.full((units,), strength, dtype=torch.float64, device=solver.device))
-        strength *= float((solver.back[index] / solver.gain[index]).mean())
-    return torch.cat(parts)
-
-
-def _mismatched(solver: Solver) -> bool:
-    return any(
-        bool(((gain * back - 1).abs() > 1e-9).any()) for gain, back in zip(solver.gain, solver.back, strict=True)
-    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +118,7 @@ def integrate(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s:
     hard = IDEAL_S * max(float(load.max()) for load in solver.loads)
 
     def slope(_: float, flat: Array) -> Array:
-        state = torch.as_tensor(flat, dtype=torch.float64)
+        state = torch.as_tensor(flat, dtype=torch.float64, device=solver.device)
         volts = list(state[:count][None].split(sizes, dim=1))
         outputs = [solver.outputs(index, v) for index, v in enumerate(volts)]
         place = count
@@ -143,8 +129,7 @@ def integrate(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s:
         for index, v in enumerate(volts):
             below = drive if index == 0 else solver.operators[index].up(outputs[index - 1])
             load = solver.operators[index].load_above + solver.leak[index]
-            own = torch.as_tensor(solver.network.layers[index].bias_a)
-            flow = below + own - load * v
+            flow = below + solver.current[index] - load * v
             if index + 1 < len(volts):
                 above = solver.operators[index + 1]
                 flow = flow - solver.back[index] * (outputs[index] * above.load_below - above.down(volts[index + 1]))
@@ -157,11 +142,12 @@ def integrate(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s:
             own = state[place : place + sizes[index]]
             moved.append((solver.outputs(index, volts[index])[0] - own) / tau_s[index])
             place += sizes[index]
-        return torch.cat(moved).numpy()
+        velocity: Array = torch.cat(moved).cpu().numpy()
+        return velocity
 
     start = np.zeros(count + sum(sizes[index] for index in slow))
     found = solve_ivp(slope, (0.0, float(times_s[-1])), start, "BDF", t_eval=times_s, rtol=1e-7, atol=1e-9)
-    layers = torch.as_tensor(found.y[:count].T.copy()).split(sizes, dim=1)
+    layers = torch.as_tensor(found.y[:count].T.copy(), device=solver.device).split(sizes, dim=1)
     return Path(np.asarray(times_s, np.float64), tuple(layer[:, None] for layer in layers))
 
 

@@ -24,7 +24,8 @@ from hw.resistive.links import DenseResistors
 from hw.resistive.network import ResistiveNetwork
 from hw.resistive.power import dissipated_w
 from hw.resistive.readout import Reading
-from hw.resistive.settling import Rest, Solver, pulled, settle
+from hw.resistive.settling import Rest, pulled, settle
+from hw.resistive.solver import Solver
 
 Array = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ class Learner:
         hits, ledgers = 0, []
         for batch, right in zip(split(images, rule.batch_size), split(labels, rule.batch_size), strict=True):
             solver = Solver(self.network, self.device)
-            sources = solver.sources(torch.as_tensor(batch))
+            sources = solver.sources(batch)
             target = self.in_place.volt * torch.as_tensor(one_hot(right, self.network.units[-1]), device=self.device)
             free = settle(solver, sources)
             hits += int((free.volts[-1].argmax(dim=1).cpu().numpy() == right).sum())

@@ -111,13 +111,19 @@ class Operator:
         self.load_below = self._down(ones[1], self.total)[0]
         """(units below,) the same of nodes below."""
 
-    def up(self, below: Tensor) -> Tensor:
-        """(B, above) current into nodes above at 0 V."""
-        return self._up(below, self.weight)
+    def up(self, below: Tensor, onto: Tensor | None = None) -> Tensor:
+        """(B, above) current into nodes above at 0 V, on top of what flows there already."""
+        if onto is not None and isinstance(self.link, DenseResistors):
+            return torch.addmm(onto, below, self.weight.T)
+        current = self._up(below, self.weight)
+        return current if onto is None else onto + current
 
-    def down(self, above: Tensor) -> Tensor:
-        """(B, below) current into the outputs below at 0 V."""
-        return self._down(above, self.weight)
+    def down(self, above: Tensor, onto: Tensor | None = None) -> Tensor:
+        """(B, below) current into the outputs below at 0 V, likewise."""
+        if onto is not None and isinstance(self.link, DenseResistors):
+            return torch.addmm(onto, above, self.weight)
+        current = self._down(above, self.weight)
+        return current if onto is None else onto + current
 
     def reach_up(self, below: Tensor) -> Tensor:
         """`up` as if all resistors led to the plus rail: how strongly, not which way."""

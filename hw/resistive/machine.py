@@ -25,7 +25,8 @@ from hw.resistive.network import ResistiveNetwork
 from hw.resistive.parasitics import Parasitics, node_capacities
 from hw.resistive.power import dissipated_w
 from hw.resistive.readout import Reading
-from hw.resistive.settling import Rest, Solver, settle
+from hw.resistive.settling import Rest, settle
+from hw.resistive.solver import Solver
 
 Array = NDArray[np.float64]
 TOLERANCE = 2.0**-9
@@ -105,7 +106,7 @@ class Resistive:
         die = self.physics.die
         solver = self._quiet if die is None else Solver(self._die().network(self._noise), self.device)
         sense = 0.0 if die is None else self._die().sense_v
-        parts = [settle(solver, solver.sources(torch.as_tensor(part))) for part in split(images, self.batch_size)]
+        parts = [settle(solver, solver.sources(part)) for part in split(images, self.batch_size)]
         return np.concatenate([self.reading.scores(part.volts[-1].cpu().numpy() + sense) for part in parts])
 
     @exclusive
@@ -140,8 +141,7 @@ class Resistive:
     @torch.no_grad()
     def rest(self, images: ArrayLike) -> tuple[Solver, Tensor, Rest]:
         """Solver, sources and point of rest, without noise and without time."""
-        shown = torch.as_tensor(checked_images(images, self.reading.input_shape))
-        sources = self._quiet.sources(shown)
+        sources = self._quiet.sources(checked_images(images, self.reading.input_shape))
         return self._quiet, sources, settle(self._quiet, sources)
 
     def __enter__(self) -> Resistive:
@@ -158,7 +158,7 @@ class Resistive:
         return die
 
     def _settle_batch(self, solver: Solver, images: NDArray[np.floating], trace: bool) -> Settled:
-        sources = solver.sources(torch.as_tensor(images))
+        sources = solver.sources(images)
         end = settle(solver, sources)
         path = settle_in_time(solver, sources, self._farad, self.times_s[:-1], substeps=SUBSTEPS)
         rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]

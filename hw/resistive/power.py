@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hw.resistive.settling import Injection, Solver
+from hw.resistive.settling import Injection
+from hw.resistive.solver import Solver
 
 
 def dissipated_w(
@@ -48,8 +49,8 @@ def delivered_w(solver: Solver, sources: Tensor, volts: Sequence[Tensor]) -> Ten
     last = len(volts) - 1
     drive = solver.operators[0]
     total = (sources.square() * drive.load_below).sum(dim=1) - (sources * drive.down(volts[0])).sum(dim=1)
-    for index, (layer, v) in enumerate(zip(solver.network.layers, volts, strict=True)):
-        total = total + (torch.as_tensor(layer.bias_a, dtype=v.dtype, device=v.device) * v).sum(dim=1)
+    for index, v in enumerate(volts):
+        total = total + (solver.current[index] * v).sum(dim=1)
         if index < last:
             out, above = solver.outputs(index, v), solver.operators[index + 1]
             current = out * above.load_below - above.down(volts[index + 1])

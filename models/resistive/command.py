@@ -26,7 +26,7 @@ from models.data import Dataset, check_data, load_data
 from models.files.checkpoint import SUFFIX, manifest_path
 from models.files.digest import sha256_of
 from models.files.tensorfile import write_atomically
-from models.resistive.equivalent import largest_seen
+from models.resistive.equivalent import measured
 from models.resistive.files import save_resistive
 from models.resistive.network import build_resistive
 from models.resistive.recipe import ResistiveRecipe, resistive_recipe
@@ -121,8 +121,7 @@ def run(options: ResistiveOptions, recipe: ResistiveRecipe, command: str) -> dic
 
         trained = train(data, recipe, seed=options.seed, state_path=options.state, resume=options.resume, report=report)
     shown = (data.train.batch(indices)[0] for indices in torch.arange(len(data.train)).split(BATCH))
-    largest = largest_seen(trained.network, shown, recipe.sweeps)
-    save_resistive(replace(trained.network, largest=largest), options.checkpoint)
+    save_resistive(measured(trained.network, shown, recipe.sweeps), options.checkpoint)
     manifest = {**_manifest(trained, data, recipe, options.seed, command), "sha256": sha256_of(options.checkpoint)}
     content = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
     write_atomically(manifest_path(options.checkpoint), content.encode())

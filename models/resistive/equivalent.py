@@ -7,15 +7,15 @@ node k. In the variables u_k = sqrt(H_kk) v_k its couplings are symmetric weight
 
 and diodes become the lower bound of a state: s_k = u_k / S of excitatory nodes, -u_k / S of inhibitory ones, where S is
 so large that no training image takes a state beyond 1, or no image at all where they were not measured. Outputs have
-either sign and no diode: s_k = 1/2 + u_k / S, and what half a state more sends down is taken from the biases. The
-readout gives the voltages back, over the largest that a state of 3/2 stands for: machines of few bits hold no large
-weights.
+either sign and no diode: s_k = o + u_k / S, and what o more sends down is taken from the biases. Errors of devices
+times o are errors of answers: o is no larger than outputs need, 1/2 where they were not measured. The readout gives the
+voltages back, over the largest of a state of 1: machines of few bits hold no large weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,8 +24,8 @@ from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
 from models.resistive.network import DeepResistive, node_loads, settle, signs
 
-MARGIN = 1.1
-"""Of the full scale over the largest that was seen in training."""
+MARGIN, OUTPUT_MARGIN = 1.1, 1.5
+"""Of the full scale, and of o, over the largest that was seen in training."""
 BOUND_STEPS = 200
 """Of the fixed point that bounds the voltages."""
 
@@ -37,6 +37,8 @@ class ResistiveEP(EPNetwork):
     circuit: DeepResistive | None = None
     full: float = 1.0
     """S, of states that would be 1."""
+    offset: float = 0.5
+    """o, the state of an output of 0 V."""
 
     def with_parameters(self, named: dict[str, Tensor]) -> EPNetwork:
         """Other weights are a network as any other."""
@@ -47,15 +49,16 @@ def equivalent(circuit: DeepResistive) -> ResistiveEP:
     """The network of `models.ep` with the same equilibria; float64 until it is made."""
     forms = diagonal(circuit)
     full = full_scale(circuit) if circuit.largest is None else MARGIN * circuit.largest
-    weights, biases = _weights(circuit, forms, full)
+    offset = 0.5 if circuit.largest_output is None else min(OUTPUT_MARGIN * circuit.largest_output / full, 0.5)
+    weights, biases = _weights(circuit, forms, full, offset)
     links = []
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         below = circuit.input_shape if index == 0 else (weight.shape[1],)
         links.append(DenseLink(weight.float(), bias.float(), below))
     volts = full / forms[-1].sqrt()
     volts = volts / volts.max()
-    readout = DenseLink(torch.diag(volts).float(), (-volts / 2).float(), (circuit.classes,))
-    return ResistiveEP(tuple(links), readout, (), circuit, full)
+    readout = DenseLink(torch.diag(volts).float(), (-offset * volts).float(), (circuit.classes,))
+    return ResistiveEP(tuple(links), readout, (), circuit, full, offset)
 
 
 def diagonal(circuit: DeepResistive) -> list[Tensor]:
@@ -68,15 +71,16 @@ def diagonal(circuit: DeepResistive) -> list[Tensor]:
 
 
 @torch.no_grad()
-def largest_seen(circuit: DeepResistive, images: Iterable[Tensor], sweeps: int) -> float:
-    """`DeepResistive.largest` on batches of images."""
+def measured(circuit: DeepResistive, images: Iterable[Tensor], sweeps: int) -> DeepResistive:
+    """The same network with `largest` and `largest_output` of batches of images."""
     roots = [form.sqrt() for form in diagonal(circuit)]
-    largest = 0.0
+    largest = output = 0.0
     for batch in images:
         volts = settle(circuit, batch, sweeps=sweeps)
         sizes = [float((root * v.abs()).max()) for root, v in zip(roots, volts, strict=True)]
-        largest = max(largest, *sizes[:-1], 2 * sizes[-1])
-    return largest
+        output = max(output, sizes[-1])
+        largest = max(largest, *sizes[:-1], 2 * output)
+    return replace(circuit, largest=largest, largest_output=output)
 
 
 def full_scale(circuit: DeepResistive) -> float:
@@ -104,7 +108,9 @@ def full_scale(circuit: DeepResistive) -> float:
     return 1.05 * max(*largest[:-1], 2 * largest[-1])
 
 
-def _weights(circuit: DeepResistive, forms: list[Tensor], full: float) -> tuple[list[Tensor], list[Tensor]]:
+def _weights(
+    circuit: DeepResistive, forms: list[Tensor], full: float, offset: float
+) -> tuple[list[Tensor], list[Tensor]]:
     weights, biases, strength = [], [], 1.0
     count = len(circuit.conductances)
     for index, (g, bias) in enumerate(zip(circuit.conductances, circuit.biases, strict=True)):
@@ -120,7 +126,7 @@ def _weights(circuit: DeepResistive, forms: list[Tensor], full: float) -> tuple[
         weights.append(side[:, None] * weight)
         biases.append(side * strength * bias.double() / (root * full))
         strength /= circuit.gains[index] ** 2 if index < len(circuit.gains) else 1.0
-    biases[-1] = biases[-1] + 0.5
+    biases[-1] = biases[-1] + offset
     if count > 1:
-        biases[-2] = biases[-2] - 0.5 * weights[-1].sum(dim=0)
+        biases[-2] = biases[-2] - offset * weights[-1].sum(dim=0)
     return weights, biases

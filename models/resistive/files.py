@@ -1,7 +1,7 @@
 """Checkpoints of resistive networks: one safetensors file of float32 conductances and biases.
 
 How they are wired is JSON in the metadata: {"version": 1, "input_shape": [1, 8, 8], "input_gain": 100.0,
-"gains": [1.0], "largest": 12.5}. Nothing is ever unpickled.
+"gains": [1.0], "largest": 12.5, "largest_output": 0.8}. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def save_resistive(network: DeepResistive, path: Path) -> None:
         "input_gain": network.input_gain,
         "gains": list(network.gains),
         "largest": network.largest,
+        "largest_output": network.largest_output,
     }
     write_tensors(path, KEY, network.named_parameters(), document)
 
@@ -44,7 +45,7 @@ def load_resistive(path: Path) -> DeepResistive:
             shape,
             float(document["input_gain"]),
             gains,
-            None if document.get("largest") is None else float(document["largest"]),
+            *(None if document.get(name) is None else float(document[name]) for name in ("largest", "largest_output")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a resistive network: {error}") from error

@@ -42,6 +42,8 @@ class DeepResistive:
     largest: float | None = None
     """sqrt(H) |v| of the node that has most on the training images, twice that of outputs, with H as in
     `models.resistive.equivalent`; None: not measured."""
+    largest_output: float | None = None
+    """The same of outputs alone, once."""
 
     def __post_init__(self) -> None:
         units = 2 * prod(self.input_shape)
@@ -52,8 +54,10 @@ class DeepResistive:
         for name, value in (("input_gain", self.input_gain), *((f"gain {a + 1}", g) for a, g in enumerate(self.gains))):
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive number")
-        if self.largest is not None and not 0 < self.largest < float("inf"):
-            raise ValueError(f"largest is {self.largest}, expected a positive number, or none")
+        for name in ("largest", "largest_output"):
+            size = getattr(self, name)
+            if size is not None and not 0 < size < float("inf"):
+                raise ValueError(f"{name} is {size}, expected a positive number, or none")
         for number, (g, bias) in enumerate(zip(self.conductances, self.biases, strict=True), start=1):
             if g.ndim != 2 or g.shape[1] != units or bias.shape != g.shape[:1]:
                 raise ValueError(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hw.resistive.power import delivered_w, dissipated_w
-from hw.resistive.settling import Solver, settle
+from hw.resistive.settling import settle
+from hw.resistive.solver import Solver
 from mapping.machines import to_resistive
 from mapping.resistive import NotResistiveError, resistive_of
 from models.ep.network import Conv, Dense, EPNetwork, build_network

@@ -16,7 +16,8 @@ from hw.resistive.links import DenseResistors
 from hw.resistive.netlist import netlist
 from hw.resistive.network import ResistiveNetwork, free_layer
 from hw.resistive.parasitics import Parasitics, driven_f, node_capacities
-from hw.resistive.settling import Solver, settle
+from hw.resistive.settling import settle
+from hw.resistive.solver import Solver
 from hw.resistive.spice import run_spice
 
 FARAD = 1e-13

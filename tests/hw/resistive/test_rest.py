@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from scipy.special import wrightomega
 
-from hw.resistive import settling
+from hw.resistive import newton, settling
 from hw.resistive.diodes import Bounds, Ideal, Junction, Knee, wright_omega
 from hw.resistive.links import ConvResistors, DenseResistors, Operator, unrolled
 from hw.resistive.network import Amplifiers, Layer, ResistiveNetwork, free_layer, matched
 from hw.resistive.power import delivered_w, dissipated_w
-from hw.resistive.settling import Injection, Solver, UnsettledError, pulled, pushed, settle
+from hw.resistive.settling import Injection, UnsettledError, pulled, pushed, settle
+from hw.resistive.solver import Solver
 
 
 def least_power(network: ResistiveNetwork, x: np.ndarray) -> np.ndarray:
@@ -47,6 +48,12 @@ def least_power(network: ResistiveNetwork, x: np.ndarray) -> np.ndarray:
     low, high = (np.concatenate([getattr(layer, name) for layer in network.layers]) for name in ("low_v", "high_v"))
     found = lsq_linear(scale * np.array(rows), scale * np.array(right), (low, high), method="bvls", tol=1e-15)
     return found.x
+
+
+def mismatched(row: Amplifiers | None, share: float, seed: int) -> Amplifiers | None:
+    """Gains that differ by a share, one current taken for all: the loop is certain to come to rest."""
+    assert row is not None
+    return replace(row, gain=row.gain * (1 + share * np.random.default_rng(seed).normal(size=len(row.gain))))
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -86,6 +93,33 @@ def test_it_comes_to_rest_for_all_conductances(
     assert all(bool((watts >= -1e-15).all()) for watts in dissipated_w(solver, sources, rest.volts).values())
 
 
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(1, 8), min_size=3, max_size=5),
+    st.sampled_from([(1.0, 0.0), (4.0, 0.0), (0.5, 0.01)]),
+    st.sampled_from([Ideal(), Knee(0.05, 1e4), Junction(1e-14, 1.0, 100.0)]),
+    st.booleans(),
+    st.integers(0, 2**20),
+)
+def test_large_networks_come_to_the_same_rest_over_six_decades(
+    sizes: list[int], amplifiers: tuple[float, float], diode: Ideal | Knee | Junction, both_rails: bool, seed: int
+) -> None:
+    """By products with the links alone, as networks are solved that are too large to solve at once."""
+    gain, mismatch = amplifiers
+    network = random_network(tuple(sizes), seed, gain=gain, diode=diode, decades=6.0, both_rails=both_rails)
+    if mismatch:
+        network = replace(network, amplifiers=tuple(mismatched(row, mismatch, seed) for row in network.amplifiers))
+    solver = Solver(network)
+    sources = solver.sources(random_inputs(network, 2, seed))
+    at_once = settle(solver, sources)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(newton, "MOST_DIRECT", 0)
+        patch.setattr(settling, "SWEEPS", 5)
+        by_products = settle(solver, sources)
+    for mine, other, load in zip(by_products.volts, at_once.volts, solver.loads, strict=True):
+        np.testing.assert_allclose(load * mine, load * other, atol=1e-11 * float((load * other.abs()).max()) + 1e-20)
+
+
 def test_weak_ties_of_strong_clusters_are_solved_by_newton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two layers joined by 1 mS, held to the sources by 1 nS: sweeps alone would take millions."""
     weak, strong = DenseResistors(np.full((3, 2), 1e-9)), DenseResistors(np.full((3, 3), 1e-3))
@@ -96,7 +130,7 @@ def test_weak_ties_of_strong_clusters_are_solved_by_newton(monkeypatch: pytest.M
     assert rest.sweeps <= 200
     for layer in rest.volts:  # no current flows to ground, so that all nodes are at the mean of the sources
         np.testing.assert_allclose(layer, 0.75, rtol=1e-9)
-    monkeypatch.setattr(settling, "MOST_DIRECT", 0)
+    monkeypatch.setattr(newton, "STEPS", 0)
     monkeypatch.setattr(settling, "MOST_SWEEPS", 100)
     with pytest.raises(UnsettledError, match=r"not at rest after 100 sweeps: .* A are left over"):
         settle(solver, sources)
@@ -220,7 +254,9 @@ def test_amplifiers_that_may_run_away_are_refused_and_matched_ones_never_are() -
     for gain in (1e-3, 1.0, 1e3):
         matched_rows = (matched(2, gain),) * 3
         solver = Solver(ResistiveNetwork(links, layers, matched_rows, 1.0))
-        assert float(settle(solver, solver.sources(torch.ones(1, 1))).residual_a) < 1e-12
+        rest = settle(solver, solver.sources(torch.ones(1, 1)))
+        largest = max(float((load * v.abs()).max()) for load, v in zip(solver.loads, rest.volts, strict=True))
+        assert float(rest.residual_a) <= 1e-14 * largest
 
 
 def test_small_mismatch_is_let_pass_and_offsets_move_the_rest() -> None:

@@ -12,7 +12,8 @@ from hw.resistive.diodes import Diode, Ideal, Junction, Knee
 from hw.resistive.netlist import netlist
 from hw.resistive.network import ResistiveNetwork
 from hw.resistive.power import delivered_w, dissipated_w
-from hw.resistive.settling import Solver, settle
+from hw.resistive.settling import settle
+from hw.resistive.solver import Solver
 from hw.resistive.spice import SpiceError, run_spice
 
 SMALL = [((6, 10, 4), 1.0), ((5, 3), 1.0), ((8, 12, 7, 5), 4.0), ((3, 5, 4, 3, 2), 2.0), ((20, 16, 8), 0.5)]

@@ -16,7 +16,7 @@ from models.ep.relaxation import relax
 from models.files.checkpoint import CheckpointError
 from models.resistive import training
 from models.resistive.command import main
-from models.resistive.equivalent import diagonal, equivalent
+from models.resistive.equivalent import diagonal, equivalent, measured
 from models.resistive.files import load_resistive, save_resistive
 from models.resistive.gradient import centered_gradient
 from models.resistive.network import DeepResistive, Nudge, build_resistive, descend, rectified, settle, signs
@@ -103,9 +103,12 @@ def test_a_nudge_pulls_outputs_to_their_targets() -> None:
     assert bool((rectified(torch.tensor([[-1.0, -1.0, 2.0, 2.0]])) == torch.tensor([[0.0, -1.0, 2.0, 0.0]])).all())
 
 
+@pytest.mark.parametrize("seen", [False, True])
 @pytest.mark.parametrize(("hidden", "gain"), [((5,), 1.0), ((6, 5), 2.0), ((5, 4, 6), 0.5)])
-def test_the_equal_of_models_ep_has_the_same_voltages(hidden: tuple[int, ...], gain: float) -> None:
+def test_the_equal_of_models_ep_has_the_same_voltages(hidden: tuple[int, ...], gain: float, seen: bool) -> None:
+    """With states scaled for every image there is, and for those that were seen."""
     network, x = drawn(hidden, gain), images(4)
+    network = measured(network, [x], sweeps=400) if seen else network
     same = equivalent(network)
     relaxed = relax(same, x.float(), steps=400, schedule="synchronous")
     assert same.readout is not None
@@ -114,6 +117,9 @@ def test_the_equal_of_models_ep_has_the_same_voltages(hidden: tuple[int, ...], g
     volts = settle(network, x, sweeps=400)
     assert torch.allclose(scores.double(), volts[-1], atol=2e-4 * float(volts[-1].abs().max()))
     assert max(float(state.max()) for state in relaxed.states) < 1.0
+    if same.offset < 0.5:
+        assert seen
+        assert float((relaxed.states[-1] - same.offset).abs().max()) == pytest.approx(same.offset / 1.5, rel=1e-3)
     assert type(same.with_parameters(same.named_parameters())) is not type(same)
 
 
