@@ -4,8 +4,8 @@ Nodes meet only nodes of the layers beside theirs. Those of the larger of the tw
 ..., are eliminated exactly; what is left is solved directly up to `MOST_DIRECT` nodes and by conjugate gradients beyond
 (mismatched amplifiers, whose couplings are not symmetric: by BiCGSTAB), with nothing but products with the links.
 
-Safeguard: a sweep brings any two states of a network no farther from each other, each layer measured over what the
-amplifiers below make of it; so that what a sweep moves never grows from sweep to sweep. A step of Newton is kept only
+Safeguard: a sweep brings any two states of a network no farther from each other (each layer measured over what the
+amplifiers below make of it), so that what a sweep moves never grows from sweep to sweep. A step of Newton is kept only
 if a sweep from there moves no more than half of what it did before, so that the two together come to rest.
 """
 
@@ -40,27 +40,15 @@ def newton(problem: Problem, volts: Sequence[Tensor], largest_v: float) -> tuple
 
 
 def _of_image(problem: Problem, volts: list[Tensor], largest_v: float) -> tuple[list[Tensor], bool]:
-    best, least = volts, _moved(problem, volts)
+    best, least = volts, problem.sweep(list(volts))
     for _ in range(STEPS):
         volts = _step(problem, volts)
-        moved = _moved(problem, volts)
+        moved = problem.sweep(list(volts))
         if moved < 0.5 * least:
             best, least = volts, moved
-        elif least <= EXACT * _largest(problem, best, largest_v) or not moved < float("inf"):
+        elif least <= EXACT * max(largest_v, problem.largest(best)) or not moved < float("inf"):
             break  # solved to rounding, or ran away
-    return best, least <= EXACT * _largest(problem, best, largest_v)
-
-
-def _moved(problem: Problem, volts: Sequence[Tensor]) -> float:
-    """What a sweep moves, each layer over what the amplifiers below make of it."""
-    by_layer = problem.sweep(list(volts))
-    return max(moved * weight**0.5 for moved, weight in zip(by_layer, problem.solver.weights, strict=True))
-
-
-def _largest(problem: Problem, volts: Sequence[Tensor], largest_v: float) -> float:
-    """The largest voltage, measured likewise."""
-    sizes = (float(layer.abs().max()) for layer in volts)
-    return max(largest_v, *(size * weight**0.5 for size, weight in zip(sizes, problem.solver.weights, strict=True)))
+    return best, least <= EXACT * max(largest_v, problem.largest(best))
 
 
 @dataclass(frozen=True)

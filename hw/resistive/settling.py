@@ -88,13 +88,18 @@ def settle_driven(
     tolerance: float = TOLERANCE,
 ) -> Rest:
     """`settle` from the current (B, units) that sources of up to `largest_v` drive into layer 1."""
+    if len(drive) == 1 and injections is None and start is None and solver.alone is not None:
+        found = solver.alone.settle(drive[0].numpy(), largest_v, tolerance)
+        if found is not None:
+            one, left, sweeps = found
+            return Rest(tuple(torch.from_numpy(v)[None] for v in one), drive.new_tensor([left]), sweeps)
     problem = _problem(solver, drive, injections or [None] * len(solver.operators))
     volts = [drive.new_zeros((len(drive), n)) for n in solver.network.units] if start is None else list(start)
     scale, before, moved = max(largest_v, 1e-300), float("inf"), float("inf")
     for sweeps in range(1, MOST_SWEEPS + 1):
-        moved = max(problem.sweep(volts))
+        moved = problem.sweep(volts)
         if sweeps % LOOKS == 0:
-            scale = max(scale, *(float(layer.abs().max()) for layer in volts))
+            scale = max(scale, problem.largest(volts))
         rate = min(max(moved / before if 0 < before < float("inf") else 1.0, 0.1), 1 - 1e-12)
         if moved <= 1e-16 * scale or (before < float("inf") and moved * rate / (1 - rate) <= tolerance * scale):
             return Rest(tuple(volts), problem.residual(volts), sweeps)

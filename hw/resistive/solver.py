@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hw.resistive.alone import Alone, suits
 from hw.resistive.diodes import Bounds
 from hw.resistive.links import Operator
 from hw.resistive.network import ResistiveNetwork
@@ -26,6 +28,8 @@ class Solver:
             return torch.as_tensor(values, dtype=torch.float64, device=device)
 
         self.bounds = [Bounds(tensor(layer.low_v), tensor(layer.high_v)) for layer in network.layers]
+        self.held = [bool((np.isfinite(one.low_v) | np.isfinite(one.high_v)).any()) for one in network.layers]
+        """Whether any node of a layer has a diode."""
         self.leak = [tensor(layer.leak_s) for layer in network.layers]
         self.current = [tensor(layer.bias_a) for layer in network.layers]
         """Of the current sources at the nodes."""
@@ -54,6 +58,11 @@ class Solver:
         """Of every layer, 1 / (A_1 .. A_{l-1})^2."""
         for gain, back in zip(self.gain[:last], self.back[:last], strict=True):
             self.weights.append(self.weights[-1] * float((back / gain).mean()))
+
+    @cached_property
+    def alone(self) -> Alone | None:
+        """How single images settle; None: as batches do."""
+        return Alone(self) if suits(self) else None
 
     def sources(self, inputs: Tensor | NDArray[np.floating]) -> Tensor:
         """(B, inputs) volts of inputs (B, ...) in units of `input_v`."""
@@ -97,17 +106,31 @@ class Problem:
 
     def target(self, index: int, volts: Sequence[Tensor]) -> Tensor:
         """(B, units) where its own equation puts a node of layer index + 1, the others as they are."""
-        current = self.current(index, volts)
-        return self.solver.network.diode.node(current, self.loads[index], self.solver.bounds[index])
+        current, solver = self.current(index, volts), self.solver
+        if not solver.held[index]:
+            return current / self.loads[index]
+        return solver.network.diode.node(current, self.loads[index], solver.bounds[index])
 
-    def sweep(self, volts: list[Tensor]) -> list[float]:
-        """Layers 1, 3, ... then 2, 4, ..., in place; the largest voltage that a node moved by, layer by layer."""
-        moved = [0.0] * len(volts)
-        for index in (*range(0, len(volts), 2), *range(1, len(volts), 2)):
+    def sweep(self, volts: list[Tensor]) -> float:
+        """Layers 1, 3, ... then 2, 4, ..., in place; the most that a node of the last ones moved by.
+
+        Each layer is measured over what the amplifiers below make of it: so nothing that settles after a change moves
+        farther than it, and where layers 2, 4, ... stand still those between do from there on.
+        """
+        odd, even = range(0, len(volts), 2), range(1, len(volts), 2)
+        moved = 0.0
+        for index in (*odd, *even):
             new = self.target(index, volts)
-            moved[index] = float(torch.dist(new, volts[index], float("inf")))
+            if index in (even or odd):
+                away = float(torch.dist(new, volts[index], float("inf")))
+                moved = max(moved, away * self.solver.weights[index] ** 0.5)
             volts[index] = new
         return moved
+
+    def largest(self, volts: Sequence[Tensor]) -> float:
+        """The largest voltage of all, measured in the same way."""
+        sizes = (float(layer.abs().max()) for layer in volts)
+        return max(size * weight**0.5 for size, weight in zip(sizes, self.solver.weights, strict=True))
 
     def residual(self, volts: Sequence[Tensor]) -> Tensor:
         """(B,) largest current left over at a node: load times the distance to where its own equation puts it."""

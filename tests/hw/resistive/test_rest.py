@@ -120,6 +120,35 @@ def test_large_networks_come_to_the_same_rest_over_six_decades(
         np.testing.assert_allclose(load * mine, load * other, atol=1e-11 * float((load * other.abs()).max()) + 1e-20)
 
 
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=5),
+    st.sampled_from([(1.0, 0.0), (4.0, 0.0), (0.5, 0.02)]),
+    st.sampled_from([0.0, 6.0]),
+    st.integers(0, 2**20),
+)
+def test_an_image_alone_comes_to_the_rest_it_has_in_a_batch(
+    sizes: list[int], amplifiers: tuple[float, float], decades: float, seed: int
+) -> None:
+    gain, mismatch = amplifiers
+    network = random_network(tuple(sizes), seed, gain=gain, decades=decades)
+    if mismatch:
+        rows = (mismatched(row, mismatch, seed) for row in network.amplifiers)
+        rows = (replace(row, offset_v=np.linspace(-0.01, 0.02, len(row.gain))) for row in rows if row is not None)
+        network = replace(network, amplifiers=tuple(rows))
+    solver = Solver(network)
+    sources = solver.sources(random_inputs(network, 3, seed))
+    batch = settle(solver, sources)
+    assert solver.alone is not None
+    for image in range(3):
+        alone = settle(solver, sources[image : image + 1])
+        for mine, other, load in zip(alone.volts, batch.volts, solver.loads, strict=True):
+            flowing = float((load * other[image].abs()).max())
+            np.testing.assert_allclose(load * mine[0], load * other[image], atol=1e-10 * flowing + 1e-18)
+        assert alone.residual_a.shape == (1,)
+        assert float(alone.residual_a) <= 1e-12 * max(float(load.max()) for load in solver.loads), "of a source of 1 V"
+
+
 def test_weak_ties_of_strong_clusters_are_solved_by_newton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two layers joined by 1 mS, held to the sources by 1 nS: sweeps alone would take millions."""
     weak, strong = DenseResistors(np.full((3, 2), 1e-9)), DenseResistors(np.full((3, 3), 1e-3))
