@@ -13,6 +13,7 @@ from models.ep.gradient import Phases
 from models.ep.network import Conv, Dense, Span
 from models.fast.gradient import check_phases
 from models.files.typed import STRICT
+from models.train.adversary import AdversaryName, adversary_of
 
 StateFormat = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw", "muon"]
@@ -91,6 +92,9 @@ class Recipe:
     watched: int | None = None
     """Validation images that are looked at after every epoch; None looks at all. The manifest measures all."""
 
+    adversary: AdversaryName | None = None
+    """Adversarial training: who attacks the images of every batch, with the network's own gradient by the image
+    (`models.train.adversary`); None leaves them alone."""
     weight_noise: tuple[float, ...] = ()
     """Noise-aware training: c_0, c_1, ... of the programming noise of `models.train.weight_noise`; none by default."""
     weight_limit: float | None = None
@@ -150,11 +154,13 @@ class Recipe:
             raise ValueError(f"arithmetic is {self.arithmetic!r}, choose from {', '.join(get_args(StateFormat))}")
         self._check_preparation()
         self._check_dial()
-        if self.engine_dtype is not None:
+        attacks = adversary_of(self.adversary) is not None
+        if attacks or self.engine_dtype is not None:
             try:
                 check_phases(self.phases)
             except ValueError as error:
-                raise ValueError(f"arithmetic {self.arithmetic}: {error}") from None
+                asked = f"adversary {self.adversary}" if attacks else f"arithmetic {self.arithmetic}"
+                raise ValueError(f"{asked}: {error}") from None
         if self.compiled and self.engine_dtype is None:
             raise ValueError("compiled takes the arithmetic of the engine, bfloat16, not float32")
         if self.shift_border not in get_args(Border):

@@ -49,26 +49,24 @@ def adversary_of(name: AdversaryName | None) -> Adversary | None:
     return None if name is None else ADVERSARIES[name]
 
 
-def attacked(
-    images: Tensor, slope: Callable[[Tensor], Tensor], adversary: Adversary, generator: torch.Generator
-) -> Tensor:
-    """Images (B, C, H, W) in [0, 1], moved within the ball to where the loss is larger, float32 in [0, 1].
+def attacked(images: Tensor, slope: Callable[[Tensor], Tensor], adversary: Adversary, start: Tensor) -> Tensor:
+    """Images (B, C, H, W) in [0, 1], moved within the ball to where the loss is larger, in [0, 1].
 
     Args:
         images: as they are.
         slope: from images to d loss / d images, of any scale per image.
         adversary: norm, radius and steps.
-        generator: on the CPU, of the place where the attack begins.
+        start: where in the ball the attack begins (`start_of`), of the shape of the images.
     """
-    moved = _clipped(images, _start(images, adversary, generator))
+    moved = _clipped(images, start)
     for _ in range(adversary.steps):
         uphill = _steepest(slope(moved), adversary.norm)
         moved = _clipped(images, _projected(moved + adversary.step * uphill - images, adversary))
     return moved
 
 
-def _start(images: Tensor, adversary: Adversary, generator: torch.Generator) -> Tensor:
-    """A place in the ball, uniform in its volume."""
+def start_of(images: Tensor, adversary: Adversary, generator: torch.Generator) -> Tensor:
+    """A place in the ball for every image (B, C, H, W), uniform in its volume; `generator` is on the CPU."""
     if adversary.norm == "linf":
         unit = 2 * torch.rand(images.shape, generator=generator) - 1
         return adversary.radius * unit.to(images.device)

@@ -20,6 +20,7 @@ from models.command_line import before_work
 from models.data import Dataset, check_data, load_data
 from models.ep.gradient import Estimator
 from models.recipes import Recipe, recipe_for
+from models.train.adversary import AdversaryName
 from models.train.calling import call
 from models.train.checks import (
     as_option,
@@ -62,6 +63,9 @@ class TrainOptions(TrainingOptions):
     feedback: tuple[float, ...] | None = None
     """The dial, with the optimizer muon: what comes from above over what comes from below that layers 1..L-1 are to
     reach at rest."""
+    adversary: AdversaryName | None = None
+    """Attack training images with the network's own gradient: linf-fast within 8/255, by one step from a random place;
+    l2-pgd within 0.5, by two."""
     weight_noise: tuple[float, ...] | None = None
     """Noise-aware training: standard deviation of the weights over the largest, as polynomial in |w| / max |w|."""
     weight_limit: float | None = None
@@ -103,7 +107,7 @@ def apply(options: TrainOptions, recipe: Recipe) -> Recipe:
     """The recipe with the hyperparameters that were given in place of its own; it checks their values."""
     phases = overrides(options, ("beta", "estimator", "free_steps", "nudged_steps"))
     schedule = ("epochs", "batch_size", "momentum", "weight_decay", "learning_rates")
-    others = ("data", "start", "shift", "feedback", "weight_noise", "weight_limit", "weight_bits")
+    others = ("data", "start", "shift", "feedback", "adversary", "weight_noise", "weight_limit", "weight_bits")
     try:
         changed = replace(recipe.phases, **phases)
     except ValueError as error:

@@ -25,11 +25,13 @@ from models.ep.relaxation import States
 from models.fast.compiled import check_compiler, compiled_gradient
 from models.fast.gradient import engine_gradient
 from models.recipes import Recipe
+from models.train.adversary import adversary_of, attacked, start_of
 from models.train.averaging import Averages
 from models.train.batches import batches
 from models.train.dial import Dial, UnsettledError, hebbian
 from models.train.first import first_network
 from models.train.memory import check_memory
+from models.train.own_slope import OwnSlope
 from models.train.parallel import Team
 from models.train.state import EpochRecord, TrainingState, describe_run, load_state, save_state
 from models.train.updates import Updates, center_filters
@@ -251,10 +253,13 @@ def _run_epoch(learning: _Learning, images: ImageSet, generator: torch.Generator
     """Every image once, in random order. Returns how many the free states classified right just before the update."""
     network, recipe, team = learning.network, learning.recipe, learning.team
     hits = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
-    count = -(-len(images) // recipe.batch_size)
+    count, adversary = -(-len(images) // recipe.batch_size), adversary_of(recipe.adversary)
     for step, (whole, whole_labels) in enumerate(batches(images, recipe, generator, epoch), start=1):
         batch, labels = team.share(whole), team.share(whole_labels)
         held = learning.on_hardware(generator)
+        if adversary is not None:
+            slope = OwnSlope(held, labels, recipe.phases, recipe.engine_dtype or torch.float32)
+            batch = attacked(batch, slope, adversary, team.share(start_of(whole, adversary, generator)))
         if recipe.engine_dtype is not None:
             take = compiled_gradient if recipe.compiled else engine_gradient
             gradient, free = take(held, batch, labels, recipe.phases, generator, recipe.engine_dtype)

@@ -86,7 +86,8 @@ def describe_run(data: Dataset, recipe: Recipe, seed: int, device: str) -> dict[
     """The configuration of a run as JSON: two runs with equal ones give equal weights."""
     layers = [{**asdict(layer), "kind": type(layer).__name__} for layer in recipe.layers]
     phases = asdict(recipe.phases)
-    rest = {name: value for name, value in asdict(recipe).items() if name not in ("data", "layers", "phases")}
+    apart = ("data", "layers", "phases", *(() if recipe.adversary is not None else ("adversary",)))
+    rest = {name: value for name, value in asdict(recipe).items() if name not in apart}
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rest.items()}
     counts = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
     return {

@@ -24,7 +24,7 @@ from models.ep.gradient import mean_cost
 from models.ep.links import ConvLink
 from models.ep.network import EPNetwork, build_network
 from models.recipes import Recipe
-from models.train.adversary import adversary_of, attacked
+from models.train.adversary import adversary_of, attacked, start_of
 from models.train.batches import batches
 from models.train.loop import (
     Trained,
@@ -173,7 +173,7 @@ class _Lesson:
             last = states_in(still, self.twin.norms, leaf, controls.dtype, training=False)[-1]
             return torch.autograd.grad(mean_cost(still, last, labels), leaf)[0]
 
-        return attacked(images, slope, adversary, generator)
+        return attacked(images, slope, adversary, start_of(images, adversary, generator))
 
 
 def _run_epoch(lesson: _Lesson, images: ImageSet, generator: torch.Generator, epoch: int) -> int:
