@@ -40,7 +40,7 @@ class SweepOptions:
 
     grid: tyro.conf.Positional[Path | None] = None
     """A TOML file; bench/grids has some."""
-    set: Annotated[tuple[str, ...], option("KEY=V1,V2..")] = ()
+    set: Annotated[tuple[str, ...], option("KEY=V1,V2.."), tyro.conf.UseAppendAction] = ()
     """Values of an option, in place of those of the file; a single one holds at every point."""
     executor: Annotated[str, option("NAME")] = "loky"
     """loky (this computer), dask or ray."""
