@@ -11,7 +11,7 @@ import torch
 
 from models.files.provenance import now, this_program
 
-PACKAGES = ("torch", "numpy", "lava-nc", "adversarial-robustness-toolbox", "scikit-learn", "safetensors")
+PACKAGES = ("torch", "numpy", "lava-nc", "scikit-learn", "safetensors")
 
 
 def environment(device: str) -> dict[str, object]:

@@ -7,59 +7,22 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from bench.machines.backend import Conditions, Images
+from bench.robustness.attacks.pgd import PGD
+from bench.robustness.attacks.target import Target
+from bench.robustness.ball import Ball
+from bench.robustness.free_phase import FreePhase, equal_sweeps
 from bench.robustness.kept import keep, origin_of, read_kept
 from bench.robustness.names import ATTACKS, GAUSSIAN_SIGMAS, GAUSSIANS, PGD_EPSILONS
+from bench.robustness.slopes.unrolled import unrolled
 from models.ep.network import EPNetwork
-from models.ep.relaxation import States, relax, start_states
 
-PGD_STEPS = 20
 ATTACK_BYTES = 2**31
 """What an attack may keep of the states of a batch on their way, to go back through them: it takes as many images at
 once as that holds, and finds the same whatever their number."""
-PGD_TRAVEL = 2.5
-"""Steps of PGD_TRAVEL * epsilon / PGD_STEPS: together 2.5 radii, as in the seed study."""
-
-
-class FreePhase(nn.Module):
-    """The free phase as a torch module, for attack libraries: images to logits, differentiable through every step.
-
-    It is the computation that predicts, with a fixed number of synchronous steps: fewer steps, or a number that adapts
-    to the image, would hide gradients and look like robustness.
-    """
-
-    def __init__(self, network: EPNetwork, steps: int) -> None:
-        super().__init__()
-        self.network, self.steps = network, steps
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, classes)."""
-        sweeps = equal_sweeps(self.network, self.steps)
-        if sweeps is None:
-            settled = relax(self.network, images, steps=self.steps, schedule="synchronous")
-        elif (self.steps - len(self.network.links)) % 2 == 0:
-            settled = relax(self.network, images, steps=sweeps, schedule="odd_even")
-        else:
-            start = first_step(self.network, images)
-            settled = relax(self.network, images, steps=sweeps, schedule="odd_even", start=start)
-        return self.network.logits(settled.states[-1])
-
-
-def equal_sweeps(network: EPNetwork, steps: int) -> int | None:
-    """Odd-even sweeps that leave the last layer exactly where so many synchronous steps leave it, at half the work.
-
-    The synchronous dynamics from zero are two interleaved chains. In one, odd layers move at odd steps: k sweeps from
-    zero make steps 2k - 1 of odd layers and 2k of even ones. In the other, even layers move first, to `first_step`: k
-    sweeps from there make steps 2k of odd layers and 2k + 1 of even ones. None where winners of max pooling couple the
-    chains, or no sweep is needed.
-    """
-    if any(getattr(link, "pooling", "none") == "max" for link in network.links):
-        return None
-    met_from_zero = (steps - len(network.links)) % 2 == 0
-    return (steps + 1) // 2 if met_from_zero else steps // 2 or None
 
 
 def attack_batch(network: EPNetwork, steps: int) -> int:
@@ -67,15 +30,6 @@ def attack_batch(network: EPNetwork, steps: int) -> int:
     sums = sum(prod(getattr(link, "summed", link.above)) for link in network.links)
     runs = equal_sweeps(network, steps) or steps
     return max(1, ATTACK_BYTES // (4 * 3 * sums * runs))
-
-
-def first_step(network: EPNetwork, images: Tensor) -> States:
-    """States after a synchronous step from zero, even layers only: nothing but the bias moves them."""
-    states = start_states(network, images, "zero")
-    return tuple(
-        (state + link.spread_bias()).clamp(0, 1) if layer % 2 == 0 else state
-        for layer, (link, state) in enumerate(zip(network.links, states, strict=True), start=1)
-    )
 
 
 def gaussian(images: Images, sigma: float, seed: int) -> Images:
@@ -94,32 +48,15 @@ def pgd_linf(
     batch_size: int,
     device: str,
 ) -> Images:
-    """Projected gradient descent in the Linf ball, white box, cross-entropy, no random start, within [0, 1]."""
-    # imported here: the library takes seconds to load, and only attacks need it
-    from art.attacks.evasion import ProjectedGradientDescentPyTorch
-    from art.estimators.classification import PyTorchClassifier
-
-    classifier = PyTorchClassifier(
-        FreePhase(network.map_parameters(lambda tensor: tensor.to(device)), steps),
-        loss=nn.CrossEntropyLoss(),
-        input_shape=network.input_shape,
-        nb_classes=network.classes,
-        clip_values=(0.0, 1.0),
-        device_type="cpu" if device == "cpu" else "gpu",
-    )
-    attack = ProjectedGradientDescentPyTorch(
-        classifier,
-        norm=np.inf,
-        eps=epsilon,
-        eps_step=PGD_TRAVEL * epsilon / PGD_STEPS,
-        max_iter=PGD_STEPS,
-        num_random_init=0,
-        batch_size=min(batch_size, attack_batch(network, steps)),
-        verbose=False,
-    )
-    attacked = attack.generate(images, np.eye(network.classes, dtype=np.float32)[labels])
-    # the projection works in float32 and may overshoot the ball or the range by a rounding error
-    return np.clip(np.clip(attacked, images - epsilon, images + epsilon), 0.0, 1.0).astype(np.float32)
+    """Projected gradient descent in the Linf ball, white box, through every step, from the clean images: of all of them,
+    those too that are answered wrong as they are."""
+    attacked_network = network.map_parameters(lambda tensor: tensor.to(device))
+    predict = FreePhase(attacked_network, steps)
+    target = Target(predict.forward, torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+    attack, slope = PGD(Ball("Linf", epsilon)), unrolled(attacked_network, steps)
+    size = min(batch_size, attack_batch(network, steps))
+    found = [attack.strongest(part, slope).images for _, part in target.batches(size)]
+    return torch.cat(found).cpu().numpy()
 
 
 def disturbed(

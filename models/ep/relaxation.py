@@ -47,6 +47,15 @@ class Nudge:
 
 
 @dataclass(frozen=True)
+class Force:
+    """A constant pull on the last layer, added to its drive: (B, *shape_L)."""
+
+    pull: Tensor
+    held: Sequence[Tensor | None] | None = None
+    """As of `Nudge`."""
+
+
+@dataclass(frozen=True)
 class Relaxed:
     """States (B, *shape_l) of every computed layer after `steps` (B,) steps, and how much the last one still moved."""
 
@@ -85,7 +94,7 @@ def relax(
     schedule: Schedule = "odd_even",
     start: Start | States = "zero",
     tolerance: float | None = None,
-    nudge: Nudge | None = None,
+    nudge: Nudge | Force | None = None,
     trace: bool = False,
 ) -> Relaxed:
     """Settle images (B, C, H, W).
@@ -96,7 +105,7 @@ def relax(
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}, must be at least 1")
-    if nudge is not None and network.readout is None and torch.as_tensor(nudge.beta).min() <= -1:
+    if isinstance(nudge, Nudge) and network.readout is None and torch.as_tensor(nudge.beta).min() <= -1:
         raise ValueError(f"beta is {nudge.beta}: the squared-error output has no minimum at beta <= -1")
     states = list(start_states(network, images, start) if isinstance(start, str) else start)
     settling = _Settling(network, images, states, nudge)
@@ -136,7 +145,7 @@ class _Settling:
         network: EPNetwork,
         images: Tensor,
         states: list[Tensor],
-        nudge: Nudge | None,
+        nudge: Nudge | Force | None,
     ) -> None:
         self.network, self.states, self.nudge = network, states, nudge
         held = None if nudge is None else nudge.held
@@ -189,7 +198,9 @@ class _Settling:
             drive = self._nudged(drive, self.nudge)
         return drive.clamp(0, 1)
 
-    def _nudged(self, drive: Tensor, nudge: Nudge) -> Tensor:
+    def _nudged(self, drive: Tensor, nudge: Nudge | Force) -> Tensor:
+        if isinstance(nudge, Force):
+            return drive + nudge.pull
         readout = self.network.readout
         if readout is None:
             return (drive + nudge.beta * nudge.target) / (1 + nudge.beta)

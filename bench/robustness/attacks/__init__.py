@@ -1,0 +1,1 @@
+"""Attacks: what changes an image within a ball so that the answer is wrong."""
