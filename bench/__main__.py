@@ -18,6 +18,7 @@ COMMANDS = {
     "models.train": "train a network by equilibrium propagation",
     "models.resistive": "train a network of resistors and diodes",
     "models.twin": "train its feed-forward twin by backpropagation",
+    "models.vit": "train a vision transformer by backpropagation",
 }
 
 

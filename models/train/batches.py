@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from models.data import ImageSet
-from models.data.augment import mirrored, shifted
-from models.recipes import Recipe
+from models.data.augment import Border, mirrored, shifted
+
+
+class Augmented(Protocol):
+    """What a recipe says of batches (`models.recipes.Recipe`)."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a batch."""
+
+    @property
+    def shift(self) -> int:
+        """Most pixels that an image is shifted by."""
+
+    @property
+    def shift_chance(self) -> float:
+        """Share of the images that are shifted."""
+
+    @property
+    def shift_border(self) -> Border:
+        """What moves in."""
+
+    @property
+    def flip(self) -> bool:
+        """Whether half of the images are mirrored."""
+
+    @property
+    def flip_alternates(self) -> bool:
+        """Whether they are in turn, not by chance."""
 
 
 def batches(
-    images: ImageSet, recipe: Recipe, generator: torch.Generator, epoch: int = 1
+    images: ImageSet, recipe: Augmented, generator: torch.Generator, epoch: int = 1
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, C, H, W) in [0, 1] and labels (B,) on the device of `images`; the last batch may be smaller.
 

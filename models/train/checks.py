@@ -6,16 +6,24 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.files.checkpoint import SUFFIX
-from models.recipes import Recipe
 from models.train.options import TrainingOptions
 from models.train.state import EpochRecord
+
+
+class Fields(Protocol):
+    """A dataclass, such as a recipe."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+RecipeT = TypeVar("RecipeT", bound=Fields)
 
 
 class Files(Protocol):
@@ -61,7 +69,7 @@ def how_to_go_on(state: Path, command: str) -> str:
     return f"stopped: {rest}"
 
 
-def with_overrides(recipe: Recipe, options: object, names: Sequence[str], **others: Any) -> Recipe:
+def with_overrides(recipe: RecipeT, options: object, names: Sequence[str], **others: Any) -> RecipeT:
     """The recipe with the options that were given in place of its own; ValueError names the option."""
     given = overrides(options, names)
     try:

@@ -24,7 +24,7 @@ from models.files.tensorfile import write_atomically
 from models.recipes import Recipe
 from models.train.checks import programs
 from models.train.loop import Trained
-from models.train.state import describe_run
+from models.train.state import EpochRecord, describe_run
 
 RUN = ("data", "data_sha256", "split", "images", "seed", "device")
 """What a manifest says of a run beside its hyperparameters."""
@@ -65,7 +65,7 @@ def make_manifest(
         "test": _settled(evaluate_as_learnt(trained.network, data.test, recipe)),
         "feedback": feedback_of(trained.network, data.validation, recipe.steps),
     }
-    return _document(trained, describe_run(data, recipe, seed, device), figures, command, processes)
+    return document(_made(trained), describe_run(data, recipe, seed, device), figures, command, processes)
 
 
 def make_twin_manifest(
@@ -74,18 +74,23 @@ def make_twin_manifest(
     """The manifest of a feed-forward twin: of the recipe's hyperparameters, those that it has, and its `controls`."""
     figures = {
         "evaluation": "one pass upwards, without feedback",
-        "validation": _scored(evaluate_feed_forward(trained.network, data.validation)),
-        "test": _scored(evaluate_feed_forward(trained.network, data.test)),
+        "validation": scored(evaluate_feed_forward(trained.network, data.validation)),
+        "test": scored(evaluate_feed_forward(trained.network, data.test)),
     }
     run = describe_run(data, recipe, seed, device)
     shared = (*RUN, *SHARED_BY_TWINS, *(SMOOTH if controls.get("smooth") else ()))
     kept = {name: run[name] for name in shared}
-    return _document(trained, {**kept, **controls}, figures, command, processes=1)
+    return document(_made(trained), {**kept, **controls}, figures, command)
 
 
 def save_with_manifest(network: EPNetwork, checkpoint: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write a checkpoint, and beside it its manifest with the sha256 of the file, which is returned."""
     save_network(network, checkpoint)
+    return write_manifest(checkpoint, manifest)
+
+
+def write_manifest(checkpoint: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write the manifest beside a checkpoint that is there, with the sha256 of the file, and return it."""
     signed = {**manifest, "sha256": sha256_of(checkpoint)}
     content = json.dumps(signed, indent=2, allow_nan=False) + "\n"
     write_atomically(manifest_path(checkpoint), content.encode())
@@ -108,16 +113,22 @@ def _dynamics(recipe: Recipe) -> str:
     return f"{recipe.steps} synchronous steps from zero"
 
 
-def _document(
-    trained: Trained, run: dict[str, Any], figures: dict[str, Any], command: str, processes: int
+def document(
+    made: tuple[tuple[EpochRecord, ...], float, int],
+    run: dict[str, Any],
+    figures: dict[str, Any],
+    command: str,
+    processes: int = 1,
 ) -> dict[str, Any]:
-    history = trained.history
+    """A manifest of what was made (history, seconds, parameters) by a run of this description, with these figures."""
+    history, wall_s, parameters = made
+    run = dict(run)
     return {
         "command": command,
         **{name: run.pop(name) for name in RUN},
         "hyperparameters": run,
-        "weights_of": f"the last epoch, {len(trained.history)}",
-        "parameters": parameter_count(trained.network),
+        "weights_of": f"the last epoch, {len(history)}",
+        "parameters": parameters,
         **figures,
         "history": [{name: value for name, value in asdict(record).items() if name != "program"} for record in history],
         "programs": programs(history),
@@ -125,17 +136,22 @@ def _document(
         "processes": processes,
         "threads": torch.get_num_threads(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "wall_s": round(trained.wall_s, 1),
+        "wall_s": round(wall_s, 1),
     }
 
 
-def _scored(score: Score) -> dict[str, Any]:
+def _made(trained: Trained) -> tuple[tuple[EpochRecord, ...], float, int]:
+    return trained.history, trained.wall_s, parameter_count(trained.network)
+
+
+def scored(score: Score) -> dict[str, Any]:
+    """What a manifest says of a score."""
     return {"accuracy": score.accuracy, "correct": score.correct, "count": score.count, "cost": score.cost}
 
 
 def _settled(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        **_scored(evaluation),
+        **scored(evaluation),
         "residual": {
             "median": evaluation.residual_quantile(0.5),
             "p95": evaluation.residual_quantile(0.95),

@@ -1,0 +1,1 @@
+"""Controls: networks to compare those of the zoo with."""
