@@ -19,6 +19,7 @@ COMMANDS = {
     "models.resistive": "train a network of resistors and diodes",
     "models.twin": "train its feed-forward twin by backpropagation",
     "models.vit": "train a vision transformer by backpropagation",
+    "models.controls": "keep finished networks as controls, in 8 bits",
 }
 
 

@@ -21,6 +21,8 @@ from bench.reports.learning import tables
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
 from bench.reports.sweep_table import device_lines
+from models.controls import FOLDER as CONTROLS
+from models.controls import control_names
 from models.zoo import zoo_names
 from models.zoo.manifests import manifest_of
 
@@ -142,6 +144,19 @@ def _twins() -> list[str]:
     return markdown(["feed-forward twin, by backpropagation", "test images right %", "training"], lines)
 
 
+def _controls() -> list[str]:
+    """One line for the seeds of a control together."""
+    seeds: dict[str, list[dict[str, Any]]] = {}
+    for name in control_names():
+        seeds.setdefault(name.rpartition("-")[0], []).append(_json(CONTROLS / f"{name}.json"))
+    lines = []
+    for base, manifests in seeds.items():
+        right = ", ".join(f"{100 * one['packed']['test']['accuracy']:.1f}" for one in manifests)
+        epochs = manifests[0]["hyperparameters"]["epochs"]
+        lines.append([base, ", ".join(str(one["seed"]) for one in manifests), right, str(epochs)])
+    return markdown(["control", "seeds", "test images right %", "epochs"], lines)
+
+
 def _speeds() -> list[str]:
     settle, train = (_json(RESULTS / "speed" / f"{name}.json") for name in ("settle", "train"))
     cells = [
@@ -191,6 +206,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "feedback on machines": _on_machines,
     "zoo": _zoo,
     "twins": _twins,
+    "controls": _controls,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),
     "rest": _rest,
