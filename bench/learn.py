@@ -22,6 +22,7 @@ from bench.command_line import ConfigError, Group, flags_in, flat, parse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.machines.crossbar_chip import check_network
+from bench.machines.resistive import ResistiveBackend
 from bench.options import (
     RunOptions,
     check_foreign,
@@ -36,7 +37,14 @@ from bench.options import (
 )
 from bench.run_command import run_command
 from bench.studies.defaults import STUCK
-from bench.studies.options import LearnOptions, check_dies, check_learners, check_learning, idle_of
+from bench.studies.options import (
+    LearnOptions,
+    check_dies,
+    check_learners,
+    check_learning,
+    check_resistors,
+    idle_of,
+)
 from models.command_line import before_work
 
 if TYPE_CHECKING:
@@ -97,11 +105,15 @@ def read(arguments: Sequence[str]) -> LearnConfig:
         options = replace(options, backend=("crossbar",))
     machines = machines_of(command)
     dies = machines["crossbar"]
+    analog = machines["resistive"]
     assert isinstance(dies, CrossbarBackend)
+    assert isinstance(analog, ResistiveBackend)
     if dies.device.measured is not None and command.learning.study == "scratch":
         raise ConfigError("--measured with the study scratch: the chip holds a network, which repair goes on from")
     if command.learning.study == "repair" and dies.device.measured is None:
         machines["crossbar"] = dies.damaged(STUCK)
+    if command.learning.study != "scratch":
+        machines["resistive"] = analog.damaged(STUCK if command.learning.study == "repair" else 0.0)
     if command.learning.study == "scratch":
         machines["crossbar"] = dies.fresh()
     return LearnConfig(command.learning, options, command.settling, machines)
@@ -113,7 +125,7 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     check_foreign(arguments, config.run.backend, config.machines)
     chosen = [config.machines[name] for name in config.run.backend]
     precisions = config.run.precision or [name for machine in chosen for name in machine.learns]
-    check_idle(arguments, {**idle_options(chosen, precisions), **idle_of(config.learning)})
+    check_idle(arguments, {**idle_options(chosen, precisions), **idle_of(config.learning, config.run.backend)})
     try:
         check_learning(config.learning, config.run.backend)
         if config.learning.study == "scratch":
@@ -123,6 +135,10 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
             assert isinstance(dies, CrossbarBackend)
             check_dies(config.learning, dies)
             check_network(dies, config.run.model)
+        if "resistive" in config.run.backend:
+            analog = config.machines["resistive"]
+            assert isinstance(analog, ResistiveBackend)
+            check_resistors(config.learning, analog)
     except ConfigError:
         raise
     except (ValueError, OSError) as error:

@@ -1,9 +1,10 @@
-"""`python -m bench.resistive`: what resistors that settle by themselves give: noise, repair, time, energy.
+"""`python -m bench.resistive`: what resistors that settle by themselves give: noise, time, energy.
 
 Writes a folder: report.md, results.json and figures. Sweeps accuracy over dies against the noise of devices and the
-offsets of amplifiers; repairs dies an hour after programming by equilibrium propagation on the die; draws how the
-voltages of one image settle and where the power goes; and sets joules per image beside a GPU's roofline and beside the
-thermal limit. The last line of stdout is the results as one JSON document.
+offsets of amplifiers; draws how the voltages of one image settle and where the power goes; and sets joules per image
+beside those of a clocked crossbar, Loihi and a GPU with the same answers, under all assumptions, and beside the thermal
+limit. How dies repair themselves: `python -m bench.learn repair --backend resistive`. The last line of stdout is the
+results as one JSON document.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ HOURS = 1.0
 
 @dataclass(frozen=True)
 class ResistiveStudyOptions:
-    """Noise, repair, time and energy of a resistive network."""
+    """Noise, time and energy of a resistive network, beside other machines."""
 
     model: Annotated[str, tyro.conf.Positional] = "drn-digits"
     """A resistive network of the zoo, or a checkpoint of one."""
@@ -42,15 +43,9 @@ class ResistiveStudyOptions:
     dies: int = 5
     """Dies at every point."""
     noise: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-    """Noise of the devices, times the published one."""
+    """Noise of the devices, times the published one, which is always among them."""
     offset_mv: tuple[float, ...] = (0.0, 0.3, 1.0, 3.0, 10.0)
     """Spread of the offsets of what senses outputs, in mV, with a supply of 1 V."""
-    epochs: int = 3
-    """Of the repair."""
-    learning_rate: float = 0.01
-    """Of the repair, halved after every epoch."""
-    repair_images: int = 5000
-    """Training images of every epoch of the repair, at most."""
     seed: int = 0
     """Of dies."""
 
@@ -74,6 +69,9 @@ def run(options: ResistiveStudyOptions) -> dict[str, Any]:
 
     with before_work():
         study = checked(options)
+    published = resistive.noise_sweep(study, (1.0,))
+    rest = [scale for scale in options.noise if scale != 1.0]
+    noise = sorted(published + resistive.noise_sweep(study, rest), key=lambda row: float(row["noise"]))
     results: dict[str, Any] = {
         "model": options.model,
         "images": len(study.labels),
@@ -82,10 +80,9 @@ def run(options: ResistiveStudyOptions) -> dict[str, Any]:
         "dies": options.dies,
         "environment": environment("cpu"),
         "exact": resistive.exact(study),
-        "noise": resistive.noise_sweep(study, options.noise),
+        "noise": noise,
         "offset": resistive.offset_sweep(study, options.offset_mv),
-        "repair": resistive.repair(study, options.epochs, options.learning_rate),
-        "energy": resistive.energy(study),
+        "energy": resistive.energy(study, published[0]["accuracy"]),
     }
     options.output.mkdir(parents=True, exist_ok=True)
     resistive_report.write(results, options.output)
@@ -101,14 +98,12 @@ def checked(options: ResistiveStudyOptions) -> Study:
 
     choose("--device", options.device, tuple(PRESETS))
     limit = 1 if options.limit is None else options.limit
-    for flag, count in (("--dies", options.dies), ("--epochs", options.epochs), ("--limit", limit)):
+    for flag, count in (("--dies", options.dies), ("--limit", limit)):
         if count < 1:
             raise ValueError(f"{flag} is {count}, must be at least 1")
     for flag, values in (("--noise", options.noise), ("--offset-mv", options.offset_mv)):
         if not values or not all(0 <= value < 1e4 for value in values):
             raise ValueError(f"{flag} is {list(values)}, must be numbers from 0 to 10,000")
-    if not 0 < options.learning_rate < 100:
-        raise ValueError(f"--learning-rate is {options.learning_rate}, must be above 0")
     PRESETS[options.device].check_time(3600 * HOURS)
     return study_of(options)
 

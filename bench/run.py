@@ -109,7 +109,8 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     check_run(config.run, config.settling, config.machines)
     check_foreign(arguments, config.run.backend, config.machines)
     keys = row_keys(config.run.backend, config.run.precision, config.machines)
-    check_idle(arguments, idle_options(list(config.chosen.values()), [key.precision for key in keys]))
+    idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
+    check_idle(arguments, {**idle, "--fresh-s": "bench.learn: what learns looks at an image more than once"})
     check_once("--disturbances", config.run.disturbances)
     for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)

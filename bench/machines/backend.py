@@ -167,6 +167,8 @@ class Backend(ABC):
     """Precisions that run only where they are named."""
     learns: ClassVar[tuple[str, ...]] = ()
     """Precisions in which it learns from scratch; none: it does not learn."""
+    updates: ClassVar[tuple[str, ...]] = ()
+    """Ways to write a learnt change that it has a choice of."""
     clocked: ClassVar[bool] = False
     """Whether the wall time of the machine is its own: a processor, not a simulation of hardware."""
     panel: ClassVar[str] = "machine"

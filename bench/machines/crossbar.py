@@ -34,6 +34,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
     name = "crossbar"
     precisions = ("analog",)
     learns = ("analog",)
+    updates = ("rewrite", "pulses", "mixed", "two-arrays")
     block = "crossbar"
     panel = "crossbar"
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hw.machine import Machine
     from hw.resistive.machine import Resistive
 
-NO_DEVICE = "ideal"
+NO_DEVICE, DAMAGED_DEVICE = "ideal", "pcm-nandakumar-2019"
+"""Resistors where the command line is silent: of a run, and of a repair."""
 HOUR_S = 3600.0
 DIES_PER_SEED = 1000
 MOST_DIES = 1000
@@ -37,12 +38,16 @@ class ResistivePoint:
 class ResistiveBackend(Backend):
     """A deep resistive network: resistors, diodes, amplifiers."""
 
-    resistor: Annotated[tuple[str, ...], option("NAME..")] = (NO_DEVICE,)
+    resistor: Annotated[tuple[str, ...] | None, option("NAME..", "ideal; repair, beta: PCM")] = None
     """ideal, or devices of the presets of crossbars (--list)."""
     resistor_noise: Annotated[tuple[float, ...], option("X..")] = (1.0,)
     """Noise of these devices, times the published one."""
-    resistor_hours: Annotated[tuple[float, ...], option("H..")] = (0.0,)
+    resistor_hours: Annotated[tuple[float, ...] | None, option("H..", "0; repair, beta: 1")] = None
     """Hours between programming and settling."""
+    resistor_stuck: Annotated[float | None, option("X", "0; repair: 0.025")] = None
+    """Share of devices stuck at their largest value, and as many at their smallest."""
+    fresh_s: Annotated[float | None, option("S", "a read of the device")] = None
+    """Learning: time after which fresh noise is drawn anew; 0: every phase."""
     offset_mv: Annotated[tuple[float, ...], option("MV..")] = (0.0,)
     """Spread of the offsets of amplifiers and of what senses outputs, in mV."""
     resistive_dies: Annotated[int, option("N")] = 5
@@ -53,6 +58,7 @@ class ResistiveBackend(Backend):
     name = "resistive"
     precisions = ("analog",)
     learns = ("analog",)
+    updates = ("rewrite", "pulses")
     block = "resistive"
     panel = "resistive"
 
@@ -60,12 +66,12 @@ class ResistiveBackend(Backend):
         """Devices that there are, at ages that are published; numbers in their range."""
         from hw.crossbar.devices.presets import PRESETS
 
-        for name in self.resistor:
+        for name in self.devices:
             choose("--resistor", name, tuple(PRESETS))
         swept: dict[str, Sequence[object]] = {
-            "--resistor": self.resistor,
+            "--resistor": self.devices,
             "--resistor-noise": self.resistor_noise,
-            "--resistor-hours": self.resistor_hours,
+            "--resistor-hours": self.ages_h,
             "--offset-mv": self.offset_mv,
         }
         for flag, values in swept.items():
@@ -73,7 +79,9 @@ class ResistiveBackend(Backend):
                 raise ValueError(f"{flag} {list(values)} must be values, each of them once")
         for flag, numbers, most in (
             ("--resistor-noise", self.resistor_noise, 1000.0),
-            ("--resistor-hours", self.resistor_hours, 1e9),
+            ("--resistor-hours", self.ages_h, 1e9),
+            ("--resistor-stuck", (self.stuck,), 0.5),
+            ("--fresh-s", () if self.fresh_s is None else (self.fresh_s,), 1e9),
             ("--offset-mv", self.offset_mv, 1e4),
         ):
             for value in numbers:
@@ -89,11 +97,33 @@ class ResistiveBackend(Backend):
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
         """Options of devices, where there are none."""
-        if self.resistor != (NO_DEVICE,):
+        if self.devices != (NO_DEVICE,):
             return {}
         need = "--resistor NAME of a device"
-        idle = {"--resistor-noise": need, "--resistor-hours": need}
+        idle = dict.fromkeys(("--resistor-noise", "--resistor-hours", "--resistor-stuck", "--fresh-s"), need)
         return idle if any(self.offset_mv) else {**idle, "--resistive-dies": f"{need}, or --offset-mv"}
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Kinds of resistors."""
+        return (NO_DEVICE,) if self.resistor is None else self.resistor
+
+    @property
+    def ages_h(self) -> tuple[float, ...]:
+        """Hours between programming and settling."""
+        return (0.0,) if self.resistor_hours is None else self.resistor_hours
+
+    @property
+    def stuck(self) -> float:
+        """Share of devices stuck at either end."""
+        return self.resistor_stuck or 0.0
+
+    def damaged(self, share: float) -> ResistiveBackend:
+        """Dies of a study where the command line is silent: an hour after programming, a share of the devices stuck at
+        either end."""
+        hours = (1.0,) if self.resistor_hours is None else self.resistor_hours
+        stuck = share if self.resistor_stuck is None else self.resistor_stuck
+        return replace(self, resistor=self.resistor or (DAMAGED_DEVICE,), resistor_hours=hours, resistor_stuck=stuck)
 
     def quick(self) -> ResistiveBackend:
         """Two dies a point."""
@@ -101,17 +131,17 @@ class ResistiveBackend(Backend):
 
     def points(self) -> tuple[Any, ...]:
         """Every value of every list with every other; none where all is ideal."""
-        return self._grid() if self._has_dies() else (None,)
+        return self._grid() if self.has_dies() else (None,)
 
     def main_point(self) -> Any:
         """The one nearest to what is published."""
-        if not self._has_dies():
+        if not self.has_dies():
             return None
         return min(self._grid(), key=lambda point: (point.resistor_noise != 1.0, point.offset_mv))
 
     def machines(self) -> int:
         """Dies of a point."""
-        return self.resistive_dies if self._has_dies() else 1
+        return self.resistive_dies if self.has_dies() else 1
 
     def coding(self, precision: str) -> None:  # noqa: ARG002
         """Nothing is sent."""
@@ -119,7 +149,7 @@ class ResistiveBackend(Backend):
 
     def open(self, work: Workload, key: RowKey) -> Sequence[Callable[[], Machine]]:
         """The circuit, or the dies of a point."""
-        make = partial(_machine, work.network, self, work.conditions, _point(key.point))
+        make = partial(circuit, work.network, self, work.conditions, _point(key.point))
         return [partial(make, index) for index in range(self.machines())]
 
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
@@ -129,7 +159,7 @@ class ResistiveBackend(Backend):
         from hw.cost.resistive import driver_w, resistive_cost
         from hw.resistive.parasitics import driven_f
 
-        machine = _machine(work.network, self, work.conditions, None, 0)
+        machine = circuit(work.network, self, work.conditions, None, 0)
         line_f = driven_f(machine.network, machine.physics.parasitics)
         watts = driver_w(line_f, machine.tau_s, self.supply_v)
         cost = resistive_cost(ledger, watts, prod(machine.network.links[0].below), machine.network.units[-1])
@@ -159,12 +189,12 @@ class ResistiveBackend(Backend):
                 "resistive",
                 "resistive",
                 conditions.seed + (die or 1) - 1,
-                lambda source: _machine(
+                lambda source: circuit(
                     source, self, conditions, point, (die or 1) - 1, update or "rewrite", DIE_HEADROOM
                 ),
             )
 
-        if not self._has_dies():
+        if not self.has_dies():
             return [learner(precision, None, None, None) for precision in precisions]
         return [
             learner(precision, point, update, die + 1)
@@ -174,15 +204,16 @@ class ResistiveBackend(Backend):
             for die in range(self.resistive_dies)
         ]
 
-    def _has_dies(self) -> bool:
-        return self.resistor != (NO_DEVICE,) or any(self.offset_mv)
+    def has_dies(self) -> bool:
+        """Whether anything differs from one circuit to the next."""
+        return self.devices != (NO_DEVICE,) or any(self.offset_mv)
 
     def _grid(self) -> tuple[ResistivePoint, ...]:
         return tuple(
             ResistivePoint(name, noise, hours, offset)
-            for name in self.resistor
+            for name in self.devices
             for offset in self.offset_mv
-            for hours in self.resistor_hours
+            for hours in self.ages_h
             for noise in self.resistor_noise
         )
 
@@ -191,7 +222,7 @@ def _point(point: Any) -> ResistivePoint | None:
     return ResistivePoint(**point) if isinstance(point, dict) else point
 
 
-def _machine(
+def circuit(
     source: Any,
     options: ResistiveBackend,
     conditions: Conditions,
@@ -208,7 +239,7 @@ def _machine(
     from mapping.resistive import Mapped
 
     settling, seed = conditions.settling, conditions.seed * DIES_PER_SEED + index
-    physics = Physics(tolerance=settling.tolerance or Physics().tolerance, noise_seed=(seed,))
+    physics = Physics(tolerance=settling.tolerance or Physics().tolerance, noise_seed=(seed,), fresh_s=options.fresh_s)
     make = partial(
         to_resistive,
         source,
@@ -219,7 +250,9 @@ def _machine(
     )
     if point is None:
         return make()
-    device = preset(point.resistor).noisy(point.resistor_noise)
+    device, stuck = preset(point.resistor).noisy(point.resistor_noise), options.stuck
+    if stuck:
+        device = replace(device, stuck_on=stuck, stuck_off=stuck)
     age_s = 0.0 if point.resistor == NO_DEVICE else point.resistor_hours * HOUR_S
 
     def fabricated(mapped: Mapped) -> Die:

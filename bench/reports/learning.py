@@ -144,11 +144,12 @@ def _damage(row: LearningRow) -> list[str]:
     """What was wrong with the dies of a repair."""
     if row.damage is None:
         return []
-    on, off, terminals = (row.damage[name] for name in ("stuck_on", "stuck_off", "transpose_terminals"))
-    return [
-        f"- Damage: {100 * on:g} % of the devices stuck on, {100 * off:g} % stuck off; transposed reads at the",
-        f"  {terminals} ends of the wires; errors of programming and drift as the device and its age have them.",
-    ]
+    on, off, terminals = (row.damage.get(name) for name in ("stuck_on", "stuck_off", "transpose_terminals"))
+    stuck = f"- Damage: {100 * (on or 0):g} % of the devices stuck on, {100 * (off or 0):g} % stuck off;"
+    age = "errors of programming and drift as the device and its age have them."
+    if terminals is None:
+        return [stuck, f"  {age}", "- Reads of resistors are the heat while they settle; none of them is a conversion."]
+    return [f"{stuck} transposed reads at the", f"  {terminals} ends of the wires; {age}"]
 
 
 def groups(rows: list[LearningRow]) -> list[tuple[str, list[LearningRow]]]:
@@ -167,6 +168,9 @@ def _title(row: LearningRow) -> str:
 
 def point_title(row: LearningRow) -> str:
     """The die of a row, in words."""
+    if row.backend == "resistive":
+        age = f"{row.at('resistor_hours'):g} h, offsets {row.at('offset_mv'):g} mV"
+        return f"resistors of {row.at('resistor')}, noise x {row.at('resistor_noise'):g}, {age}"
     adc = "ideal ADC" if row.at("adc_bits") is None else f"{row.at('adc_bits')} bit ADC"
     return ", ".join([row.at("device"), f"noise x {row.at('noise_scale'):g}", f"{row.at('hours'):g} h", adc])
 

@@ -100,7 +100,7 @@ def _cosines(
     machine.calibrate_phases(batches[0].images, batches[0].labels, phases)
     for batch, truth in zip(batches, truths, strict=True):
         changes = machine.weight_changes(batch.images, batch.labels, rule)
-        totals += [_cosine(change, true) for change, true in zip(changes, truth, strict=True)]
+        totals += [cosine(change, true) for change, true in zip(changes, truth, strict=True)]
     return dict(zip(machine.names, (totals / len(batches)).tolist(), strict=True))
 
 
@@ -111,6 +111,7 @@ def _truth(network: EPNetwork, batch: Labelled) -> list[np.ndarray]:
     return [-tensor.numpy().reshape(len(tensor), -1) for name, tensor in gradient.items() if name.endswith("weight")]
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the angle between two arrays; 0 where one is nought."""
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float((a * b).sum() / size) if size else 0.0

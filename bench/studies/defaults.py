@@ -18,6 +18,8 @@ class StudyDefaults:
 
 REPAIR = StudyDefaults(epochs=5, learning_rates=(0.05, 0.02, 0.2), beta=0.5)
 """Of the zoo's digits networks: two convolutions and a readout."""
+REPAIR_RESISTORS = StudyDefaults(epochs=5, learning_rates=(0.02, 0.02, 0.0), beta=1.0)
+"""Of drn-digits: two links, and a readout that is no part of the die."""
 FLOATS = StudyDefaults(
     epochs=12, learning_rates=(0.08, 0.03, 0.3), beta=0.2, momentum=0.9, weight_decay=(1e-4, 1e-2, 3e-4)
 )

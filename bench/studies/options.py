@@ -16,6 +16,7 @@ from bench.studies.defaults import QUICK_BETAS, SWEPT_BETAS, StudyDefaults
 if TYPE_CHECKING:
     from bench.machines.backend import Backend
     from bench.machines.crossbar import CrossbarBackend
+    from bench.machines.resistive import ResistiveBackend
     from hw.learning.phases import UpdatePhases
     from mapping.training import LearningSchedule
 
@@ -87,9 +88,11 @@ def schedule_of(options: LearnOptions, defaults: StudyDefaults, quick: bool) -> 
     )
 
 
-def idle_of(options: LearnOptions) -> dict[str, str]:
-    """Options of learning that change nothing in this study, and what they would need."""
+def idle_of(options: LearnOptions, backends: tuple[str, ...]) -> dict[str, str]:
+    """Options of learning that change nothing in this study on these machines, and what they would need."""
     drawn = {"--plots": "bench.run: a study draws its own picture"}
+    if backends == ("resistive",):
+        drawn |= dict.fromkeys(("--free-steps", "--nudged-steps"), "a machine with a clock: resistors settle")
     if options.study == "beta":
         learnt = "the study repair or scratch: beta only compares nudges"
         flags = ("--epochs", "--learning-rates", "--learning-batch", "--batch-size", "--tolerance")
@@ -100,14 +103,21 @@ def idle_of(options: LearnOptions) -> dict[str, str]:
 
 def check_learning(options: LearnOptions, backends: tuple[str, ...]) -> None:
     """Refuse what cannot be learnt; ValueError names the option, its value and the choices."""
-    from bench.machines.crossbar_updates import UPDATES
+    from bench.machines.registry import BACKENDS
 
-    if options.study != "scratch" and backends != ("crossbar",):
-        raise ValueError(f"the study {options.study} runs on --backend crossbar alone, not on {', '.join(backends)}")
+    writing = [name for name in backends if BACKENDS[name].updates]
+    if options.study != "scratch" and (len(backends) > 1 or not writing):
+        raise ValueError(
+            f"the study {options.study} runs on --backend crossbar alone or resistive alone, not on "
+            f"{', '.join(backends)}"
+        )
+    if options.update and not writing:
+        raise ValueError(
+            f"--update {list(options.update)}: only crossbar and resistive have a choice, not {', '.join(backends)}"
+        )
     for name in options.update:
-        choose("--update", name, tuple(UPDATES))
-    if options.update and "crossbar" not in backends:
-        raise ValueError(f"--update {list(options.update)}: only crossbar has a choice, not {', '.join(backends)}")
+        for machine in writing:
+            choose("--update", name, BACKENDS[machine].updates)
     if options.study == "beta" and options.update:
         raise ValueError(f"--update {list(options.update)}: the study beta writes nothing")
     if options.study != "beta" and len(options.beta) > 1:
@@ -160,6 +170,22 @@ def check_dies(options: LearnOptions, dies: CrossbarBackend) -> None:
     for point in dies.points():
         for name in options.update or ("rewrite",):  # any device that learns can be rewritten
             UPDATES[name].check(device_of(point, dies), design_of(point, dies))
+
+
+def check_resistors(options: LearnOptions, backend: ResistiveBackend) -> None:
+    """Refuse dies that have nothing to repair, and ways to write that their devices do not have; ValueError."""
+    from hw.crossbar.devices.presets import PRESETS
+    from hw.crossbar.devices.pulsing import response_of
+
+    ideal = not backend.has_dies()
+    if ideal and options.study != "scratch":
+        raise ValueError("--resistor ideal: nothing is wrong with these, name a device or --offset-mv")
+    if ideal and options.update:
+        raise ValueError(
+            f"--update {list(options.update)}: ideal resistors take any value, name a device by --resistor"
+        )
+    for name in backend.devices if "pulses" in options.update else ():
+        response_of(PRESETS[name])
 
 
 def check_rates(options: LearnOptions, links: Mapping[str, int]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.reports.format import markdown, si, spread
-from bench.studies.resistive import Study, machine_of
+from bench.studies.resistive import STEPS, Study, machine_of
 from hw.crossbar.devices.presets import preset
 from hw.resistive.power import dissipated_w
 from models.files.tensorfile import write_atomically
@@ -28,13 +28,10 @@ def write(results: dict[str, Any], folder: Path) -> None:
         "",
         f"{results['images']:,} test images, {exact['nodes']} nodes, {exact['resistors']:,} resistors, slowest time "
         f"constant {si(exact['tau_s'], 's')}; {made['date']}, commit {made['commit']}, {made['cpu']}.",
-        f"Without errors {100 * exact['accuracy']:.2f} % are right. {results['dies']} dies of {results['device']}.",
+        f"Without errors {100 * exact['accuracy']:.2f} % are right. {results['dies']} dies of {results['device']}, "
+        "an hour after programming.",
         "",
-        "## An hour after programming, and repaired by equilibrium propagation on the die",
-        "",
-        *_repair_table(results["repair"]),
-        "",
-        "## Noise of devices (an hour after programming) and offsets of what senses outputs",
+        "## Noise of devices and offsets of amplifiers and of what senses outputs",
         "",
         *markdown(["noise, times the published", "accuracy %, mean", "worst die"], _sweep(results["noise"], "noise")),
         "",
@@ -44,29 +41,24 @@ def write(results: dict[str, Any], folder: Path) -> None:
         "",
         "![Accuracy against noise and offset](noise.png)",
         "",
-        "## Energy of an image",
+        "## Energy of an image, beside machines with the same answers",
         "",
         *_energy_table(energy),
         "",
-        "Low to high: capacities a fifth to five times the nominal, drivers a tenth to ten (hw/cost/resistive.py).",
+        "![Energy of an image on every machine](energy.png)",
+        "",
+        "## What the assumptions decide",
+        "",
+        *_varied_table(energy),
+        "",
         f"The thermal limit is 12 kT 4^8 for each of {exact['nodes']} nodes, {si(energy['thermal_limit_j'], 'J')}: the "
-        f"circuit is {energy['over_thermal_limit']['nominal']:.3g} times above it.",
+        f"circuit is {energy['over_thermal_limit']['nominal']:.3g} times above it "
+        f"({energy['over_thermal_limit']['low']:.3g} to {energy['over_thermal_limit']['high']:.3g}).",
         "",
         "![Voltages of one image settling, and power by part](settling.png)",
         "",
     ]
     write_atomically(folder / "report.md", "\n".join(lines).encode())
-
-
-def _repair_table(dies: list[dict[str, Any]]) -> list[str]:
-    epochs = len(dies[0]["accuracy"]) - 1
-    heading = ["die", "after 1 h", *(f"epoch {epoch}" for epoch in range(1, epochs + 1)), "devices written"]
-    rows = [
-        [str(die["die"]), *(f"{100 * share:.2f}" for share in die["accuracy"]), f"{die['devices_written']:,}"]
-        for die in dies
-    ]
-    means = np.mean([die["accuracy"] for die in dies], axis=0)
-    return markdown(heading, [*rows, ["mean", *(f"{100 * mean:.2f}" for mean in means), ""]])
 
 
 def _sweep(rows: list[dict[str, Any]], axis: str) -> list[list[str]]:
@@ -77,28 +69,35 @@ def _sweep(rows: list[dict[str, Any]], axis: str) -> list[list[str]]:
 
 
 def _energy_table(energy: dict[str, Any]) -> list[str]:
-    gpu = energy["gpu"]
-    parts = ", ".join(f"{name} {si(joules, 'J')}" for name, joules in energy["breakdown_j"].items())
     rows = [
-        [
-            "resistors",
-            f"{100 * energy['accuracy']:.2f}",
-            spread(energy["energy_j"], "J"),
-            spread(energy["latency_s"], "s"),
-        ],
-        [
-            f"{gpu['profile']}, {gpu['steps']} steps",
-            f"{100 * gpu['accuracy']:.2f}",
-            spread(gpu["energy_j"], "J"),
-            spread(gpu["latency_s"], "s"),
-        ],
+        [one["name"], f"{100 * one['accuracy']:.2f}", spread(one["energy_j"], "J"), spread(one["latency_s"], "s")]
+        for one in energy["machines"]
     ]
-    table = markdown(["machine", "accuracy %", "energy, modelled", "time, modelled"], rows)
-    return [*table, "", f"Where the nominal energy of resistors goes: {parts}."]
+    parts = ", ".join(f"{name} {si(joules, 'J')}" for name, joules in energy["breakdown_j"].items())
+    return [
+        *markdown(["machine", "accuracy %", "energy, modelled", "time, modelled"], rows),
+        "",
+        f"- Of the first {energy['images']:,} images; dies: mean, over as many images as above.",
+        f"- Where the nominal energy of resistors goes: {parts}.",
+        "- Low to high, resistors: capacities a fifth to five times the nominal, drivers a tenth to ten, converters as",
+        "  published (hw/cost/resistive.py). Others: hw/cost. A clocked crossbar has digital biases that are corrected",
+        f"  once on the die; it, Loihi and the GPU are given {STEPS} synchronous steps.",
+    ]
+
+
+def _varied_table(energy: dict[str, Any]) -> list[str]:
+    """Rows: capacities; columns: drivers and amplifiers."""
+    drivers = list(dict.fromkeys(one["drivers"] for one in energy["varied"]))
+    rows = []
+    for capacity in dict.fromkeys(one["capacity"] for one in energy["varied"]):
+        found = [one["energy_j"] for one in energy["varied"] if one["capacity"] == capacity]
+        cells = [f"{si(joules, 'J')}, {joules / energy['thermal_limit_j']:.3g} x limit" for joules in found]
+        rows.append([f"{capacity:g} x", *cells])
+    return markdown(["capacities", *(f"drivers and amplifiers {share:g} x" for share in drivers)], rows)
 
 
 def draw(study: Study, results: dict[str, Any], folder: Path) -> None:
-    """noise.png and settling.png."""
+    """noise.png, energy.png and settling.png."""
     figure = new_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2)
     for axes, rows, axis, label in (
@@ -114,7 +113,25 @@ def draw(study: Study, results: dict[str, Any], folder: Path) -> None:
         axes.set(xlabel=label, ylabel="accuracy, %")
         axes.legend(frameon=False, fontsize=8)
     save_figure(figure, folder / "noise.png")
+    _draw_energy(results["energy"], folder / "energy.png")
     _draw_settling(study, folder / "settling.png")
+
+
+def _draw_energy(energy: dict[str, Any], path: Path) -> None:
+    figure = new_figure(9.0, 3.6)
+    axes = figure.subplots()
+    for place, one in enumerate(energy["machines"]):
+        joules, colour = one["energy_j"], COLOURS[0 if one["name"].startswith("resistors") else 1]
+        axes.plot([joules["low"], joules["high"]], [place, place], color=colour, linewidth=2)
+        axes.plot(joules["nominal"], place, "o", color=colour)
+        axes.annotate(f"{100 * one['accuracy']:.1f} %", (joules["high"], place), (6, -3), textcoords="offset points")
+    axes.axvline(energy["thermal_limit_j"], color="#888888", linestyle=":", label="thermal limit of 8 bits")
+    axes.set_yticks(range(len(energy["machines"])), [one["name"] for one in energy["machines"]])
+    axes.set(xscale="log", xlabel="joules per image: low, nominal, high; beside them what is right")
+    axes.margins(x=0.12)
+    axes.invert_yaxis()
+    axes.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
 
 
 def _draw_settling(study: Study, path: Path) -> None:

@@ -14,20 +14,24 @@ from bench.evaluate import one_thread_each
 from bench.machines.backend import Backend, Conditions, LearningKey, ScratchLearner
 from bench.machines.crossbar import NOISE_AWARE, CrossbarBackend
 from bench.machines.crossbar_updates import UPDATES
+from bench.machines.resistive import ResistiveBackend
 from bench.options import RunOptions, check_fit, check_limit
 from bench.progress import Progress
 from bench.records.folders import ROWS
 from bench.records.learning_row import LearningRow
 from bench.records.rows_file import append_row, finished_rows
+from bench.studies import resistors
 from bench.studies.beta import REMEDIES, BetaSweep, beta_sweep, phases_of
-from bench.studies.defaults import REPAIR, SCRATCH
+from bench.studies.defaults import REPAIR, REPAIR_RESISTORS, SCRATCH
 from bench.studies.options import LearnOptions, betas_of, check_rates, schedule_of
 from bench.studies.repair import Repair, repair_die
+from bench.studies.resistors import Dies
 from bench.studies.scratch import links_of, scratch_curve
 from bench.studies.training import Labelled, Material
 from mapping.circuit import circuit_of
 from mapping.machines import to_digital
 from models.data import Dataset
+from models.ep.network import EPNetwork
 from models.files.provenance import now, this_program
 from models.recipes import Recipe, recipe_for, recipe_names
 from models.zoo import load_model, zoo_names
@@ -106,7 +110,10 @@ def recipe_of(data: str | None) -> Recipe:
 
 def tasks_of(study: StudyRun) -> list[Task]:
     """Every row of the study, whether or not it is finished."""
-    return {"repair": _repair, "scratch": _scratch, "beta": _beta}[study.learning.study](study)
+    made = {"repair": _repair, "scratch": _scratch, "beta": _beta}
+    if "resistive" in study.machines:
+        made |= {"repair": _repair_resistors, "beta": _beta_resistors}
+    return made[study.learning.study](study)
 
 
 def finished_of(study: StudyRun, tasks: Sequence[Task]) -> dict[str, LearningRow]:
@@ -167,13 +174,56 @@ def _die_keys(study: StudyRun, update: str | None) -> list[LearningKey]:
     ]
 
 
+def _right(study: StudyRun, network: EPNetwork) -> float:
+    """Share of the test images that a network gets right without a die."""
+    settling, test = study.conditions.settling, study.material.test
+    reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size).settle(test.images)
+    return float((reference.logits.argmax(axis=1) == test.labels).mean())
+
+
+def _resistors(study: StudyRun) -> tuple[Dies, list[LearningKey]]:
+    """Dies of resistors, and a key for every one of them."""
+    backend, update = study.machines["resistive"], (study.learning.update or ("rewrite",))[0]
+    assert isinstance(backend, ResistiveBackend)
+    written = None if study.learning.study == "beta" else update
+    keys = [
+        LearningKey(backend.name, precision, written, point, number + 1)
+        for precision in backend.precisions
+        for point in backend.points()
+        for number in range(backend.machines())
+    ]
+    return Dies(load_model(study.run.model), backend, study.conditions, update, study.material), keys
+
+
+def _repair_resistors(study: StudyRun) -> list[Task]:
+    dies, keys = _resistors(study)
+    schedule = schedule_of(study.learning, REPAIR_RESISTORS, study.run.quick)
+    same = {"model": study.run.model, "float_accuracy": _right(study, dies.network)}
+    damage = {"stuck_on": dies.backend.stuck, "stuck_off": dies.backend.stuck}
+
+    def make(key: LearningKey, keep: Path, advance: Callable[[], None]) -> Figures:
+        arms = resistors.repair_die(dies, schedule, key.point, (key.die or 1) - 1, keep, advance)
+        return {**same, "damage": damage, "arms": arms, "learnt": _name(keep)}
+
+    return [_task(key, schedule.epochs, make) for key in keys]
+
+
+def _beta_resistors(study: StudyRun) -> list[Task]:
+    dies, keys = _resistors(study)
+    betas = betas_of(study.learning, study.run.quick)
+
+    def make(key: LearningKey, keep: Path, advance: Callable[[], None]) -> Figures:  # noqa: ARG001 - nothing is learnt
+        found = resistors.beta_sweep(dies, study.learning, betas, key.point, (key.die or 1) - 1, advance)
+        return {"model": study.run.model, "cosines": found}
+
+    return [_task(key, len(REMEDIES) * len(betas), make) for key in keys]
+
+
 def _repair(study: StudyRun) -> list[Task]:
     model = study.run.model
     network, twin = load_model(model), f"{model}{NOISE_AWARE}"
     update = (study.learning.update or ("rewrite",))[0]
-    settling, test = study.conditions.settling, study.material.test
-    reference = to_digital(network, steps=settling.steps, batch_size=settling.batch_size).settle(test.images)
-    right = float((reference.logits.argmax(axis=1) == test.labels).mean())
+    right = _right(study, network)
     schedule = schedule_of(study.learning, REPAIR, study.run.quick)
     # a measured chip holds one network: there is no telling how it would hold another
     noise_aware = load_model(twin) if twin in zoo_names() and study.dies.device.measured is None else None
@@ -266,11 +316,15 @@ def check_study(
     network = load_model(run.model)
     check_fit(run.model, network, dataset)
     check_rates(learning, {f"model {run.model}": len(network.links) + (network.readout is not None)})
-    phases = [schedule_of(learning, REPAIR, run.quick).phases]
+    analog = "resistive" in machines
+    phases = [schedule_of(learning, REPAIR_RESISTORS if analog else REPAIR, run.quick).phases]
     if learning.study == "beta":
         betas = betas_of(learning, run.quick)
         phases = [phases_of(remedy, beta, learning) for remedy in REMEDIES for beta in betas]
     try:
+        if analog:
+            resistors.check_nudges(run.model, network, phases)
+            return
         for of_update in phases:
             of_update.check(circuit_of(network))
     except ValueError as error:

@@ -7,7 +7,7 @@ of voltages know ratios of conductances alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,8 @@ from hw.resistive.links import DenseResistors, unrolled
 from hw.resistive.network import Amplifiers, ResistiveNetwork
 
 Array = NDArray[np.float64]
+Rails = tuple[DeviceArray, DeviceArray | None]
+"""Devices of a link, of the plus rail and the minus rail."""
 Programming = Callable[[Array, Device, np.random.Generator], DeviceArray]
 
 
@@ -44,7 +46,7 @@ class Die:
 
     ideal: ResistiveNetwork
     """The network with amplifiers as they came out."""
-    arrays: tuple[tuple[DeviceArray, DeviceArray | None], ...]
+    arrays: tuple[Rails, ...]
     sense_v: Array
     """Offset of what reads every output."""
 
@@ -55,11 +57,31 @@ class Die:
 
     def network(self, rng: np.random.Generator | None) -> ResistiveNetwork:
         """What settles: conductances now; with a generator with the slow and the fresh noise of one settle."""
-        links = tuple(
-            DenseResistors(_held(plus, rng), None if minus is None else _held(minus, rng))
-            for plus, minus in self.arrays
-        )
-        return replace(self.ideal, links=links)
+        if rng is None:
+            return replace(self.ideal, links=tuple(_links(self.arrays, DeviceArray.conductance_s)))
+        return self.read(self.slow(rng), rng)
+
+    def slow(self, rng: np.random.Generator) -> list[DenseResistors]:
+        """Conductances with the noise that stays while an image is looked at, nudged or not."""
+        return list(_links(self.arrays, lambda array: array.settling_s(rng)))
+
+    def read(self, slow: list[DenseResistors], rng: np.random.Generator) -> ResistiveNetwork:
+        """What settles, with the noise of one settle on top."""
+
+        def noisy(array: DeviceArray, now: Array) -> Array:
+            drawn = np.maximum(now + array.device.read_sigma_s(now) * rng.standard_normal(now.shape), 0.0)
+            return np.where(np.isnan(array.stuck_s), drawn, now)
+
+        links = []
+        for (plus, minus), now in zip(self.arrays, slow, strict=True):
+            both = None if minus is None or now.minus_s is None else noisy(minus, now.minus_s)
+            links.append(DenseResistors(noisy(plus, now.plus_s), both))
+        return replace(self.ideal, links=tuple(links))
+
+
+def _links(arrays: tuple[Rails, ...], held: Callable[[DeviceArray], Array]) -> Iterator[DenseResistors]:
+    for plus, minus in arrays:
+        yield DenseResistors(held(plus), None if minus is None else held(minus))
 
 
 def fabricate(
@@ -76,8 +98,7 @@ def fabricate(
     for link in network.links:
         whole = unrolled(link)
         pair = [
-            None if g is None else programming(np.clip(g, device.g_min_s, device.g_max_s), device, rng)
-            for g in (whole.plus_s, whole.minus_s)
+            None if g is None else programming(_in_range(device, g), device, rng) for g in (whole.plus_s, whole.minus_s)
         ]
         arrays.append((pair[0], pair[1]))
     analog = np.random.default_rng((*seed, 1))
@@ -85,6 +106,40 @@ def fabricate(
     links = tuple(unrolled(link) for link in network.links)
     sense_v = mismatch.offset_v * analog.standard_normal(network.units[-1])
     return Die(replace(network, links=links, amplifiers=rows), tuple(arrays), sense_v)  # type: ignore[arg-type]
+
+
+def written_back(die: Die, wanted: Die, most: int, rng: np.random.Generator) -> Die:
+    """The die after every device was read once and the `most` that are farthest off were programmed again to what they
+    are `wanted` to be; a factor that all devices of a link have drifted by is left, since it changes no voltage."""
+    links = [_astray(now, target, rng) for now, target in zip(die.arrays, wanted.arrays, strict=True)]
+    sizes = np.sort(np.concatenate([gap.ravel() for link in links for _, _, gap in link]))[::-1]
+    limit = float(sizes[most]) if most < len(sizes) else 0.0
+    arrays = []
+    for link in links:
+        new = [reprogram(one, _in_range(one.device, goal), gap > limit, rng) for one, goal, gap in link]
+        arrays.append((new[0], new[1] if len(new) > 1 else None))
+    return replace(die, arrays=tuple(arrays))
+
+
+def _astray(
+    now: tuple[DeviceArray, DeviceArray | None],
+    wanted: tuple[DeviceArray, DeviceArray | None],
+    rng: np.random.Generator,
+) -> list[tuple[DeviceArray, Array, Array]]:
+    """Of both rails of a link: the devices, what they should be, and how far from it one read shows them to be."""
+    pairs = [
+        (one, goal.target_s) for one, goal in zip(now, wanted, strict=True) if one is not None and goal is not None
+    ]
+    reads = []
+    for one, _ in pairs:
+        held = one.conductance_s()
+        reads.append(held + one.device.read_sigma_s(held) * rng.standard_normal(held.shape))
+    drift = sum(float(read.sum()) for read in reads) / sum(float(goal.sum()) for _, goal in pairs)
+    return [(one, drift * goal, np.abs(read - drift * goal)) for (one, goal), read in zip(pairs, reads, strict=True)]
+
+
+def _in_range(device: Device, conductance_s: Array) -> Array:
+    return np.clip(conductance_s, device.g_min_s, device.g_max_s)
 
 
 class Writer:
@@ -97,7 +152,6 @@ class Writer:
             response_of(array.device)
         self.array, self.how, self.rng, self.threshold = array, how, rng, threshold
         self.wanted = array.target_s.copy()
-        self.written = 0
 
     def move(self, change_s: Array) -> DeviceArray:
         """By pulses: the change in steps of one pulse, rounded at random. Rewriting: a digital number per device adds
@@ -105,24 +159,13 @@ class Writer:
         device = self.array.device
         if self.how == "pulses":
             steps = np.floor(change_s / mean_step_s(device) + self.rng.random(change_s.shape)).astype(np.int64)
-            self.array, events = pulsed(self.array, np.maximum(steps, 0), np.maximum(-steps, 0), self.rng)
-            self.written += int(events.devices)
+            self.array, _ = pulsed(self.array, np.maximum(steps, 0), np.maximum(-steps, 0), self.rng)
             return self.array
-        self.wanted = np.clip(self.wanted + change_s, device.g_min_s, device.g_max_s)
+        self.wanted = _in_range(device, self.wanted + change_s)
         where = np.abs(self.wanted - self.array.target_s) > self.threshold * (device.g_max_s - device.g_min_s)
         if where.any():
             self.array = reprogram(self.array, np.where(where, self.wanted, self.array.target_s), where, self.rng)
-            self.written += int(where.sum())
         return self.array
-
-
-def _held(array: DeviceArray, rng: np.random.Generator | None) -> Array:
-    if rng is None:
-        return array.conductance_s()
-    now = array.settling_s(rng)
-    stuck = ~np.isnan(array.stuck_s)
-    noisy = np.maximum(now + array.device.read_sigma_s(now) * rng.standard_normal(now.shape), 0.0)
-    return np.where(stuck, now, noisy)
 
 
 def _mismatched(row: Amplifiers, mismatch: Mismatch, rng: np.random.Generator) -> Amplifiers:

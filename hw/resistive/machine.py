@@ -20,7 +20,7 @@ from hw.ledger import Ledger
 from hw.machine import Settled, concatenate, split
 from hw.resistive.die import Die
 from hw.resistive.dynamics import settle_in_time, time_constants_s
-from hw.resistive.learning import InPlace, Learner
+from hw.resistive.learning import Asked, InPlace, Learner, Timing
 from hw.resistive.network import ResistiveNetwork
 from hw.resistive.parasitics import Parasitics, node_capacities
 from hw.resistive.power import dissipated_w
@@ -49,6 +49,9 @@ class Physics:
     tolerance: float = TOLERANCE
     """An image is at rest once no voltage is farther than this share of the largest of its layer from where it ends."""
     noise_seed: tuple[int, ...] = (0,)
+    fresh_s: float | None = None
+    """For how long the fresh noise of devices stays what it is while phases of learning follow each other; None: as
+    long as the read that their source measured it in, which is longer than phases are."""
 
 
 class Resistive:
@@ -68,9 +71,13 @@ class Resistive:
             raise ValueError(f"batch_size is {batch_size}, must be at least 1")
         if not 0 < physics.tolerance < 1:
             raise ValueError(f"tolerance is {physics.tolerance}, expected a share above 0 and below 1")
+        if physics.fresh_s is not None and not 0 <= physics.fresh_s < np.inf:
+            raise ValueError(f"fresh_s is {physics.fresh_s} s, expected a number from 0, or none")
         self.reading, self.physics, self.batch_size, self.device = reading, physics, batch_size, device
         self.lock = RLock()
         self._noise = np.random.default_rng((*physics.noise_seed, 7))
+        self.designed = network
+        """The circuit without errors."""
         self._network = network if physics.die is None else physics.die.network(None)
         self._farad = node_capacities(self._network, physics.parasitics, device)
         # of the circuit as designed: all dies are looked at at the same times
@@ -79,7 +86,9 @@ class Resistive:
         self._quiet = Solver(self._network, device)
         self._learner = None
         if in_place is not None:
-            self._learner = Learner(in_place, self._network, physics.die, PHASE_TAU * self.tau_s, device)
+            read_s = 0.0 if physics.die is None else physics.die.arrays[0][0].device.read_s
+            timing = Timing(PHASE_TAU * self.tau_s, read_s if physics.fresh_s is None else physics.fresh_s)
+            self._learner = Learner(in_place, self._network, physics.die, timing, device)
 
     def __repr__(self) -> str:
         return f"Resistive on {self.device}, slowest time constant {self.tau_s:.3g} s, {self._network!r}"
@@ -95,7 +104,7 @@ class Resistive:
         """Let images (B, C, H, W) in [0, 1] settle; slow and fresh noise of devices is drawn once for all of them."""
         images = checked_images(images, self.reading.input_shape)
         die = self.physics.die
-        solver = self._quiet if die is None else Solver(self._die().network(self._noise), self.device)
+        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
         return concatenate([self._settle_batch(solver, part, trace) for part in split(images, self.batch_size)])
 
     @exclusive
@@ -104,8 +113,8 @@ class Resistive:
         """(B, classes) scores at rest, as of `settle` without the way there."""
         images = checked_images(images, self.reading.input_shape)
         die = self.physics.die
-        solver = self._quiet if die is None else Solver(self._die().network(self._noise), self.device)
-        sense = 0.0 if die is None else self._die().sense_v
+        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
+        sense = 0.0 if die is None else self.die.sense_v
         parts = [settle(solver, solver.sources(part)) for part in split(images, self.batch_size)]
         return np.concatenate([self.reading.scores(part.volts[-1].cpu().numpy() + sense) for part in parts])
 
@@ -117,13 +126,11 @@ class Resistive:
         Raises ValueError for a circuit that was not made to learn, and for rules of momentum or decay.
         """
         images, labels = checked_images(images, self.reading.input_shape), np.asarray(labels)
-        if self._learner is None:
-            raise ValueError("this circuit does not learn in place: only one that is a deep resistive network does")
-        self._learner.check(rule, labels, len(images), self.reading)
-        learned = self._learner.learn(images, labels, rule)
-        self._network = self._learner.network
+        learner = self._learns(rule, images, labels)
+        learned = learner.learn(images, labels, rule, self._noise)
+        self._network = learner.network
         self._quiet = Solver(self._network, self.device)
-        self.reading = self._learner.in_place.read(self._network)[1]
+        self.reading = learner.in_place.read(self._network)[1]
         return learned
 
     @exclusive
@@ -133,9 +140,19 @@ class Resistive:
             raise ValueError("this circuit does not learn in place: its weights are those it was made of")
         return self._learner.in_place.read(self._network)[0]
 
-    def writes(self) -> int:
-        """Devices written while learning, each as often as it was."""
-        return 0 if self._learner is None else self._learner.written
+    @exclusive
+    @torch.no_grad()
+    def asked(self, images: ArrayLike, labels: ArrayLike, rule: LearningRule, *, noise: bool = True) -> Asked:
+        """What a batch asks of every resistor, with the noise of devices or without it; nothing is written.
+
+        Raises ValueError as `learn` does.
+        """
+        images, labels = checked_images(images, self.reading.input_shape), np.asarray(labels)
+        return self._learns(rule, images, labels).asked(images, labels, rule, self._noise if noise else None)
+
+    def writes(self) -> NDArray[np.int64]:
+        """How often every device has been written while learning; empty for ideal resistors."""
+        return np.zeros(0, np.int64) if self._learner is None else self._learner.writes
 
     @exclusive
     @torch.no_grad()
@@ -152,9 +169,18 @@ class Resistive:
     ) -> None:
         """Nothing is held that needs freeing."""
 
-    def _die(self) -> Die:
+    def _learns(self, rule: LearningRule, images: NDArray[np.floating], labels: NDArray[np.integer]) -> Learner:
+        if self._learner is None:
+            raise ValueError("this circuit does not learn in place: only one that is a deep resistive network does")
+        self._learner.check(rule, labels, len(images), self.reading)
+        return self._learner
+
+    @property
+    def die(self) -> Die:
+        """The devices as they are now; ValueError for ideal resistors."""
         die = self.physics.die if self._learner is None else self._learner.die
-        assert die is not None
+        if die is None:
+            raise ValueError("the resistors of this circuit are ideal: it has no die")
         return die
 
     def _settle_batch(self, solver: Solver, images: NDArray[np.floating], trace: bool) -> Settled:
@@ -163,7 +189,7 @@ class Resistive:
         path = settle_in_time(solver, sources, self._farad, self.times_s[:-1], substeps=SUBSTEPS)
         rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]
         rest = self._rest_rows(rows)
-        sense = 0.0 if self.physics.die is None else self._die().sense_v
+        sense = 0.0 if self.physics.die is None else self.die.sense_v
         volts = [layer.cpu().numpy() for layer in rows]
         states = [
             self.reading.states(index, layer).reshape(*layer.shape[:2], *shape)

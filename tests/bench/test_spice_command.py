@@ -13,6 +13,7 @@ from bench import learn as bench_learn
 from bench import resistive, spice
 from bench import run as bench_run
 from bench.speed import __main__ as speed
+from bench.studies import resistive as study
 from hw.resistive import spice as runner
 from models.train.command import main as train_command
 
@@ -95,16 +96,27 @@ def test_options_of_resistors_are_refused_by_name(options: list[str], words: lis
         assert word in said
 
 
-def test_the_study_of_resistors_writes_its_report(tmp_path: Path, capsys) -> None:
-    options = ["drn-digits", "--limit", "12", "--dies", "1", "--noise", "1", "--offset-mv", "0", "--epochs", "1"]
-    assert resistive.main([*options, "--repair-images", "8", "--output", str(tmp_path / "run")]) == 0
+@pytest.mark.parametrize("beside", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_study_of_resistors_writes_its_report(
+    beside: bool, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the machines beside it only where there is time to start them."""
+    if not beside:
+        monkeypatch.setattr(study, "others", lambda *_: [])
+    options = ["drn-digits", "--limit", "12", "--dies", "1", "--noise", "2", "--offset-mv", "0"]
+    assert resistive.main([*options, "--output", str(tmp_path / "run")]) == 0
     results = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert [row["noise"] for row in results["noise"]] == [1.0, 2.0]
     assert results["offset"][0]["accuracy"] == [results["exact"]["accuracy"]]
-    assert len(results["repair"][0]["accuracy"]) == 2
     energy = results["energy"]
-    assert sum(energy["breakdown_j"].values()) == pytest.approx(energy["energy_j"]["nominal"])
-    assert energy["gpu"]["accuracy"] == energy["accuracy"]
-    for name in ("report.md", "results.json", "noise.png", "settling.png"):
+    machines = {one["name"]: one for one in energy["machines"]}
+    nominal = machines["resistors"]["energy_j"]["nominal"]
+    assert sum(energy["breakdown_j"].values()) == pytest.approx(nominal)
+    assert [one["energy_j"] for one in energy["varied"] if one["capacity"] == one["drivers"] == 1.0] == [nominal]
+    assert len(machines) == (6 if beside else 2)
+    if beside:
+        assert machines["resistors"]["accuracy"] == machines["NVIDIA H200 at its roofline"]["accuracy"]
+    for name in ("report.md", "results.json", "noise.png", "energy.png", "settling.png"):
         assert (tmp_path / "run" / name).stat().st_size > 0
     assert resistive.main(["digits"]) == 2
     assert "no resistive network: train one with python -m models.resistive" in capsys.readouterr().err

@@ -53,7 +53,7 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["repair", "--free-steps", "0"], ["--free-steps is 0, must be 1 to 100,000"]),
     (
         ["scratch", "--backend", "torch", "lava", "--update", "mixed"],
-        ["--update ['mixed']: only crossbar has a choice, not torch, lava"],
+        ["--update ['mixed']: only crossbar and resistive have a choice, not torch, lava"],
     ),
     (
         ["scratch", "--backend", "lava", "--precision", "delta"],

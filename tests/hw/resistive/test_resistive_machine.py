@@ -14,7 +14,7 @@ from hw.crossbar.devices.presets import preset
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import Descent, LearningRule
 from hw.ledger import Ledger
-from hw.resistive.die import Mismatch, fabricate
+from hw.resistive.die import Mismatch, fabricate, written_back
 from hw.resistive.machine import Physics, Resistive
 from mapping.learning import network_with
 from mapping.machines import to_resistive
@@ -126,7 +126,48 @@ def test_devices_learn_by_what_their_preset_allows(device: str, how: str) -> Non
     for _ in range(8):
         machine.learn(IMAGES, LABELS, rule(0.05, links=2))
     assert cost() < 0.6 * before
-    assert machine.writes() > 0
+    assert machine.writes().sum() > 0
+
+
+def test_what_is_asked_is_the_gradient_and_noise_stays_through_an_update_unless_told_otherwise() -> None:
+    """Centered phases of one circuit differ by the nudge alone; of two circuits by far more."""
+    device = preset("pcm-nandakumar-2019")
+
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, device, (0,))
+
+    def machine(fresh_s: float | None) -> Resistive:
+        physics = Physics(fresh_s=fresh_s)
+        return to_resistive(equivalent(PLAIN), g_max_s=device.g_max_s / 2, fabricated=made, physics=physics)
+
+    asked = {
+        fresh_s: machine(fresh_s).asked(IMAGES, LABELS, rule(1.0, links=2)).plus_s[1] for fresh_s in (None, 1.0, 0.0)
+    }
+    still = machine(None).asked(IMAGES, LABELS, rule(1.0, links=2), noise=False).plus_s[1]
+    np.testing.assert_array_equal(asked[None], asked[1.0])
+    assert np.abs(asked[None] - still).max() < np.abs(still).max()
+    assert np.abs(asked[0.0] - still).max() > 3 * np.abs(still).max()
+    quiet = machine(None)
+    before = quiet.die.arrays[1][0].conductance_s().copy()
+    quiet.asked(IMAGES, LABELS, rule(1.0, links=2))
+    np.testing.assert_array_equal(quiet.die.arrays[1][0].conductance_s(), before)
+    with pytest.raises(ValueError, match=r"fresh_s is -1.0 s, expected a number from 0"):
+        machine(-1.0)
+
+
+def test_writing_back_programs_the_worst_devices_again_and_leaves_a_common_drift() -> None:
+    perfect = fabricate(to_resistive(equivalent(PLAIN)).designed, uniform_drift(0.1), (0,))
+    mapped = perfect.ideal
+    spoilt = np.zeros(perfect.arrays[0][0].target_s.shape, bool)
+    first = perfect.arrays[0][0]
+    spoilt.flat[np.argsort(first.target_s.ravel())[:3]] = True
+    off = replace(first, programmed_s=np.where(spoilt, 25e-6 - first.target_s, first.programmed_s))
+    die = replace(perfect, arrays=((off, perfect.arrays[0][1]), *perfect.arrays[1:])).at(1e6)
+    back = written_back(die, fabricate(mapped, uniform_drift(0.1), (0,)), 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(back.arrays[0][0].writes > 0, spoilt)
+    assert sum(int(one.writes.sum()) for pair in back.arrays for one in pair if one is not None) == 3
+    kept = (1 + 1e6 / 10) ** -0.1
+    np.testing.assert_allclose(back.arrays[0][0].conductance_s(), kept * first.programmed_s, rtol=0.1, atol=2e-7)
 
 
 def test_pulses_need_a_published_response_and_rules_what_resistors_have() -> None:
