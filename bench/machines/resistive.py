@@ -38,20 +38,20 @@ class ResistivePoint:
 class ResistiveBackend(Backend):
     """A deep resistive network: resistors, diodes, amplifiers."""
 
-    resistor: Annotated[tuple[str, ...] | None, option("NAME..", "ideal; repair, beta: PCM")] = None
-    """ideal, or devices of the presets of crossbars (--list)."""
+    resistor: Annotated[tuple[str, ...] | None, option("NAME..", "ideal; dies: PCM")] = None
+    """ideal, or presets of crossbars (--list)."""
     resistor_noise: Annotated[tuple[float, ...], option("X..")] = (1.0,)
     """Noise of these devices, times the published one."""
-    resistor_hours: Annotated[tuple[float, ...] | None, option("H..", "0; repair, beta: 1")] = None
+    resistor_hours: Annotated[tuple[float, ...] | None, option("H..", "0; dies: 1")] = None
     """Hours between programming and settling."""
     resistor_stuck: Annotated[float | None, option("X", "0; repair: 0.025")] = None
-    """Share of devices stuck at their largest value, and as many at their smallest."""
-    fresh_s: Annotated[float | None, option("S", "a read of the device")] = None
-    """Learning: time after which fresh noise is drawn anew; 0: every phase."""
+    """Share of devices stuck on, and as many off."""
+    fresh_s: Annotated[float | None, option("S", "a read")] = None
+    """Learning: how long fresh noise stays; 0: a phase."""
     offset_mv: Annotated[tuple[float, ...], option("MV..")] = (0.0,)
-    """Spread of the offsets of amplifiers and of what senses outputs, in mV."""
+    """Spread of offsets, of amplifiers and outputs."""
     resistive_dies: Annotated[int, option("N")] = 5
-    """Dies per point; ideal resistors without offsets are one."""
+    """Dies per point."""
     supply_v: Annotated[float, option("V")] = 1.0
     """Voltage of a pixel of 1."""
 
