@@ -9,6 +9,15 @@ from mapping.export.loihi.format import LoihiFormat
 from mapping.export.nir.format import NirFormat
 from mapping.export.onnx.format import OnnxFormat
 from mapping.export.program import ProgramFormat
+from mapping.export.resistive import ResistiveFormat
 
-_KINDS: tuple[type[Format], ...] = (ProgramFormat, CrossbarFormat, LoihiFormat, CFormat, NirFormat, OnnxFormat)
+_KINDS: tuple[type[Format], ...] = (
+    ProgramFormat,
+    CrossbarFormat,
+    ResistiveFormat,
+    LoihiFormat,
+    CFormat,
+    NirFormat,
+    OnnxFormat,
+)
 FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in _KINDS}
