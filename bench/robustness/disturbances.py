@@ -48,8 +48,8 @@ def pgd_linf(
     batch_size: int,
     device: str,
 ) -> Images:
-    """Projected gradient descent in the Linf ball, white box, through every step, from the clean images: of all of them,
-    those too that are answered wrong as they are."""
+    """Projected gradient descent in the Linf ball, white box, through every step, from the clean images: of all of them
+    also those that are answered wrong as they are."""
     attacked_network = network.map_parameters(lambda tensor: tensor.to(device))
     predict = FreePhase(attacked_network, steps)
     target = Target(predict.forward, torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))

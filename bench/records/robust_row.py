@@ -1,0 +1,91 @@
+"""A row of a robustness study: one attack, or natural corruption, of one network on one machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pydantic import TypeAdapter, with_config
+
+from bench.records.row import SCHEMA, Count, Share, check_known, take_schema
+from models.files.provenance import Provenance
+from models.files.typed import STRICT, read_json
+
+
+@with_config(STRICT)
+@dataclass(frozen=True)
+class RobustRow:
+    """What is left of the accuracy. What an attack does not have is None."""
+
+    model: str
+    data: str
+    seed: int
+    backend: str
+    precision: str
+    attack: str
+    threat: str
+    """What the attacker knows and may do (`bench.robustness.suites`)."""
+    images: Count
+    accuracy: Share
+    accuracy_ci95: tuple[Share, Share]
+    clean: Share
+    """Accuracy on the same images as they are, of the same machine."""
+    feedback: bool
+    """False of twins, and where it was cut."""
+    norm: str | None = None
+    eps: float | None = None
+    gradient: str | None = None
+    severity: int | None = None
+    """Of natural corruptions."""
+    budget: int | None = None
+    """Steps, queries or draws."""
+    queries: float | None = None
+    """Times the network was asked, per image."""
+    zero_slopes: Share | None = None
+    """Share of gradients that were zero everywhere."""
+    outside: float | None = None
+    """How far the furthest image lies beyond the ball or the range: 0."""
+    draws: int | None = None
+    """Fresh draws that every image was judged by."""
+    dies: int | None = None
+    point: dict[str, Any] | None = None
+    """Of the machine's sweep."""
+    answers: str | None = None
+    """Which images are answered right, one character each: 1, 0, or of several draws and dies the tenths, 0 to 9 and X
+    for all."""
+    made_by: Provenance | None = None
+    date: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for the same row, whatever run it belongs to."""
+        parts = (self.model, self.backend, self.precision, self.attack, self.threat, self.norm, self.eps, self.gradient)
+        return json.dumps([*parts, self.severity, self.budget, self.point])
+
+    @property
+    def words(self) -> str:
+        """What it is of, in a few words."""
+        kind = f"severity {self.severity}" if self.norm is None else f"{self.norm} {self.eps:.4g}"
+        where = f"{self.model} on {self.backend} {self.precision}"
+        return f"{self.attack}, {kind}, {where}" if self.norm or self.severity else f"clean images, {where}"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def contract(self) -> dict[str, Any]:
+        """What the last line of a command says of it."""
+        return {name: value for name, value in asdict(self).items() if name not in ("answers", "made_by", "date")}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> RobustRow:
+        """A row of a file; ValueError says what is wrong."""
+        values = dict(values)
+        take_schema(values)
+        check_known(values, {entry.name for entry in fields(RobustRow)})
+        return read_json(ROBUST_ROW, json.dumps(values))
+
+
+ROBUST_ROW: TypeAdapter[RobustRow] = TypeAdapter(RobustRow)

@@ -1,0 +1,104 @@
+"""The pictures of a robustness study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.records.robust_row import RobustRow
+from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.robustness.attacks.target import Target
+from bench.robustness.victim import Victim
+
+SHOWN = 8
+"""Images of the picture of attacked ones."""
+
+
+def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
+    """Accuracy against eps on the float network, by attack, with intervals; machines at the radii they were shown."""
+    balls = [row for row in rows if row.norm is not None]
+    if not balls:
+        return False
+    figure = new_figure(10, 4)
+    for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("L2", "Linf"), strict=True):
+        groups: dict[str, list[RobustRow]] = {}
+        for row in (row for row in balls if row.norm == norm):
+            digital = (row.backend, row.precision) == ("torch", "float") and row.model == rows[0].model
+            name = row.attack if digital else f"{row.model if row.threat == 'transfer' else row.backend}: {row.threat}"
+            groups.setdefault(name, []).append(row)
+        for (name, group), colour in zip(groups.items(), COLOURS * 2, strict=False):
+            by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}
+            drawn = [by_eps[eps] for eps in sorted(by_eps)]
+            x, y = [row.eps or 0.0 for row in drawn], [100 * row.accuracy for row in drawn]
+            # at 0 and 100 % an interval ends there but for its last digit
+            low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in drawn]
+            high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in drawn]
+            line = "-" if len(drawn) > 2 else "none"
+            axes.errorbar(x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4)
+        axes.axhline(100 * rows[0].clean, color="#bbbbbb", linestyle=":", label="clean")
+        axes.set(xlabel=f"eps, {norm}", ylim=(0, 101), xlim=(0, None))
+    figure.axes[0].set(ylabel="accuracy, %", title=f"{rows[0].model}, {rows[0].images} images")
+    figure.axes[1].legend(frameon=False, fontsize=8)
+    save_figure(figure, file)
+    return True
+
+
+def draw_corruptions(rows: Sequence[RobustRow], file: Path) -> bool:
+    """Accuracy by corruption, one mark per severity, of the float network; machines beside it."""
+    corrupted = [row for row in rows if row.severity is not None]
+    if not corrupted:
+        return False
+    names = list(dict.fromkeys(row.attack for row in corrupted))
+    machines = list(dict.fromkeys(f"{row.backend} {row.precision}" for row in corrupted))
+    figure = new_figure(11, 4.2)
+    axes = figure.subplots()
+    for number, (machine, colour) in enumerate(zip(machines, COLOURS, strict=False)):
+        shift = (number - (len(machines) - 1) / 2) * 0.8 / max(len(machines), 1)
+        of_machine = [row for row in corrupted if f"{row.backend} {row.precision}" == machine]
+        for row in of_machine:
+            place = names.index(row.attack) + shift
+            low, high = row.accuracy_ci95
+            axes.plot([place, place], [100 * low, 100 * high], color=colour, alpha=0.3, linewidth=1)
+            axes.plot(place, 100 * row.accuracy, "o", color=colour, markersize=2 + (row.severity or 1))
+        severities = ", ".join(map(str, sorted({row.severity or 0 for row in of_machine})))
+        axes.plot([], [], "o", color=colour, label=f"{machine}, severity {severities}")
+    axes.axhline(100 * corrupted[0].clean, color="#bbbbbb", linestyle=":")
+    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=40, ha="right")
+    axes.set(ylabel="accuracy, %", ylim=(0, 101), title=f"{rows[0].model}: CIFAR-10-C-style, larger marks are severer")
+    axes.legend(frameon=False, fontsize=8)
+    save_figure(figure, file)
+    return True
+
+
+@torch.no_grad()
+def draw_attacked(target: Target, victim: Victim, made: Mapping[str, Tensor], file: Path) -> None:
+    """Clean images, attacked ones and what was added, with the answers."""
+    lines = 1 + 2 * len(made)
+    count = min(SHOWN, len(target.labels))
+    figure = new_figure(1.25 * count, 1.5 * lines)
+    grid = figure.subplots(lines, count, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    places = torch.linspace(0, len(target.labels) - 1, count).long()
+
+    def show(line: int, images: Tensor, titles: Sequence[str]) -> None:
+        for axes, image, title in zip(grid[line], images, titles, strict=True):
+            picture = image.permute(1, 2, 0).cpu().numpy()
+            axes.imshow(picture if picture.shape[2] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=1)
+            axes.set_title(title, fontsize=8)
+
+    clean = target.images[places]
+    truth = target.labels[places].tolist()
+    show(0, clean, [f"class {label}" for label in truth])
+    for number, (name, images) in enumerate(made.items()):
+        attacked = images[places]
+        answers = victim.predict(attacked).argmax(dim=1).tolist()
+        marks = [f"{answer}{'' if answer == label else ' !'}" for answer, label in zip(answers, truth, strict=True)]
+        show(1 + 2 * number, attacked, [f"{name}: {marks[0]}", *marks[1:]])
+        change = attacked - clean
+        size = change.abs().flatten(1).amax(dim=1).clamp(min=1e-9)[:, None, None, None]
+        show(2 + 2 * number, 0.5 + 0.5 * change / size, [""] * count)
+    save_figure(figure, file)

@@ -1,0 +1,122 @@
+"""Machines under attack: images made on the float network are shown to them, and one die is attacked on itself.
+
+What is frozen in a die (errors of programming, drift, stuck devices) is part of its weights, and the attacker of a die
+reads it; what is drawn anew at every read is averaged over. A machine is scored by how often it is right over fresh
+draws, never by "once wrong, always wrong", which counts noise as an attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.evaluate import settle
+from bench.machines.backend import Backend, Images, RowKey, Workload
+from bench.robustness.attacks.pgd import PGD
+from bench.robustness.attacks.square import Square
+from bench.robustness.attacks.target import Target
+from bench.robustness.ball import Ball
+from bench.robustness.losses import Loss
+from bench.robustness.slopes.slope import by_scores
+from hw.machine import LearningMachine, Machine
+from mapping.learning import network_with
+from models.ep.adjoint import adjoint_slope
+from models.ep.network import EPNetwork
+from models.ep.relaxation import relax
+
+Right = NDArray[np.float64]
+"""(machines, N) how often each of several machines (dies) is right about each image."""
+
+
+def shown_to(
+    backend: Backend,
+    key: RowKey,
+    work: Workload,
+    shown: Mapping[str, tuple[Images, NDArray[np.int64]]],
+    draws: int,
+    announce: Callable[[str], None],
+) -> dict[str, Right]:
+    """How often each machine of a row is right about the images of each name, over `draws` fresh draws."""
+    right: dict[str, list[NDArray[np.float64]]] = {name: [] for name in shown}
+    for number, make in enumerate(backend.open(work, key), start=1):
+        with make() as machine:
+            for name, (images, labels) in shown.items():
+                announce(f"{key.backend} {key.precision} {number}: {name}")
+                answers = [settle(machine, images).logits.argmax(axis=1) == labels for _ in range(draws)]
+                right[name].append(np.mean(answers, axis=0))
+    return {name: np.stack(found) for name, found in right.items()}
+
+
+@dataclass(frozen=True)
+class OnDie:
+    """Scores of the die, averaged over draws; the slope through the network that the die holds, at its state of rest.
+
+    What the die does besides its weights (converters, wires, noise) is passed straight through, as integers are
+    (Bengio, Leonard & Courville 2013, arXiv:1308.3432; in attacks, Athalye, Carlini & Wagner 2018).
+    """
+
+    machine: Machine
+    held: EPNetwork
+    steps: int
+    draws: int
+
+    def __call__(self, images: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+        scores = self.scores(images)
+        with torch.no_grad():
+            states = relax(self.held, images, steps=self.steps, schedule="synchronous").states
+        return scores, adjoint_slope(self.held, images, states, by_scores(loss, scores), tolerance=1e-4)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(B, K) mean over the draws."""
+        shown = images.cpu().numpy()
+        read = [self.machine.settle(shown).logits for _ in range(self.draws)]
+        return torch.from_numpy(np.mean(read, axis=0, dtype=np.float32)).to(images)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Attacks on one machine with itself in the loop."""
+
+    ball: Ball
+    steps: int
+    draws: int
+    """That every score of the attack is averaged over."""
+    judged: int
+    """Fresh draws that the result is scored by."""
+    queries: int
+    """Of Square; 0: it is not asked."""
+    seed: int
+
+    def attack(
+        self,
+        make: Callable[[], Machine],
+        held: Callable[[Machine], EPNetwork],
+        images: Tensor,
+        labels: Tensor,
+        steps: int,
+    ) -> dict[str, Right]:
+        """How often the machine is right, (1, N), about images found by what `held` knows of it, and by queries."""
+        found: dict[str, Tensor] = {}
+        with make() as machine:
+            slope = OnDie(machine, held(machine), steps, self.draws)
+            target = Target(slope.scores, images, labels)
+            found["PGD"] = PGD(self.ball, self.steps, seed=self.seed).strongest(target, slope).images
+            if self.queries:
+                found["Square"] = Square(self.ball, self.queries, self.seed).find(target).images
+            return {name: self._right(machine, attacked, labels) for name, attacked in found.items()}
+
+    def _right(self, machine: Machine, attacked: Tensor, labels: Tensor) -> Right:
+        shown, truth = attacked.cpu().numpy(), labels.cpu().numpy()
+        answers = [settle(machine, shown).logits.argmax(axis=1) == truth for _ in range(self.judged)]
+        return np.mean(answers, axis=0)[None]
+
+
+def held_by(machine: Machine, network: EPNetwork) -> EPNetwork:
+    """The network with the weights that an analog machine holds, its frozen errors included."""
+    reader: LearningMachine = machine  # type: ignore[assignment]
+    return network_with(network, reader.read_weights())

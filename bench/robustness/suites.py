@@ -1,0 +1,148 @@
+"""What a suite does: attacks, balls and budgets, by name. Importing this loads nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.robustness.ball import Ball, Norm
+
+FAR = 64 / 255
+"""eps in Linf at which nothing may be left: a network that still answers hides its gradient (Carlini et al. 2019,
+arXiv:1902.06705)."""
+
+
+@dataclass(frozen=True)
+class Radii:
+    """eps of a kind of images, pixels from 0 to 1, over all channels."""
+
+    l2: tuple[float, ...]
+    linf: tuple[float, ...]
+
+    def balls(self) -> tuple[Ball, ...]:
+        """All of them."""
+        return (*(Ball("L2", eps) for eps in self.l2), *(Ball("Linf", eps) for eps in self.linf))
+
+    def middle(self) -> tuple[Ball, Ball]:
+        """The ball of each norm at which most is shown."""
+        return Ball("L2", self.l2[len(self.l2) // 2]), Ball("Linf", self.linf[len(self.linf) // 2])
+
+
+COLOUR = Radii(l2=(0.124, 0.309, 0.5), linf=(2 / 255, 0.01, 8 / 255))
+"""Three channels of 32 x 32: radii of the seed study (arXiv:2401.11543) and of RobustBench."""
+GREY = Radii(l2=(0.5, 1.0, 2.0), linf=(0.03, 0.1, 0.3))
+"""One channel: those of MNIST (Madry et al. 2018, arXiv:1706.06083; Croce & Hein 2020)."""
+
+
+def radii_of(channels: int) -> Radii:
+    """Those of images with so many channels."""
+    return COLOUR if channels == 3 else GREY
+
+
+@dataclass(frozen=True)
+class Suite:
+    """How much is done. Images are balanced over classes."""
+
+    images: int
+    pgd_steps: int = 20
+    auto_steps: int = 0
+    """Of Auto-PGD by cross-entropy and, towards `targets` classes, by ratios of logits; 0: none."""
+    targets: int = 0
+    queries: int = 0
+    """Of Square; 0: none."""
+    every_gradient: bool = False
+    """PGD at the middle radii by every gradient, and how well they agree."""
+    every_radius: bool = True
+    severities: tuple[int, ...] = (3,)
+    """Of natural corruptions."""
+    corrupted: int = 100
+    """Images of each corruption at each severity."""
+    sane: int = 40
+    """Images of the checks of the attacks themselves."""
+    planted: int = 3
+    """Planted examples, for each norm."""
+    draws: int = 1
+    """Times each die is asked about every image, its noise drawn anew."""
+    looped: int = 20
+    """Images of attacks on one die itself."""
+
+
+SUITES = {
+    "quick": Suite(images=100),
+    "standard": Suite(
+        images=500,
+        auto_steps=50,
+        targets=3,
+        queries=1_000,
+        every_gradient=True,
+        severities=(1, 3, 5),
+        corrupted=500,
+        sane=100,
+        planted=5,
+        draws=4,
+        looped=100,
+    ),
+    "full": Suite(
+        images=1_000,
+        auto_steps=100,
+        targets=9,
+        queries=5_000,
+        every_gradient=True,
+        severities=(1, 2, 3, 4, 5),
+        corrupted=10_000,
+        sane=200,
+        planted=20,
+        draws=20,
+        looped=200,
+    ),
+}
+
+WHITE, RANDOM, QUERIES, NATURAL = "white box", "random noise", "queries", "natural"
+TRANSFER, TWIN, LOOP = "transfer", "digital twin", "hardware in the loop"
+"""Threats: what the attacker has. Of hardware: its network without its errors (digital twin), or the very die, frozen
+errors and all, of which it reads weights and scores (hardware in the loop)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attack on all images."""
+
+    attack: str
+    threat: str
+    norm: Norm
+    eps: float
+    gradient: str | None = None
+    budget: int = 0
+    """Steps, queries or draws."""
+
+    @property
+    def ball(self) -> Ball:
+        """Where attacked images may lie."""
+        return Ball(self.norm, self.eps)
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        words = f"{self.attack} {self.norm} {self.eps:.4g} {self.gradient or ''} {self.budget}"
+        return "-".join(words.lower().split())
+
+
+PGD_, STRONGEST, AUTO, TARGETED, SQUARE, NOISE = "PGD", "PGD to the end", "APGD-CE", "APGD-T", "Square", "noise"
+
+
+def trials_of(suite: Suite, radii: Radii, gradients: tuple[str, ...], exact: str) -> tuple[Trial, ...]:
+    """Everything that one network is attacked by, gradients by name, the main one first."""
+    main, middle = gradients[0], radii.middle()
+    balls = radii.balls() if suite.every_radius else middle
+    trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, 10) for ball in balls]
+    trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in balls]
+    trials += [Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in middle]
+    if suite.every_gradient:
+        others = [name for name in gradients if name != main]
+        trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, name, suite.pgd_steps) for ball in middle for name in others]
+    if suite.auto_steps:
+        trials += [Trial(AUTO, WHITE, ball.norm, ball.eps, exact, suite.auto_steps) for ball in balls]
+    if suite.targets:
+        trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, exact, suite.auto_steps) for ball in balls]
+    if suite.queries:
+        trials += [Trial(SQUARE, QUERIES, ball.norm, ball.eps, None, suite.queries) for ball in middle]
+    return tuple(trials)

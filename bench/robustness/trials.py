@@ -1,0 +1,136 @@
+"""Trials: one attack on all images, batch after batch, each kept when it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.command_line import ConfigError
+from bench.robustness.attacks.apgd import APGD, TargetedAPGD
+from bench.robustness.attacks.noise import RandomNoise
+from bench.robustness.attacks.pgd import PGD
+from bench.robustness.attacks.square import Square
+from bench.robustness.attacks.target import Attacked, Target
+from bench.robustness.kept import digest_of
+from bench.robustness.slopes.slope import Slope
+from bench.robustness.suites import AUTO, NOISE, PGD_, SQUARE, STRONGEST, TARGETED, Trial
+from bench.robustness.victim import Victim
+from models.files.tensorfile import CheckpointError, read_tensors, write_tensors
+
+KEY = "ep-hardware trial"
+BATCH = 50
+"""Images that are attacked together and kept together: what a kill may cost."""
+UNROLLED_BATCH = 10
+"""Of gradients through every step, which keep all states."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is attacked, and with what luck."""
+
+    victim: Victim
+    target: Target
+    seed: int
+    targets: int
+    """Classes that a targeted attack goes for."""
+    folder: Path
+    """Where batches are kept."""
+    origin: dict[str, Any]
+    """Digests of the network and the images, which kept batches must be of."""
+
+
+def carry_out(plan: Plan, trial: Trial, announce: Callable[[str], None]) -> Attacked:
+    """All batches of a trial; those that are kept already are read."""
+    parts: list[Attacked] = []
+    slope: Slope | None = None
+    size = UNROLLED_BATCH if trial.gradient in ("every step", "sum over steps") else BATCH
+    for number, (_, target) in enumerate(plan.target.batches(size)):
+        file = plan.folder / trial.name / f"{number:04}.safetensors"
+        origin = {**plan.origin, "trial": trial.name, "seed": plan.seed, "batch": [number, size]}
+        if file.exists():
+            parts.append(_read(file, origin, target))
+            continue
+        announce(f"{trial.attack} {trial.ball}, image {number * size} of {len(plan.target.labels)}")
+        if slope is None and trial.gradient is not None:
+            slope = plan.victim.gradient(trial.gradient, plan.target.images, plan.target.labels)
+        found = _attacked(trial, target, slope, plan.seed + number, plan.targets)
+        _keep(file, origin, found)
+        parts.append(found)
+    return joined(parts)
+
+
+def joined(parts: list[Attacked]) -> Attacked:
+    """Batches as one."""
+    slopes = [part.zero_slopes for part in parts if part.zero_slopes is not None]
+    return Attacked(
+        torch.cat([part.images for part in parts]),
+        torch.cat([part.fell for part in parts]),
+        sum(part.queries for part in parts),
+        sum(slopes) / len(slopes) if slopes else None,
+    )
+
+
+def _attacked(trial: Trial, target: Target, slope: Slope | None, seed: int, targets: int) -> Attacked:
+    ball, budget = trial.ball, trial.budget
+    if trial.attack == NOISE:
+        return RandomNoise(ball, budget, seed).find(target)
+    if trial.attack == SQUARE:
+        return Square(ball, budget, seed).find(target)
+    assert slope is not None, "an attack by a gradient names it"
+    if trial.attack == PGD_:
+        return PGD(ball, budget, seed=seed).find(target, slope)
+    if trial.attack == STRONGEST:
+        return PGD(ball, budget, seed=seed).strongest(target, slope)
+    if trial.attack == AUTO:
+        return APGD(ball, budget, seed=seed).find(target, slope)
+    assert trial.attack == TARGETED, trial.attack
+    return TargetedAPGD(ball, budget, targets, seed).find(target, slope)
+
+
+def _keep(file: Path, origin: dict[str, Any], found: Attacked) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    images, fell = found.images.cpu(), found.fell.cpu()
+    told = {
+        "queries": found.queries,
+        "zero_slopes": found.zero_slopes,
+        "images": digest_of(images.numpy(), fell.numpy()),
+    }
+    write_tensors(file, KEY, {"images": images, "fell": fell.float()}, {**origin, **told})
+
+
+def _read(file: Path, origin: dict[str, Any], target: Target) -> Attacked:
+    try:
+        tensors, document = read_tensors(file, KEY)
+        images, fell = tensors["images"], tensors["fell"] > 0
+        if images.shape != target.images.shape or fell.shape != target.labels.shape:
+            raise CheckpointError(f"{file}: images of {tuple(images.shape)}, expected {tuple(target.images.shape)}")
+        differing = [name for name, value in origin.items() if document.get(name) != value]
+        if document.get("images") != digest_of(images.numpy(), fell.numpy()):
+            differing.append("images")
+        if differing:
+            raise CheckpointError(f"{file}: not what this run made, its {differing[0]} differs")
+        return Attacked(
+            images.to(target.images), fell.to(target.labels.device), document["queries"], document["zero_slopes"]
+        )
+    except (CheckpointError, KeyError) as error:
+        raise ConfigError(f"{error}; delete it to have the images attacked anew") from error
+
+
+def balanced(labels: Tensor, count: int, classes: int) -> Tensor:
+    """Indices of `count` images, as many of every class as can be, the first ones of each, in their order."""
+    each, rest = divmod(count, classes)
+    chosen: list[Tensor] = []
+    for label in range(classes):
+        places = (labels == label).nonzero()[:, 0]
+        wanted = each + (label < rest)
+        if len(places) < wanted:
+            raise ConfigError(
+                f"{count} images are asked for: {wanted} of class {label}, of which there are {len(places)}"
+            )
+        chosen.append(places[:wanted])
+    return torch.cat(chosen).sort().values
