@@ -141,11 +141,13 @@ def test_every_control_that_comes_along_is_what_its_manifest_says() -> None:
 
 
 def test_twins_on_one_footing_differ_in_nothing_but_what_they_are_called() -> None:
-    """All that learnt by the short recipe: equal images, epochs, updates, augmentation."""
+    """All that learnt by the short recipe from drawn weights: equal images, epochs, updates, augmentation."""
     manifests = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in control_names()}
     short = {name: one["hyperparameters"] for name, one in manifests.items() if name.startswith("hw-cifar10-short")}
     shared = ("layers", "optimizer", "learning_rates", "weight_decay", "epochs", "batch_size", "shift", "flip")
     plain = short["hw-cifar10-short-twin-0"]
     for name, told in short.items():
+        if told.get("start") is not None:
+            continue
         assert {key: told[key] for key in shared} == {key: plain[key] for key in shared}, name
         assert manifests[name]["images"] == manifests["hw-cifar10-short-twin-0"]["images"]
