@@ -23,7 +23,7 @@ class ResistiveFormat(Format):
     """
 
     name: ClassVar[str] = "resistive"
-    purpose: ClassVar[str] = "resistors and diodes of the fully analog circuit: CSV, and a netlist for SPICE"
+    purpose: ClassVar[str] = "every resistor and node of the fully analog circuit: CSV, and a netlist"
 
     def obstacle(self, source: Source) -> str | None:
         """Layers that drive each other by less than 1, without maxima and residual links."""

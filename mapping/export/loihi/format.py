@@ -24,7 +24,7 @@ class LoihiFormat(Format):
     """`python settle.py images.npy` settles images on plain Lava, with the bits of the integer reference."""
 
     name: ClassVar[str] = "loihi"
-    purpose: ClassVar[str] = "int8 weights, exponents, cores and Loihi's learning rule, and a script for plain Lava"
+    purpose: ClassVar[str] = "int8 weights, exponents, cores, Loihi's learning rule, and a script for plain Lava"
 
     def obstacle(self, source: Source) -> str | None:
         """Integers hold chains and sums."""
