@@ -35,6 +35,7 @@ def si(value: float | None, unit: str) -> str:
         (1e-6, "µ"),
         (1e-9, "n"),
         (1e-12, "p"),
+        (1e-15, "f"),
     ):
         if abs(value) >= factor:
             return f"{value / factor:.3g} {prefix}{unit}".strip()

@@ -169,8 +169,8 @@ def _title(row: LearningRow) -> str:
 def point_title(row: LearningRow) -> str:
     """The die of a row, in words."""
     if row.backend == "resistive":
-        age = f"{row.at('resistor_hours'):g} h, offsets {row.at('offset_mv'):g} mV"
-        return f"resistors of {row.at('resistor')}, noise x {row.at('resistor_noise'):g}, {age}"
+        parts = [row.at("resistor"), f"noise x {row.at('resistor_noise'):g}", f"{row.at('resistor_hours'):g} h"]
+        return ", ".join([*parts, *([f"offsets {row.at('offset_mv'):g} mV"] if row.at("offset_mv") else [])])
     adc = "ideal ADC" if row.at("adc_bits") is None else f"{row.at('adc_bits')} bit ADC"
     return ", ".join([row.at("device"), f"noise x {row.at('noise_scale'):g}", f"{row.at('hours'):g} h", adc])
 

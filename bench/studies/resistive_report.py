@@ -15,6 +15,8 @@ from hw.crossbar.devices.presets import preset
 from hw.resistive.power import dissipated_w
 from models.files.tensorfile import write_atomically
 
+LEAST = 1e-6
+"""Of the largest part of the energy: what is less is not told."""
 SHOWN = 12
 """Nodes of every layer whose voltages are drawn."""
 
@@ -73,7 +75,8 @@ def _energy_table(energy: dict[str, Any]) -> list[str]:
         [one["name"], f"{100 * one['accuracy']:.2f}", spread(one["energy_j"], "J"), spread(one["latency_s"], "s")]
         for one in energy["machines"]
     ]
-    parts = ", ".join(f"{name} {si(joules, 'J')}" for name, joules in energy["breakdown_j"].items())
+    most = max(energy["breakdown_j"].values())
+    parts = ", ".join(f"{name} {si(j, 'J')}" for name, j in energy["breakdown_j"].items() if j > LEAST * most)
     return [
         *markdown(["machine", "accuracy %", "energy, modelled", "time, modelled"], rows),
         "",
@@ -102,7 +105,7 @@ def draw(study: Study, results: dict[str, Any], folder: Path) -> None:
     left, right = figure.subplots(1, 2)
     for axes, rows, axis, label in (
         (left, results["noise"], "noise", "noise of devices, times the published one"),
-        (right, results["offset"], "offset_mv", "offset of outputs, mV"),
+        (right, results["offset"], "offset_mv", "offset of amplifiers and outputs, mV"),
     ):
         values = [row[axis] for row in rows]
         means = [100 * float(np.mean(row["accuracy"])) for row in rows]

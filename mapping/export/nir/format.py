@@ -20,7 +20,7 @@ class NirFormat(Format):
     """`network.nir`, and in README.txt what other tools will not see of it."""
 
     name: ClassVar[str] = "nir"
-    purpose: ClassVar[str] = "a NIR graph with loops, of Conv2d alone: the linear part of the network, for other tools"
+    purpose: ClassVar[str] = "a NIR graph with loops, of Conv2d alone: the linear part, for other tools"
 
     def check(self) -> None:
         """nir is there."""

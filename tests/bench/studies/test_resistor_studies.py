@@ -42,7 +42,7 @@ def test_every_die_is_repaired_by_learning_and_by_writing(tmp_path: Path) -> Non
     before, after = (fmean(row["arms"]["EP on the die"]["accuracy"][place] for row in rows) for place in (0, -1))
     assert after > before + 0.05
     report = (tmp_path / "run" / "report.md").read_text()
-    assert "## resistors of pcm-nandakumar-2019, noise x 1, 1 h, offsets 0 mV, rewrite" in report
+    assert "## pcm-nandakumar-2019, noise x 1, 1 h, rewrite" in report
     assert "2 % of the devices stuck on, 2 % stuck off" in report
 
 
