@@ -90,7 +90,8 @@ def _of_circuit(source: ResistiveEP, circuit: DeepResistive, input_v: float, g_m
     layers: list[Layer] = []
     for index, (g, bias) in enumerate(zip(circuit.conductances, circuit.biases, strict=True)):
         held = siemens * g.double().numpy()
-        links.append(DenseResistors(held[:, :pixels], held[:, pixels:]) if index == 0 else DenseResistors(held))
+        plus, minus = (held[:, :pixels], held[:, pixels:]) if index == 0 else (held, None)
+        links.append(DenseResistors(plus, minus, sparse=True))
         free = free_layer(len(g))
         side = signs(len(g)).numpy()
         hidden = index + 1 < len(circuit.conductances)
@@ -222,17 +223,16 @@ def _split(link: Link, index: int, scale: list[Array]) -> Resistors:
             else np.repeat(scale[index - 1], weight.shape[1] // len(scale[index - 1]))
         )
         held = weight * above[:, None] * below[None]
-        return DenseResistors(np.maximum(held, 0), np.maximum(-held, 0))
+        return DenseResistors(np.maximum(held, 0), np.maximum(-held, 0), sparse=True)
     channels = np.ones(weight.shape[1]) if index == 0 else scale[index - 1]
     held = weight * above[:, None, None, None] * channels[None, :, None, None]
-    return ConvResistors(np.maximum(held, 0), np.maximum(-held, 0), link.below, link.stride, link.padding)
+    rails = np.maximum(held, 0), np.maximum(-held, 0)
+    return ConvResistors(*rails, link.below, link.stride, link.padding, sparse=True)
 
 
 def _scaled(link: Resistors, siemens: float) -> Resistors:
     assert link.minus_s is not None
-    if isinstance(link, DenseResistors):
-        return DenseResistors(siemens * link.plus_s, siemens * link.minus_s)
-    return ConvResistors(siemens * link.plus_s, siemens * link.minus_s, link.below, link.stride, link.padding)
+    return replace(link, plus_s=siemens * link.plus_s, minus_s=siemens * link.minus_s)
 
 
 def _reading(source: EPNetwork, per_volt: tuple[Array, ...], shift: tuple[Array, ...]) -> Reading:

@@ -60,8 +60,8 @@ def random_network(sizes: tuple[int, int, int]) -> ResistiveNetwork:
     """Doubled inputs, one hidden layer with diodes, outputs without."""
     rng = np.random.default_rng(0)
     inputs, hidden, outputs = sizes
-    first = [25e-6 * rng.random((hidden, inputs)) ** 3 for _ in range(2)]
+    plus, minus = (25e-6 * rng.random((hidden, inputs)) ** 3 for _ in range(2))
     even, nothing = np.arange(hidden) % 2 == 0, np.zeros(hidden)
     sided = Layer(np.where(even, 0.0, -np.inf), np.where(even, np.inf, 0.0), nothing, nothing)
-    links = (DenseResistors(*first), DenseResistors(25e-6 * rng.random((outputs, hidden)) ** 3))
+    links = (DenseResistors(plus, minus), DenseResistors(25e-6 * rng.random((outputs, hidden)) ** 3))
     return ResistiveNetwork(links, (sided, free_layer(outputs)), (None,), 1.0)

@@ -75,13 +75,13 @@ class Die:
         links = []
         for (plus, minus), now in zip(self.arrays, slow, strict=True):
             both = None if minus is None or now.minus_s is None else noisy(minus, now.minus_s)
-            links.append(DenseResistors(noisy(plus, now.plus_s), both))
+            links.append(DenseResistors(noisy(plus, now.plus_s), both, sparse=True))
         return replace(self.ideal, links=tuple(links))
 
 
 def _links(arrays: tuple[Rails, ...], held: Callable[[DeviceArray], Array]) -> Iterator[DenseResistors]:
     for plus, minus in arrays:
-        yield DenseResistors(held(plus), None if minus is None else held(minus))
+        yield DenseResistors(held(plus), None if minus is None else held(minus), sparse=True)
 
 
 def fabricate(

@@ -217,10 +217,12 @@ class Learner:
         moves = asked.plus_s[index], asked.minus_s[index]
         if not self._writers:
             plus = np.maximum(link.plus_s + moves[0], 0.0)
-            return DenseResistors(plus, None if link.minus_s is None else np.maximum(link.minus_s + moves[1], 0.0))
+            minus = None if link.minus_s is None else np.maximum(link.minus_s + moves[1], 0.0)
+            return DenseResistors(plus, minus, sparse=True)
         first, second = self._writers[index]
         plus = first.move(moves[0]).conductance_s()
-        return DenseResistors(plus, None if second is None else second.move(moves[1]).conductance_s())
+        minus = None if second is None else second.move(moves[1]).conductance_s()
+        return DenseResistors(plus, minus, sparse=True)
 
 
 @dataclass(frozen=True)

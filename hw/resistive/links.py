@@ -21,15 +21,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class DenseResistors:
-    """plus, minus (units above, units below) in siemens; 0 S is no resistor. Without a minus rail it is None."""
+    """plus, minus (units above, units below) in siemens, above 0. Without a minus rail it is None."""
 
     plus_s: Array
     minus_s: Array | None = None
+    sparse: bool = False
+    """Whether resistors are missing at some crossings: 0 S there."""
 
     def __post_init__(self) -> None:
         if self.plus_s.ndim != 2:
             raise ValueError(f"conductances are {self.plus_s.shape}, expected (units above, units below)")
-        _check(self.plus_s, self.minus_s)
+        _check(self.plus_s, self.minus_s, self.sparse)
 
     @property
     def below(self) -> Shape:
@@ -49,7 +51,7 @@ class DenseResistors:
 
 @dataclass(frozen=True)
 class ConvResistors:
-    """plus, minus (channels above, channels below, rows, columns) in siemens: every place of the kernel has resistors
+    """plus, minus (channels above, channels below, rows, columns) in siemens, above 0: every place of the kernel has resistors
     of its own, all of the shared conductance. `below` (C, H, W); stride and padding as of a convolution, and beyond the
     border there is nothing."""
 
@@ -58,11 +60,13 @@ class ConvResistors:
     below: Shape
     stride: int = 1
     padding: int = 0
+    sparse: bool = False
+    """Whether resistors are missing at some places of the kernel: 0 S there."""
 
     def __post_init__(self) -> None:
         if self.plus_s.ndim != 4 or len(self.below) != 3 or self.plus_s.shape[1] != self.below[0]:
             raise ValueError(f"conductances {self.plus_s.shape} do not fit a layer below of {self.below}")
-        _check(self.plus_s, self.minus_s)
+        _check(self.plus_s, self.minus_s, self.sparse)
         if self.stride < 1 or self.padding < 0 or min(self.above) < 1:
             raise ValueError(f"stride {self.stride} and padding {self.padding} leave {self.above} above {self.below}")
 
@@ -94,7 +98,7 @@ def unrolled(link: Resistors) -> DenseResistors:
         out = conv2d(eye, torch.as_tensor(kernel), stride=link.stride, padding=link.padding)
         return np.ascontiguousarray(out.flatten(1).numpy().T)
 
-    return DenseResistors(matrix(link.plus_s), None if link.minus_s is None else matrix(link.minus_s))
+    return DenseResistors(matrix(link.plus_s), None if link.minus_s is None else matrix(link.minus_s), sparse=True)
 
 
 class Operator:
@@ -158,13 +162,15 @@ class Operator:
         return spread.flatten(1)
 
 
-def _check(plus_s: Array, minus_s: Array | None) -> None:
+def _check(plus_s: Array, minus_s: Array | None, sparse: bool) -> None:
     for name, g in (("plus", plus_s), ("minus", minus_s)):
         if g is None:
             continue
         if g.shape != plus_s.shape:
             raise ValueError(f"conductances of the minus rail are {g.shape}, of the plus rail {plus_s.shape}")
-        wrong = np.argwhere(~((g >= 0) & (g < np.inf)))  # NaN is wrong too
+        held = (g >= 0) if sparse else (g > 0)
+        wrong = np.argwhere(~(held & (g < np.inf)))  # NaN is wrong too
         if len(wrong):
             place = tuple(int(i) for i in wrong[0])
-            raise ValueError(f"a resistor of the {name} rail has {g[place]} S at {place}: expected 0 S (none) or more")
+            expected = "0 S (none) or more" if sparse else "above 0 S (a link that lacks resistors is sparse)"
+            raise ValueError(f"a resistor of the {name} rail has {g[place]} S at {place}: expected {expected}")

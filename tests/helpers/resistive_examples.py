@@ -48,7 +48,7 @@ def random_network(
     links, layers, amplifiers = [], [], []
     for index, (below, above) in enumerate(pairwise(sizes)):
         minus = drawn(above, below) if index == 0 or both_rails else None
-        links.append(DenseResistors(drawn(above, below), minus))
+        links.append(DenseResistors(drawn(above, below), minus, sparse=True))
         last = index == len(sizes) - 2
         layer = free_layer(above) if last else sided(above)
         leak = 1e-6 * rng.random(above) * (rng.random(above) < 0.3)

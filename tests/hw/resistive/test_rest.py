@@ -231,14 +231,29 @@ GOOD = np.full((2, 2), 1e-6)
     ("make", "says"),
     [
         (lambda: DenseResistors(np.array([[1e-6, -1e-6]])), r"a resistor of the plus rail has -1e-06 S at \(0, 1\)"),
-        (lambda: DenseResistors(GOOD, np.array([[1e-6, np.nan], [0, 0]])), r"of the minus rail has nan S at \(0, 1\)"),
+        (lambda: DenseResistors(GOOD, np.array([[1e-6, np.nan], [1, 1]])), r"of the minus rail has nan S at \(0, 1\)"),
         (
-            lambda: ResistiveNetwork((DenseResistors(np.diag([1e-6, 0.0])),), layers_of(2), (), 1.0),
+            lambda: DenseResistors(np.array([[1e-6, 0.0]])),
+            r"has 0.0 S at \(0, 1\): expected above 0 S \(a link that lacks resistors is sparse\)",
+        ),
+        (
+            lambda: DenseResistors(np.array([[1e-6, -0.5]]), sparse=True),
+            r"has -0.5 S at \(0, 1\): expected 0 S \(none\)",
+        ),
+        (
+            lambda: ConvResistors(np.zeros((1, 1, 3, 3)), None, (1, 4, 4)),
+            r"a resistor of the plus rail has 0.0 S at \(0, 0, 0, 0\)",
+        ),
+        (
+            lambda: ResistiveNetwork((DenseResistors(np.diag([1e-6, 0.0]), sparse=True),), layers_of(2), (), 1.0),
             "node 1 of layer 1 is floating: no resistor leads to it",
         ),
         (
             lambda: ResistiveNetwork(
-                (DenseResistors(np.array([[1e-6], [0.0]])), DenseResistors(np.diag([1e-6, 1e-6]))),
+                (
+                    DenseResistors(np.array([[1e-6], [0.0]]), sparse=True),
+                    DenseResistors(np.diag([1e-6, 1e-6]), sparse=True),
+                ),
                 layers_of(2, 2),
                 (None,),
                 1.0,

@@ -40,7 +40,7 @@ def read(folder: Path, inputs: int) -> ResistiveNetwork:
         low, high = ([float(row[name] or none) for row in own] for name, none in (("low_v", "-inf"), ("high_v", "inf")))
         rest = ([float(row[name]) for row in own] for name in ("leak_s", "bias_a"))
         layers.append(Layer(*(np.array(values) for values in (low, high, *rest))))
-    links = tuple(DenseResistors(pair["plus"], pair["minus"]) for pair in rails)
+    links = tuple(DenseResistors(pair["plus"], pair["minus"], sparse=True) for pair in rails)
     return ResistiveNetwork(links, tuple(layers), (None,) * (len(links) - 1), 1.0)
 
 
