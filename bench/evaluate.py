@@ -120,7 +120,7 @@ def evaluate(
         residual=_residual(settled),
         coding=backend.coding(key.precision),
         synops=_synops(settled.ledger),
-        by_step=_by_step(settled, np.tile(shown.labels, len(settled.logits) // images)),
+        by_step=_by_step(settled, shown.labels, len(answers)),
         details={} if details is None or backend.block is None else {backend.block: details},
         made_by=this_program(),
         date=now(),
@@ -254,10 +254,16 @@ def _range(values: object) -> dict[str, float | None]:
     return {name: getattr(values, name, None) for name in ("low", "nominal", "high")}
 
 
-def _by_step(settled: Settled, labels: NDArray[np.int64]) -> dict[str, list[float]]:
-    """What the figures draw: accuracy after each step, or at each of the times, and where messages are sent what spikes
-    and synaptic operations each step consumed, per image."""
-    curves = {"accuracy": (settled.logits_by_step.argmax(axis=2) == labels).mean(axis=1).tolist()}
+def _by_step(settled: Settled, labels: NDArray[np.int64], dies: int) -> dict[str, list[Any]]:
+    """What the figures draw: accuracy after each step, or at each of the times, with its interval, and where messages
+    are sent what spikes and synaptic operations each step consumed, per image."""
+    steps = len(settled.logits_by_step)
+    right = settled.logits_by_step.argmax(axis=2).reshape(steps, dies, -1, len(labels)) == labels
+    made = [estimate(of_step.mean(axis=1)) for of_step in right]
+    curves: dict[str, list[Any]] = {
+        "accuracy": [one.share for one in made],
+        "accuracy_ci95": [[*one.interval] for one in made],
+    }
     if settled.times_s is not None:
         curves["times_s"] = settled.times_s.tolist()
     sent, images = settled.ledger.messages, settled.ledger.images
