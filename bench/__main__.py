@@ -6,6 +6,7 @@ COMMANDS = {
     "bench.run": "settle a trained network on machines: accuracy, robustness, energy, latency",
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
     "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
+    "bench.report": "one page of any number of runs, studies and sweeps, with figures that can be asked",
     "bench.diff": "what has changed between two runs or sweeps, and is any of it worse",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
     "bench.corruptions": "natural corruptions of test images, and whether they are the same bits as everybody's",

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def work() -> None:
-        options: ReportOptions = parse({"report": Group(ReportOptions())}, arguments, "python -m bench.report", HELP).report
+        options: ReportOptions = parse(
+            {"report": Group(ReportOptions())}, arguments, "python -m bench.report", HELP
+        ).report
         refuse_empty(arguments)
         check(options)
         report(options, "python -m bench.report " + shlex.join(arguments))
@@ -87,14 +89,16 @@ def report(options: ReportOptions, command: str) -> None:
     from bench.reports.page.accuracy import accuracy_figures
     from bench.reports.page.costs import cost_figures
     from bench.reports.page.courses import course_figures
-    from bench.reports.page.gathered import gather
-    from bench.reports.page.pictures import picture_figures
+    from bench.reports.page.gathered import attacked_in, gather
     from bench.reports.page.table import lines_of
 
     gathered = gather(options.folders)
     with debug_mode(False):  # what a chart may hold is looked at by the tests: it takes most of the time
         figures = [*accuracy_figures(gathered), *cost_figures(gathered), *course_figures(gathered)]
-        figures += picture_figures(gathered, options.data_dir)
+        if any(attacked_in(source.folder) for source in gathered.sources):
+            from bench.reports.page.pictures import picture_figures  # loads torch, which takes seconds
+
+            figures += picture_figures(gathered, options.data_dir)
     lines = lines_of(gathered)
     folder = options.output or _folder(options.folders)
     write(folder, gathered, lines, figures, command)
@@ -107,7 +111,7 @@ def write(folder: Path, gathered: Gathered, lines: list[Line], figures: list[Fig
     """All files, each whole."""
     from bench.reports.page.figure import table_of
     from bench.reports.page.html import page
-    from models.files.tensorfile import write_atomically
+    from models.files.whole import write_atomically
 
     for figure in figures:
         figure.save(folder / "figures")

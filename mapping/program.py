@@ -39,7 +39,8 @@ from mapping.program_document import LinkDocument, ProgramDocument, json_object,
 from models.ep.links import ConvLink, DenseLink, Link, Shape
 from models.ep.pooling import PoolKind
 from models.files.digest import content_sha256
-from models.files.tensorfile import DIGEST, write_atomically
+from models.files.tensorfile import DIGEST
+from models.files.whole import write_atomically
 
 KEY = "ep-hardware program"
 VERSION = 2

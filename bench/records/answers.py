@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.command_line import ConfigError
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 ANSWERS = "answers"
 """Folder, in that of a run or a sweep."""

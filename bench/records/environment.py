@@ -7,8 +7,6 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from models.files.provenance import now, this_program
 
 PACKAGES = ("torch", "numpy", "lava-nc", "scikit-learn", "safetensors")
@@ -16,6 +14,8 @@ PACKAGES = ("torch", "numpy", "lava-nc", "scikit-learn", "safetensors")
 
 def environment(device: str) -> dict[str, object]:
     """Date, commit, versions, processor, and the graphics board if one is used."""
+    import torch  # takes seconds to load, and whoever reads what was written down needs none of it
+
     return {
         "date": now(),
         "commit": this_program().commit,

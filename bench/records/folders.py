@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, with_config
 from bench.command_line import ConfigError
 from bench.records.environment import environment
 from bench.records.rows_file import DIGEST, digest_of
-from models.files.tensorfile import at_file, write_atomically
 from models.files.typed import read_json, read_text
+from models.files.whole import at_file, write_atomically
 
 RESULTS = Path("results")
 CONFIG, ENVIRONMENT, ROWS, LOCK = "config.json", "env.json", "rows.jsonl", ".lock"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.command_line import ConfigError
-from models.files.tensorfile import at_file
+from models.files.whole import at_file
 
 RowT = TypeVar("RowT")
 DIGEST = "digest"

@@ -24,7 +24,7 @@ from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Z = 1.959963984540054
 Interval = tuple[float, float]
@@ -75,7 +75,7 @@ def estimate_of_student(share: float, interval: Interval, dies: int, images: int
     """Of an accuracy with Student's interval over dies, which left out that images are a sample as well."""
     low, high = interval
     half = max(share - low, high - share)  # the other end may have been cut at 0 or 1
-    return _bounded(share, (half / float(student.ppf(0.975, dies - 1))) ** 2, dies, images)
+    return _bounded(share, (half / _student(dies)) ** 2, dies, images)
 
 
 def difference(after: NDArray[np.floating], before: NDArray[np.floating]) -> tuple[float, Interval]:
@@ -112,8 +112,13 @@ def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
     mean = float(np.mean(values))
     if len(values) == 1:
         return mean, (mean, mean)
-    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    half = _student(len(values)) * float(np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, (mean - half, mean + half)
+
+
+def _student(sample: int) -> float:
+    """Quantile of Student's distribution at 97.5 %, of a sample of so many; scipy.stats would take a second to load."""
+    return float(stdtrit(sample - 1, 0.975))
 
 
 def _hybrid(one: Estimate, other: Estimate, phi: float) -> Interval:
@@ -137,7 +142,7 @@ def _bounded(share: float, from_dies: float, dies: int, images: int) -> Estimate
 def _two_level(share: float, variance: float, from_dies: float, dies: int, images: int) -> Interval:
     if variance == 0:
         return _wilson(share, images, Z)
-    of_dies = float(student.ppf(0.975, dies - 1))
+    of_dies = _student(dies)
     squared = (of_dies**2 * from_dies + Z**2 * max(variance - from_dies, 0.0)) / variance
     return _wilson(share, share * (1 - share) / variance, sqrt(squared))
 

@@ -41,7 +41,8 @@ def arguments_of(config: Mapping[str, Any]) -> list[str]:
         words, usual = ["bench.run"], run.read(backend).identity
     arguments = [*words, *backend]
     for name, value in config.items():
-        if name not in DIGESTS and name in usual and value != json.loads(json.dumps(usual[name])):
+        # None is what an option is that nobody gave
+        if value is not None and name not in DIGESTS and name in usual and value != json.loads(json.dumps(usual[name])):
             arguments += _option(name, value)
     return arguments
 

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.records.row import Row
-from models.files.tensorfile import write_atomically
+from bench.reports.colours import COLOURS
+from models.files.whole import write_atomically
 
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
-"""Paul Tol's bright scheme: distinct for colour-blind readers."""
 ENERGIES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9), ("pJ", 1e12))
 """Units of energy, and how many of them make a joule."""
 

@@ -12,10 +12,11 @@ from bench.records.folders import Environment
 from bench.records.learning_row import LearningCurve, LearningRow
 from bench.records.statistics import estimate_of_dies, mean_interval
 from bench.reports.format import markdown, percent, si
+from bench.reports.lessons import cosines, groups
 from bench.reports.provenance import mixed
 from bench.reports.screen import tables as screen_tables
 from bench.studies.repair import summary
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 
 def tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -75,16 +76,6 @@ def beta_tables(rows: list[LearningRow]) -> list[tuple[str, list[str], list[list
         lines = [[remedy, *(f"{fmean(cosines(group, remedy, beta)):.2f}" for beta in betas)] for remedy in remedies]
         made.append((title, ["beta", *(f"{beta:g}" for beta in betas)], lines))
     return made
-
-
-def cosines(rows: list[LearningRow], remedy: str, beta: float) -> list[float]:
-    """One per die: mean over links. The readout is left out: it sees its error in every state, whatever the nudge."""
-    return [
-        fmean(value for link, value in entry["cosine"].items() if link != "readout")
-        for row in rows
-        for entry in row.cosines or []
-        if entry["remedy"] == remedy and entry["beta"] == beta
-    ]
 
 
 _EFFORT = [
@@ -150,29 +141,6 @@ def _damage(row: LearningRow) -> list[str]:
     if terminals is None:
         return [stuck, f"  {age}", "- Reads of resistors are the heat while they settle; none of them is a conversion."]
     return [f"{stuck} transposed reads at the", f"  {terminals} ends of the wires; {age}"]
-
-
-def groups(rows: list[LearningRow]) -> list[tuple[str, list[LearningRow]]]:
-    """Rows that differ in nothing but the die, with a title."""
-    groups: dict[str, list[LearningRow]] = {}
-    for row in rows:
-        groups.setdefault(_title(row), []).append(row)
-    return list(groups.items())
-
-
-def _title(row: LearningRow) -> str:
-    if row.point is None:
-        return f"{row.backend} {row.precision}"
-    return ", ".join([point_title(row), *([row.update] if row.update else [])])
-
-
-def point_title(row: LearningRow) -> str:
-    """The die of a row, in words."""
-    if row.backend == "resistive":
-        parts = [row.at("resistor"), f"noise x {row.at('resistor_noise'):g}", f"{row.at('resistor_hours'):g} h"]
-        return ", ".join([*parts, *([f"offsets {row.at('offset_mv'):g} mV"] if row.at("offset_mv") else [])])
-    adc = "ideal ADC" if row.at("adc_bits") is None else f"{row.at('adc_bits')} bit ADC"
-    return ", ".join([row.at("device"), f"noise x {row.at('noise_scale'):g}", f"{row.at('hours'):g} h", adc])
 
 
 def _stopped(rows: list[LearningRow]) -> list[str]:

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.records.learning_row import LearningRow
-from bench.reports.figures import COLOURS, new_figure, save_figure
-from bench.reports.learning import cosines, groups, point_title
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
+from bench.reports.lessons import cosines, groups, point_title
 from bench.studies.repair import ARMS, mean_curve
 
 LIMIT = 4

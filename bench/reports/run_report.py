@@ -15,7 +15,7 @@ from bench.reports.provenance import mixed
 from bench.reports.spikes import draw_codings, draw_watched
 from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, notes, sweep_lines, written
 from bench.reports.sweeps import draw_sweeps
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 CONTINUOUS = {"codings.png": "Accuracy against synaptic events and against time, by what is said"}
 """What pictures of machines in continuous time show."""

@@ -18,11 +18,12 @@ import tyro
 from bench.command_line import ConfigError
 from bench.records.row import Row
 from bench.records.rows_file import read_rows
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.reports.format import markdown, percent, si, spread
 from bench.zoo.report import enough
 from models.command_line import before_work, exit_code, refuse_empty
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 from models.zoo.manifests import manifest_of
 
 MACHINES = {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.records.row import Row
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 
 CODINGS = {
     ("torch", "float"): ("dense", "every state at every step"),

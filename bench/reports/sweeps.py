@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from bench.records.row import Row
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.reports.sweep_table import AXES, dies, main_point
 
 LABELS = {

@@ -64,7 +64,7 @@ def rest(
     """
     from bench.records.environment import environment
     from models.data import load_data
-    from models.files.tensorfile import write_atomically
+    from models.files.whole import write_atomically
     from models.zoo import load_model, zoo_names
     from models.zoo.manifests import trained_on
 

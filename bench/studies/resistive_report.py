@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.reports.format import markdown, si, spread
 from bench.studies.resistive import STEPS, Study, machine_of
 from hw.crossbar.devices.presets import preset
 from hw.resistive.power import dissipated_w
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 LEAST = 1e-6
 """Of the largest part of the energy: what is less is not told."""

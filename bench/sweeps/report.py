@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.folders import environment_of
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.reports.format import NOTHING, markdown, percent, si
 from bench.sweeps.flat import rows_at
 from bench.sweeps.grid import Grid
 from bench.sweeps.place import Place
 from bench.sweeps.points import Point
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 MOST_LINES = 1000
 """Rows that the report shows; summary.csv has all."""

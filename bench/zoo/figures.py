@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.records.zoo_row import ZooRow
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.zoo.published import PUBLISHED
 
 NAMES = {"float": "float", "delta": "int8"}

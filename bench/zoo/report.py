@@ -11,7 +11,7 @@ from bench.reports.format import markdown, percent, si, spread
 from bench.reports.provenance import mixed
 from bench.zoo.cards import FEEDBACK_IMAGES, TILE_SIZE
 from bench.zoo.published import PUBLISHED
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 NEAR = 0.005
 """Accuracy below that of all steps at which a step limit counts as enough."""

@@ -8,7 +8,6 @@ this way the same content always gives the same bytes. Its entry "sha256" is tha
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from models.files.digest import content_sha256
 from models.files.typed import read_json
+from models.files.whole import write_atomically
 
 DIGEST = "sha256"
 _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -27,33 +27,6 @@ _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 class CheckpointError(ValueError):
     """A file that does not hold what it should; the message names the file, the place and the value."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write through a temporary file beside `path`: a reader finds the old content or the new, never half of one.
-
-    Raises:
-        OSError: there is no room or no permission; names `path`, which is as it was.
-    """
-    part = path.with_name(f"{path.name}.part{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            with part.open("r+b") as stream:
-                os.fsync(stream.fileno())  # or a power cut could leave the new name with nothing behind it
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise at_file(error, path) from error
-
-
-def at_file(error: OSError, path: Path) -> OSError:
-    """The same error, naming `path`: what a full disk raises names no file."""
-    if error.errno is None:
-        return OSError(f"{path}: {error}")
-    return OSError(error.errno, error.strerror, str(path))
 
 
 def write_tensors(path: Path, key: str, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from models.command_line import before_work
 from models.data import Dataset, check_data, load_data
 from models.files.checkpoint import SUFFIX, manifest_path
 from models.files.digest import sha256_of
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 from models.resistive.equivalent import measured
 from models.resistive.files import save_resistive
 from models.resistive.network import build_resistive

@@ -20,7 +20,7 @@ from models.ep.network import EPNetwork
 from models.fast.evaluation import evaluate_as_learnt
 from models.files.checkpoint import manifest_path, save_network
 from models.files.digest import sha256_of
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 from models.recipes import Recipe
 from models.train.checks import programs
 from models.train.loop import Trained

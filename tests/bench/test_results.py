@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from bench.reports.blocks import ON_HARDWARE, RESULTS, ROOT, STRENGTHS, learning_rows_of, rows_of, zoo_rows
-from bench.reports.learning import cosines
+from bench.reports.lessons import cosines
 from bench.studies.repair import EP, summary
 from hw.crossbar.devices.presets import PRESETS
 from models.zoo import load_model, zoo_names

@@ -1,5 +1,5 @@
 """One page of any number of runs, studies and sweeps: a table, and figures that can be asked.
 
-gathered.py  rows of all folders   figure.py  what a figure is   accuracy.py costs.py courses.py pictures.py  the figures
-table.py     the table             html.py    the page
+gathered.py  rows of all folders    accuracy.py costs.py courses.py pictures.py  the figures
+figure.py    what a figure is       table.py  the table      html.py  the page
 """

@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 
 from bench.records.statistics import estimate_of_dies
-from bench.reports.page.figure import Figure, Line, coloured, told
+from bench.reports.page.figure import Figure, Line, coloured, told, wide
 from bench.reports.page.gathered import Entry, Gathered, varied
 
 REPEATS = ("seed",)
@@ -27,6 +27,7 @@ MOST_DOTS = 3000
 """Dies that are drawn one by one; of more, the lowest, the quartiles and the highest of each point."""
 FIRST = ("device", "model", "machine", "folder")
 """What gets colours rather than a selection, if it is varied."""
+SEVERAL = "Of several rows of a machine: the mean, and the widest interval."
 LABELS = {
     "noise_scale": "noise, times the published one",
     "hours": "hours after programming",
@@ -41,7 +42,7 @@ LABELS = {
 def accuracy_figures(gathered: Gathered) -> list[Figure]:
     """Against every number that was varied, then against disturbances."""
     measured = [entry for entry in gathered.entries if entry.accuracy is not None]
-    swept = [name for name in gathered.varied(measured) if name not in REPEATS]
+    swept = [name for name in varied(measured) if name not in REPEATS]
     figures = [_along(measured, axis, swept) for axis in swept]
     return [figure for figure in (*figures, *_disturbed(measured)) if figure is not None]
 
@@ -80,7 +81,9 @@ def _along(measured: Sequence[Entry], axis: str, swept: Sequence[str]) -> Figure
     reference = {entry.accuracy for entry in measured if entry.machine == "torch float" and axis not in entry.where}
     if len(reference) == 1 and (only := next(iter(reference))) is not None:
         data.append({"kind": "float", "accuracy": 100 * only, "series": "torch float"})
-    caption = "; ".join(f"{name.replace('_', ' ')} is {value}, others are in the table" for name, value in fixed.items())
+    caption = "; ".join(
+        f"{name.replace('_', ' ')} is {value}, others are in the table" for name, value in fixed.items()
+    )
     title = f"Accuracy against {axis.replace('_', ' ')}"
     labels = (LABELS.get(axis, axis), LABELS.get(colour, colour))
     return _figure(f"accuracy-{axis}", title, subject(entries), caption, _thinned(data), labels, selects)
@@ -102,16 +105,14 @@ def _selection(entries: Sequence[Entry], selects: Sequence[str]) -> Callable[[En
     }
 
 
-def _choices(
-    entries: Sequence[Entry], others: Sequence[str]
-) -> tuple[str, list[str], dict[str, str], list[Entry]]:
-    """What has colours, what can be selected, what is left at its first value since it is too much, and what is left."""
+def _choices(entries: Sequence[Entry], others: Sequence[str]) -> tuple[str, list[str], dict[str, str], list[Entry]]:
+    """What has colours, what can be selected, what stands at its first value since it is too much, and what is left."""
     counts = {name: len({str(entry.where.get(name)) for entry in entries}) for name in others}
     coloured_first = [name for name in (*FIRST, *others) if 1 < counts.get(name, 0) <= MOST_COLOURS]
     colour = coloured_first[0] if coloured_first else "machine"
     selects = [name for name in others if name != colour]
     fixed: dict[str, str] = {}
-    while len(selects) > MOST_SELECTS or prod(counts[name] for name in selects) > MOST_GROUPS and selects:
+    while len(selects) > MOST_SELECTS or (prod(counts[name] for name in selects) > MOST_GROUPS and selects):
         name = selects.pop()
         fixed[name] = str(entries[0].where.get(name))
     kept = [entry for entry in entries if all(str(entry.where.get(name)) == held for name, held in fixed.items())]
@@ -181,7 +182,9 @@ def _disturbed(measured: Sequence[Entry]) -> list[Figure | None]:
             continue
         title = f"Accuracy against {LABELS.get(kind, kind).split(' (')[0]}"
         figures.append(
-            _figure(f"accuracy-{kind}", title, subject(entries), "", _thinned(data), (LABELS.get(kind, kind), ""), ())
+            _figure(
+                f"accuracy-{kind}", title, subject(entries), SEVERAL, _thinned(data), (LABELS.get(kind, kind), ""), ()
+            )
         )
     return figures
 
@@ -212,7 +215,13 @@ def names_of(entries: Sequence[Entry]) -> Callable[[Entry], str]:
 
 
 def _figure(
-    name: str, title: str, subtitle: str, caption: str, data: Sequence[Line], labels: tuple[str, str], selects: Sequence[str]
+    name: str,
+    title: str,
+    subtitle: str,
+    caption: str,
+    data: Sequence[Line],
+    labels: tuple[str, str],
+    selects: Sequence[str],
 ) -> Figure:
     """`labels`: of the horizontal axis and of the colours."""
     first = _fullest(data, selects)
@@ -220,7 +229,9 @@ def _figure(
         alt.param(
             name=f"select_{axis}",
             value=first[axis],
-            bind=alt.binding_select(options=list(dict.fromkeys(line[axis] for line in data if axis in line)), name=f"{axis}: "),
+            bind=alt.binding_select(
+                options=list(dict.fromkeys(line[axis] for line in data if axis in line)), name=f"{axis}: "
+            ),
         )
         for axis in selects
     ]
@@ -244,9 +255,10 @@ def _layers(base: alt.Chart, data: Sequence[Line], labels: tuple[str, str]) -> t
     """Dies, the float reference, lines, intervals and means; series stand beside each other where they are few."""
     series = list(dict.fromkeys(line["series"] for line in data if line["kind"] != "float"))
     places = sorted({line["place"] for line in data if "place" in line})
-    axis = alt.Axis(values=places) if len(places) <= MOST_TICKS else alt.Axis()
+    axis = alt.Axis(values=places, format=",.4~g") if len(places) <= MOST_TICKS else alt.Axis()
     x = alt.X("place:Q", title=labels[0], scale=_scale(places), axis=axis)
-    y = alt.Y("accuracy:Q", title="accuracy, %", scale=alt.Scale(zero=False, domainMax=100))
+    heights = [line[name] for line in data for name in ("low", "accuracy", "high") if name in line]
+    y = alt.Y("accuracy:Q", title="accuracy, %", scale=wide(heights, most=100))
     pick = alt.selection_point(fields=["series"], bind="legend", name="series_shown")
     bright, pale = (alt.condition(pick, alt.value(high), alt.value(low)) for high, low in ((1, 0.1), (0.45, 0.05)))
     kinds = {line["kind"] for line in data}
@@ -264,7 +276,9 @@ def _layers(base: alt.Chart, data: Sequence[Line], labels: tuple[str, str]) -> t
             dots = own.transform_filter("datum.kind === 'die'").mark_circle(size=14, xOffset=shift - SHIFT_PX / 2)
             layers.append(dots.encode(y=y, opacity=pale))
         layers += [
-            means.transform_filter(f"datum.points >= {LINE_FROM}").mark_line(strokeWidth=1.5, xOffset=shift).encode(y=y),
+            means.transform_filter(f"datum.points >= {LINE_FROM}")
+            .mark_line(strokeWidth=1.5, xOffset=shift)
+            .encode(y=y),
             means.mark_rule(strokeWidth=1.5, xOffset=shift).encode(y=alt.Y("low:Q", title="accuracy, %"), y2="high:Q"),
             means.mark_point(filled=True, size=50, xOffset=shift).encode(y=y),
         ]
@@ -274,11 +288,9 @@ def _layers(base: alt.Chart, data: Sequence[Line], labels: tuple[str, str]) -> t
 def _scale(places: Sequence[float]) -> alt.Scale:
     """Logarithmic where values span more than a decade."""
     positive = [place for place in places if place > 0]
-    if len(positive) > 1 and max(positive) >= 15 * min(positive):
-        if len(positive) == len(places):
-            return alt.Scale(type="log", nice=False, padding=12)
-        return alt.Scale(type="symlog", constant=min(positive), nice=False, padding=12)
-    return alt.Scale(zero=False, nice=False, padding=12)
+    if len(positive) < 2 or max(positive) < 15 * min(positive):
+        return wide(places)
+    return wide(places, "log" if len(positive) == len(places) else "symlog")
 
 
 def _is_place(axis: str, value: Any) -> bool:

@@ -9,13 +9,15 @@ from typing import Any
 
 import altair as alt
 
-from bench.reports.figures import COLOURS
+from bench.reports.colours import COLOURS
 from bench.reports.page.accuracy import LINE_FROM, names_of, subject
-from bench.reports.page.figure import Figure, Line, coloured, told
+from bench.reports.page.figure import Figure, Line, coloured, told, wide
 from bench.reports.page.gathered import Entry, Gathered
 
 MOST_DOTS = 500
 """Of the front: more rows are drawn as means of those that lie together."""
+ROW_PX = 22
+"""Height of a line of a figure of names."""
 MEASURED = "measured on this computer"
 
 
@@ -28,14 +30,15 @@ def cost_figures(gathered: Gathered) -> list[Figure]:
 
 def _energy(entries: Sequence[Entry]) -> Figure | None:
     """Dots with ranges on one logarithmic axis."""
-    name_of, held = names_of(entries), {}
+    name_of = names_of(entries)
+    held: dict[tuple[str, str], list[dict[str, float]]] = {}
     for entry in entries:
         for profile, cost in entry.row["costs"].items():
             held.setdefault((name_of(entry), profile), []).append(cost["energy_j"])
         if entry.row["energy_measured_j"] is not None:
             joules = entry.row["energy_measured_j"]
             held.setdefault((name_of(entry), MEASURED), []).append(dict.fromkeys(("low", "nominal", "high"), joules))
-    data = [
+    data: list[Line] = [
         {
             "machine": machine,
             "profile": profile,
@@ -50,10 +53,11 @@ def _energy(entries: Sequence[Entry]) -> Figure | None:
     ]
     if not data:
         return None
-    names = list(dict.fromkeys(line["machine"] for line in data))
+    names = list(dict.fromkeys(machine for machine, _ in held))
     y = alt.Y("name:N", title=None, sort=None)
-    x = alt.X("nominal:Q", title="energy per image, J", scale=alt.Scale(type="log"), axis=_joules())
-    base = alt.Chart().encode(y=y, color=coloured("machine", "", names).legend(None))
+    scale = wide([line[name] for line in data for name in ("low", "high")], "log")
+    x = alt.X("nominal:Q", title="energy per image, J", scale=scale, axis=_prefixed())
+    base = alt.Chart(height=ROW_PX * len(data)).encode(y=y, color=coloured("machine", "", names).legend(None))
     hover = told(data[0], ("name",))
     chart = alt.layer(
         base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="energy per image, J"), x2="high:Q", tooltip=hover),
@@ -61,7 +65,9 @@ def _energy(entries: Sequence[Entry]) -> Figure | None:
             x=x, tooltip=hover, shape=alt.Shape("kind:N", legend=None, scale=_shapes())
         ),
     )
-    caption = "Nominal with low to high of the constants of each profile; diamonds are measured by a counter. Of several"
+    caption = (
+        "Nominal with low to high of the constants of each profile; diamonds are measured by a counter. Of several"
+    )
     caption += " rows: the median, and the widest range."
     return Figure("energy", "Energy per image", subject(entries), caption, data, chart)
 
@@ -70,7 +76,8 @@ def _shapes() -> alt.Scale:
     return alt.Scale(domain=["modelled", "measured"], range=["circle", "diamond"])
 
 
-def _joules() -> alt.Axis:
+def _prefixed() -> alt.Axis:
+    """Figures of any size, by their SI prefix."""
     return alt.Axis(format="~s")
 
 
@@ -96,7 +103,7 @@ def _parts(entries: Sequence[Entry]) -> Figure | None:
         return None
     parts = list(dict.fromkeys(line["part"] for line in data))
     chart = (
-        alt.Chart()
+        alt.Chart(height=ROW_PX * len(whole))
         .mark_bar()
         .encode(
             y=alt.Y("name:N", title=None, sort=None),
@@ -135,11 +142,13 @@ def _events(entries: Sequence[Entry]) -> Figure | None:
         return None
     names = list(dict.fromkeys(line["machine"] for line in data))
     chart = (
-        alt.Chart()
+        alt.Chart(height=ROW_PX * len(data))
         .mark_point(filled=True, size=80)
         .encode(
             y=alt.Y("name:N", title=None, sort=None),
-            x=alt.X("count:Q", title="per image", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
+            x=alt.X(
+                "count:Q", title="per image", scale=wide([line["count"] for line in data], "log"), axis=_prefixed()
+            ),
             color=coloured("machine", "", names).legend(None),
             tooltip=told(data[0], ("name",)),
         )
@@ -187,8 +196,10 @@ def _front(entries: Sequence[Entry]) -> Figure | None:
     if len(data) > MOST_DOTS:
         data = [line for line in data if line["front"]] + _together([line for line in data if not line["front"]])
     names = list(dict.fromkeys(line["machine"] for line in data))
-    x = alt.X("energy_j:Q", title="modelled energy per image, J", scale=alt.Scale(type="log"), axis=_joules())
-    y = alt.Y("accuracy:Q", title="accuracy, %", scale=alt.Scale(zero=False))
+    spent = wide([line[name] for line in data for name in ("energy_low_j", "energy_high_j")], "log")
+    x = alt.X("energy_j:Q", title="modelled energy per image, J", scale=spent, axis=_prefixed())
+    reached = wide([line[name] for line in data for name in ("low", "high")], most=100)
+    y = alt.Y("accuracy:Q", title="accuracy, %", scale=reached)
     pick = alt.selection_point(fields=["machine"], bind="legend", name="machine_shown")
     faded = alt.condition(pick, alt.value(1), alt.value(0.1))
     base = alt.Chart().encode(color=coloured("machine", "", names), opacity=faded, tooltip=told(data[0], ("front",)))
@@ -202,7 +213,9 @@ def _front(entries: Sequence[Entry]) -> Figure | None:
     if len(best) >= LINE_FROM:
         on_front = alt.Chart().transform_filter("datum.front").mark_line(strokeDash=[4, 3], color="#777777")
         layers.insert(0, on_front.encode(x=x, y=y, order="energy_j:Q"))
-    caption = "Modelled energy, nominal with low to high; accuracy with 95 % intervals. Rows of the front, than which no"
+    caption = (
+        "Modelled energy, nominal with low to high; accuracy with 95 % intervals. Rows of the front, than which no"
+    )
     caption += " other is better in both, are joined where they are three or more."
     return Figure("front", "Accuracy and energy", subject(entries), caption, data, alt.layer(*layers).add_params(pick))
 

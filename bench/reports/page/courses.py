@@ -10,9 +10,9 @@ import altair as alt
 
 from bench.records.learning_row import LearningRow
 from bench.records.statistics import accuracy_interval, estimate_of_dies, mean_interval
-from bench.reports.learning import cosines, groups
+from bench.reports.lessons import cosines, groups
 from bench.reports.page.accuracy import LINE_FROM, names_of, subject
-from bench.reports.page.figure import Figure, Line, coloured, told
+from bench.reports.page.figure import Figure, Line, coloured, told, wide
 from bench.reports.page.gathered import Entry, Gathered, Lesson
 
 MOST_CURVES = 12
@@ -54,12 +54,14 @@ def _settling(name: str, title: str, along: str, entries: Sequence[Entry]) -> Fi
         if entry.row["point"]
     )
     caption = "Bands are 95 % intervals. " + (f"Of swept machines one point ({points})." if points else "")
-    chart = _curves(data, alt.X("place:Q", title=along, scale=alt.Scale(type="log", nice=False)))
+    scale = wide([line["place"] for line in data], "log")
+    chart = _curves(data, alt.X("place:Q", title=along, scale=scale))
     return Figure(name, title, subject(list(shown.values())), caption.strip(), data, chart)
 
 
 def _firsts(entries: Sequence[Entry]) -> dict[str, Entry]:
-    name_of, shown = names_of(entries), {}
+    name_of = names_of(entries)
+    shown: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda entry: not entry.row["robust"]):
         shown.setdefault(name_of(entry), entry)
     return dict(list(shown.items())[:MOST_CURVES])
@@ -78,7 +80,8 @@ def _curves(data: Sequence[Line], x: alt.X) -> alt.LayerChart:
     """Lines with bands; a legend that picks."""
     names = list(dict.fromkeys(line["series"] for line in data))
     pick = alt.selection_point(fields=["series"], bind="legend", name="series_shown")
-    y = alt.Y("accuracy:Q", title="accuracy, %", scale=alt.Scale(zero=False))
+    heights = [line[name] for line in data for name in ("low", "high")]
+    y = alt.Y("accuracy:Q", title="accuracy, %", scale=wide(heights, most=100))
     colour = coloured("series", "", names)
     base = alt.Chart().encode(x=x, color=colour)
     return alt.layer(
@@ -107,7 +110,7 @@ def _work(entries: Sequence[Entry]) -> Figure | None:
     if not data:
         return None
     names = list(dict.fromkeys(line["series"] for line in data))
-    scale = alt.Scale(type="symlog", constant=100)
+    scale = alt.Scale(type="symlog", constant=100, domainMin=0)
     chart = (
         alt.Chart()
         .mark_line(point=alt.OverlayMarkDef(size=14), strokeWidth=1.6)
@@ -142,7 +145,7 @@ def _learning(lessons: Sequence[Lesson]) -> Figure | None:
                     data += [{**dots, "accuracy": round(100 * share, 3)} for share in shares]
     if not data:
         return None
-    axis = alt.X("place:Q", title="epochs", axis=alt.Axis(tickMinStep=1))
+    axis = alt.X("place:Q", title="epochs", axis=alt.Axis(tickMinStep=1), scale=wide([line["place"] for line in data]))
     models = sorted({lesson.row.model or lesson.row.backend for lesson in lessons})
     caption = "Means with 95 % intervals, which count dies and images; dots are dies."
     chart = _means(data, axis, "accuracy", "accuracy, %")
@@ -183,7 +186,7 @@ def _cosines(lessons: Sequence[Lesson]) -> Figure | None:
                 data += [{**line, "kind": "die", "cosine": value} for value in values]
     if not data:
         return None
-    axis = alt.X("place:Q", title="beta", scale=alt.Scale(type="log"))
+    axis = alt.X("place:Q", title="beta", scale=wide([line["place"] for line in data], "log"))
     caption = "Cosine with the true gradient of the network that the die holds, means over links; dots are dies, with"
     caption += " Student's 95 % intervals over them."
     chart = _means(data, axis, "cosine", "cosine with the true gradient")
@@ -201,7 +204,8 @@ def _means(data: list[Line], x: alt.X, figure: str, title: str) -> alt.LayerChar
     names = list(lengths)
     pick = alt.selection_point(fields=["series"], bind="legend", name="series_shown")
     shown = alt.condition(pick, alt.value(1), alt.value(0.1))
-    y = alt.Y(f"{figure}:Q", title=title, scale=alt.Scale(zero=False))
+    heights = [line[name] for line in data for name in ("low", figure, "high") if name in line]
+    y = alt.Y(f"{figure}:Q", title=title, scale=wide(heights, most=100))
     base = alt.Chart().encode(x=x, color=coloured("series", "", names), opacity=shown)
     means = base.transform_filter("datum.kind === 'mean'")
     return alt.layer(

@@ -12,11 +12,11 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from bench.reports.figures import COLOURS
-from models.files.tensorfile import write_atomically
+from bench.reports.colours import COLOURS
+from models.files.whole import write_atomically
 
-VERSION = "5.20"
-"""Of Vega-Lite: the one that altair writes."""
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+"""Of Vega-Lite: what is inlined is a version later than what altair writes, and reads the same."""
 WIDTH, SCALE = 640, 2
 """Of PNG and SVG, in pixels, and how many of PNG make one."""
 Line = dict[str, Any]
@@ -52,12 +52,16 @@ class Figure:
         title = {"text": self.title, "subtitle": self.subtitle}
         autosize = {"type": "fit-x", "contains": "padding"}
         data = {"values": list(self.data)}
-        return {**made, "data": data, "width": width, "title": title, "autosize": autosize, "config": CONFIG}
+        for part in (made, *made.get("layer", ())):  # where altair says that they have no data of their own
+            part.pop("data", None)
+            part.pop("datasets", None)
+        made |= {"$schema": SCHEMA, "data": data}
+        return {**made, "width": width, "title": title, "autosize": autosize, "config": CONFIG}
 
     def save(self, folder: Path) -> None:
         """NAME.png, NAME.svg and NAME.csv."""
         spec = self.spec(WIDTH)
-        svg = vl_convert.vegalite_to_svg(spec, vl_version=VERSION)
+        svg = vl_convert.vegalite_to_svg(spec)
         write_atomically(folder / f"{self.name}.svg", svg.encode())
         write_atomically(folder / f"{self.name}.png", vl_convert.svg_to_png(svg, scale=SCALE))
         write_atomically(folder / f"{self.name}.csv", table_of(self.data, self.hidden).encode())
@@ -77,10 +81,22 @@ def coloured(field: str, title: str, names: Sequence[str]) -> alt.Color:
     """Colours for names, in their order; with a legend below, which takes no width from the figure."""
     scale = alt.Scale(domain=list(names), range=[COLOURS[index % len(COLOURS)] for index in range(len(names))])
     columns = 1 if max(map(len, map(str, names)), default=0) > 40 else 4
-    legend = alt.Legend(orient="bottom", columns=columns, symbolOpacity=1, symbolType="circle")
-    if len(names) < 2:
-        legend = None
+    below = alt.Legend(orient="bottom", columns=columns, symbolOpacity=1, symbolType="circle")
+    legend = None if len(names) < 2 else below
     return alt.Color(f"{field}:N", title=title, scale=scale, legend=legend)
+
+
+def wide(values: Sequence[float], kind: str = "linear", most: float = float("inf")) -> alt.Scale:
+    """A scale from the least to the greatest value with some room, whatever of the data is shown at the time."""
+    low, high = min(values), max(values)
+    if kind == "log":
+        room = (high / low) ** 0.03 if high > low else 2.0
+        return alt.Scale(type="log", nice=False, domain=[low / room, high * room])
+    room = 0.04 * (high - low) or 1.0
+    if kind == "symlog":
+        least = min((value for value in values if value > 0), default=1.0)
+        return alt.Scale(type="symlog", constant=least, nice=False, domain=[low - 0.3 * least, high * 1.15])
+    return alt.Scale(nice=False, zero=False, domain=[low - room, min(high + room, most)])
 
 
 def told(line: Line, without: Sequence[str] = ()) -> list[alt.Tooltip]:

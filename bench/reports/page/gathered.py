@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -102,7 +103,15 @@ def varied(entries: Sequence[Entry]) -> list[str]:
 
 def gather(folders: Sequence[Path]) -> Gathered:
     """Read every folder; ConfigError names one that is none of a run, study or sweep, or what is damaged in it."""
-    names = _names(folders)
+    gc.disable()  # ten thousand rows are millions of objects, and nothing of them is garbage
+    try:
+        return _gathered(folders, _names(folders))
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def _gathered(folders: Sequence[Path], names: Sequence[str]) -> Gathered:
     sources, entries, lessons = [], [], []
     for folder, name in zip(folders, names, strict=True):
         place = Place(folder)
@@ -117,6 +126,11 @@ def gather(folders: Sequence[Path]) -> Gathered:
             else:
                 entries.append(_entry(name, coordinates, row, len(folders) > 1))
     return Gathered(tuple(sources), tuple(entries), tuple(lessons))
+
+
+def attacked_in(folder: Path) -> Path | None:
+    """The first folder in it that holds attacked images; of a sweep, points share them."""
+    return next(iter(sorted({file.parent for file in folder.rglob("pgd-*.safetensors")})), None)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -14,11 +14,13 @@ from typing import Any
 
 import vl_convert
 
-from bench.reports.page.figure import VERSION, Figure, Line
+from bench.reports.page.figure import Figure, Line
 from bench.reports.page.gathered import Gathered
 from bench.reports.page.table import columns_of
 
 PAGE = Path(__file__).with_name("page.html")
+EMBED = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
+"""What the bundle of Vega leaves for the page."""
 FILTERED = ("folder", "machine", "network", "data", "device", "study", "way", "model")
 """Columns that the table offers to choose values of, if they have several."""
 MOST_FILTERS = 5
@@ -48,7 +50,7 @@ def page(gathered: Gathered, lines: Sequence[Line], figures: Sequence[Figure], c
         figures="\n".join(map(_section, figures)),
         style=_bundle("css").read_text(encoding="utf-8"),
         table_module=b64encode(_bundle("js").read_bytes()).decode(),
-        vega=_within_script(vl_convert.javascript_bundle(vl_version=VERSION)),
+        vega=_within_script(vl_convert.javascript_bundle(EMBED)),
         table=_data(table),
         specs=_data({figure.name: figure.spec("container") for figure in figures}),
     )

@@ -16,7 +16,7 @@ from bench.command_line import ConfigError
 from bench.machines.backend import Images
 from bench.records.answers import ANSWERS, CLEAN, Answers, read_answers
 from bench.reports.page.figure import Figure, Line, told
-from bench.reports.page.gathered import Entry, Gathered, Source
+from bench.reports.page.gathered import Entry, Gathered, Source, attacked_in
 from bench.robustness.kept import KEY, digest_of
 from models.data import Dataset, load_data
 from models.files.tensorfile import CheckpointError, read_tensors
@@ -28,8 +28,10 @@ def picture_figures(gathered: Gathered, data_dir: Path | None) -> list[Figure]:
     """One for each folder that holds attacked images; a figure is left out where the data set is not there."""
     figures = []
     for number, source in enumerate(gathered.sources, start=1):
-        entries = [entry for entry in gathered.entries if entry.source == source.name and entry.machine == "torch float"]
-        folder = next(iter(sorted({file.parent for file in source.folder.rglob("pgd-*.safetensors")})), None)
+        entries = [
+            entry for entry in gathered.entries if entry.source == source.name and entry.machine == "torch float"
+        ]
+        folder = attacked_in(source.folder)
         if folder is not None and entries:
             name = "adversarial" if len(gathered.sources) == 1 else f"adversarial-{number}"
             figures.append(_figure(name, source, folder, entries, data_dir))

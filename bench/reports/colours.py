@@ -1,0 +1,4 @@
+"""Colours of all pictures, whatever draws them."""
+
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
+"""Paul Tol's bright scheme: distinct for colour-blind readers."""
