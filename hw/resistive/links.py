@@ -51,9 +51,9 @@ class DenseResistors:
 
 @dataclass(frozen=True)
 class ConvResistors:
-    """plus, minus (channels above, channels below, rows, columns) in siemens, above 0: every place of the kernel has resistors
-    of its own, all of the shared conductance. `below` (C, H, W); stride and padding as of a convolution, and beyond the
-    border there is nothing."""
+    """plus, minus (channels above, channels below, rows, columns) in siemens, above 0: every place of the kernel has
+    resistors of its own, all of the shared conductance. `below` (C, H, W); stride and padding as of a convolution, and
+    beyond the border there is nothing."""
 
     plus_s: Array
     minus_s: Array | None

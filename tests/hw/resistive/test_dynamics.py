@@ -74,13 +74,66 @@ def test_both_integrators_end_where_sweeps_come_to_rest() -> None:
             np.testing.assert_allclose(mine[:, image], other[:, 0], atol=0.06 * largest)
 
 
+def with_bandwidth(network: ResistiveNetwork, bandwidth_hz: float | None) -> ResistiveNetwork:
+    rows = tuple(None if row is None else replace(row, bandwidth_hz=bandwidth_hz) for row in network.amplifiers)
+    return replace(network, amplifiers=rows)
+
+
+@pytest.mark.parametrize("bandwidth_hz", [2e6, 5e6, 1e10])
+def test_slow_amplifiers_are_part_of_the_slowest_time_constant(
+    bandwidth_hz: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How fast the stiff integrator's last distance from rest shrinks; and Lanczos where all are not computed."""
+    network = with_bandwidth(random_network((5, 9, 8, 6), 1, gain=3.0), bandwidth_hz)
+    free = replace(
+        network,
+        layers=tuple(
+            replace(free_layer(n), leak_s=x.leak_s) for n, x in zip(network.units, network.layers, strict=True)
+        ),
+    )
+    solver, farad = Solver(free), farads(free)
+    sources = solver.sources(random_inputs(free, 1, 0))
+    slow, fast = time_constants_s(solver, farad)
+    times = slow * np.linspace(6, 9, 61)
+    path = integrate(solver, sources, farad, times)
+    end = settle(solver, sources).volts
+    far = [
+        float(max((layer[t] - last).abs().max() for layer, last in zip(path.volts, end, strict=True)))
+        for t in range(61)
+    ]
+    seen = -3 * slow / np.log(far[-1] / far[0])
+    assert seen == pytest.approx(slow, rel=0.02)
+    as_fast_as_one_likes = time_constants_s(Solver(with_bandwidth(free, None)), farad)
+    assert slow > as_fast_as_one_likes[0]
+    if bandwidth_hz == 1e10:
+        assert slow == pytest.approx(as_fast_as_one_likes[0], rel=0.01)
+    monkeypatch.setattr(dynamics, "DENSE", 0)
+    assert time_constants_s(solver, farad) == pytest.approx((slow, fast), rel=1e-4)
+
+
+def test_the_batched_rule_follows_slow_amplifiers_as_the_stiff_integrator_does() -> None:
+    network = with_bandwidth(random_network((4, 8, 6, 3), 3, gain=2.0), 2e6)
+    solver, farad = Solver(network), farads(network)
+    sources = solver.sources(random_inputs(network, 2, 1))
+    slow = time_constants_s(solver, farad)[0]
+    times = slow * np.geomspace(0.02, 30, 30)
+    euler = settle_in_time(solver, sources, farad, times, substeps=8)
+    fast = settle_in_time(Solver(with_bandwidth(network, None)), sources, farad, times, substeps=8)
+    for image in range(2):
+        exact = integrate(solver, sources[image : image + 1], farad, times)
+        for mine, other in zip(euler.volts, exact.volts, strict=True):
+            largest = float(other[-1].abs().max())
+            np.testing.assert_allclose(mine[:, image], other[:, 0], atol=0.04 * largest)
+        unlike = (fast.volts[-1][:, image] - exact.volts[-1][:, 0]).abs().max()
+        assert float(unlike) > 0.1 * largest, "the bandwidth is felt"
+
+
 @needs_ngspice
 @pytest.mark.parametrize(("gain", "bandwidth_hz"), [(1.0, None), (4.0, None), (4.0, 2e8)])
 def test_spice_settles_as_soon(gain: float, bandwidth_hz: float | None) -> None:
     """To 0.1 %, within 1 % of the time; amplifiers with one pole too."""
     network = random_network((6, 10, 8, 4), 2, gain=gain)
-    rows = tuple(None if row is None else replace(row, bandwidth_hz=bandwidth_hz) for row in network.amplifiers)
-    network = replace(network, amplifiers=rows)
+    network = with_bandwidth(network, bandwidth_hz)
     solver, farad, inputs = Solver(network), farads(network), random_inputs(network, 1, 4)
     end_s = 14 * time_constants_s(solver, farad)[0] + (0.0 if bandwidth_hz is None else 14 / (2 * np.pi * bandwidth_hz))
     path = integrate(solver, solver.sources(inputs), farad, np.linspace(0, end_s, 2001)[1:])
