@@ -18,7 +18,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from bench.command_line import ConfigError, Group, option, parse
 from bench.records.answers import ANSWERS, CLEAN, read_answers
@@ -31,7 +33,10 @@ from bench.sweeps.flat import flattened, rows
 from models.command_line import FAILED, exit_code, refuse_empty
 
 HELP = "What has changed between two runs or sweeps; exit code 1 where anything is worse."
-NAMES = ("study", "learn", "model", "data", "backend", "precision", "update", "die", "seed", "images")
+NAMES = (
+    *("study", "learn", "model", "data", "backend", "precision", "update", "die", "seed", "images"),
+    *("attack", "threat", "norm", "eps", "gradient", "severity", "budget", "feedback"),
+)
 """What a row is of, beside its point or its coordinates."""
 COSTS = ("energy_j.nominal", "latency_s.nominal", "synops.dense", "synops.zero_skip", "synops.delta", "steps")
 
@@ -122,8 +127,8 @@ def side_of(folder: Path) -> Side:
 
 def brought_up(row: dict[str, Any]) -> dict[str, Any]:
     """A row of a file, of whatever version it is, with the intervals that rows have today."""
-    if "learn" in row or "step_limit" in row:
-        return row  # studies, and the zoo: single machines, whose intervals have stayed what they were
+    if {"learn", "step_limit", "threat"} & row.keys():
+        return row  # studies, the zoo and attacks, whose intervals have stayed what they were
     return Row.from_json(row).to_json()
 
 
@@ -168,14 +173,23 @@ def _paired(
     before: tuple[Path, Mapping[str, Any]], after: tuple[Path, Mapping[str, Any]], figure: str
 ) -> tuple[float, float] | None:
     """Of what both answered to each image; None where that was not kept, or the images are others."""
+    old, new = (_right(*side, figure) for side in (before, after))
+    if old is None or new is None or old[0].shape != new[0].shape or (old[0] != new[0]).any():
+        return None
+    return difference(new[1], old[1])[1]
+
+
+def _right(folder: Path, row: Mapping[str, Any], figure: str) -> tuple[NDArray[Any], NDArray[np.float64]] | None:
+    """Labels, or what else says which images they are, and which were answered right by each die."""
+    if not row.get("answers"):
+        return None
+    if "threat" in row:  # a row of an attack holds its answers as characters; of dies and draws only their mean
+        single = row.get("dies") is None and row.get("draws") is None and figure == "accuracy"
+        right = np.array([[one == "X" for one in row["answers"]]], np.float64)
+        return (np.full(right.shape[1], row["seed"]), right) if single else None
+    answers = read_answers(folder / ANSWERS, row["answers"])
     name = CLEAN if figure == "accuracy" else figure.removeprefix("robust.")
-    if not (before[1].get("answers") and after[1].get("answers")):
-        return None
-    old, new = (read_answers(folder / ANSWERS, row["answers"]) for folder, row in (before, after))
-    shown = name in old.scores and name in new.scores
-    if not shown or len(old.labels) != len(new.labels) or (old.labels != new.labels).any():
-        return None
-    return difference(new.right(name), old.right(name))[1]
+    return (answers.labels, answers.right(name)) if name in answers.scores else None
 
 
 def _unpaired(old: Mapping[str, Any], new: Mapping[str, Any], figure: str) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ from bench.command_line import ConfigError
 from bench.records.folders import CONFIG
 from models.files.typed import read_text
 
-DIGESTS = ("model_sha256", "data_sha256", "device_sha256", "learn")
+DIGESTS = ("model_sha256", "data_sha256", "device_sha256", "learn", "robustness")
 """What a configuration holds beside options."""
 
 
@@ -37,6 +37,10 @@ def arguments_of(config: Mapping[str, Any]) -> list[str]:
     backend = ["--backend", *map(str, config.get("backend", ()))]
     if "learn" in config:
         words, usual = ["bench.learn", str(config["learn"])], learn.read([str(config["learn"]), *backend]).identity
+    elif "robustness" in config:
+        from bench.robustness import __main__ as robustness
+
+        words, usual = ["bench.robustness"], robustness.read(backend).identity
     else:
         words, usual = ["bench.run"], run.read(backend).identity
     arguments = [*words, *backend]

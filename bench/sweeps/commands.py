@@ -11,6 +11,8 @@ from bench import learn, run
 from bench.command_line import flags
 from bench.machines.backend import Settling
 from bench.options import RunOptions, machine_groups
+from bench.robustness import __main__ as robustness
+from bench.robustness.options import RobustConfig, RobustOptions
 from bench.run import MainOptions
 from bench.studies.options import STUDIES, LearnOptions
 
@@ -56,8 +58,19 @@ def learn_rows(config: learn.LearnConfig, kept: Path, answers: Path) -> Iterator
         yield row.to_json()
 
 
+def robust_rows(config: RobustConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:  # noqa: ARG001
+    """Rows of `bench.robustness`, which hold what was answered themselves; attacked images are kept."""
+    from bench.robustness.study import every_row, worst_rows
+
+    study = robustness.prepare(config, kept)
+    rows = list(every_row(study, {}, lambda _: None))
+    for row in (*rows, *worst_rows(study, rows)):
+        yield row.to_json()
+
+
 COMMANDS = {
     "bench.run": Command((), (MainOptions(), Settling()), run.read, run.check, run_rows),
+    "bench.robustness": Command((), (RobustOptions(), Settling()), robustness.read, robustness.check, robust_rows),
     **{
         f"bench.learn {study}": Command(
             (study,), (LearnOptions(study), RunOptions(), Settling()), learn.read, learn.check, learn_rows

@@ -1,6 +1,6 @@
 """A grid: which command runs, with which options everywhere, and which values every other option takes.
 
-    command = "bench.run"                # or "bench.learn repair", "bench.learn scratch", "bench.learn beta"
+    command = "bench.run"                # or "bench.robustness", "bench.learn repair", ..
 
     [options]                            # names are those of the command line
     backend = ["crossbar"]
@@ -38,7 +38,7 @@ class Grid:
     """What a grid file says."""
 
     command: str = "bench.run"
-    """bench.run, or bench.learn and a study."""
+    """bench.run, bench.robustness, or bench.learn and a study."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options that hold at every point, by name."""
     grid: dict[str, list[Any]] = field(default_factory=dict)

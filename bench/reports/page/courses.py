@@ -13,7 +13,7 @@ from bench.records.statistics import accuracy_interval, estimate_of_dies, mean_i
 from bench.reports.lessons import cosines, groups
 from bench.reports.page.accuracy import LINE_FROM, names_of, subject
 from bench.reports.page.figure import Figure, Line, coloured, told, wide
-from bench.reports.page.gathered import Entry, Gathered, Lesson
+from bench.reports.page.gathered import Attack, Entry, Gathered, Lesson
 
 MOST_CURVES = 12
 """Of a figure: more are not told apart."""
@@ -30,6 +30,7 @@ def course_figures(gathered: Gathered) -> list[Figure]:
         _work(stepped),
         _learning(gathered.lessons),
         _cosines(gathered.lessons),
+        *_attacks(gathered.attacks),
     ]
     return [figure for figure in made if figure is not None]
 
@@ -216,3 +217,38 @@ def _means(data: list[Line], x: alt.X, figure: str, title: str) -> alt.LayerChar
         means.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q"),
         means.mark_point(filled=True, size=45).encode(y=y, tooltip=told(data[0])),
     ).add_params(pick)
+
+
+def _attacks(attacks: Sequence[Attack]) -> list[Figure | None]:
+    """Of each norm, what is left at every radius after the worst that was found there, by network and machine."""
+    norms = dict.fromkeys(attack.row.norm for attack in attacks if attack.row.norm is not None)
+    return [_left([attack for attack in attacks if attack.row.norm == norm], str(norm)) for norm in norms]
+
+
+def _left(attacks: Sequence[Attack], norm: str) -> Figure | None:
+    several = len({attack.row.model for attack in attacks}) > 1
+    worst: dict[tuple[str, float], Attack] = {}
+    for attack in attacks:
+        series = ", ".join([attack.machine, *([attack.row.model] if several else [])])
+        places = [(series, 0.0), (series, float(attack.row.eps or 0))]
+        for place, share in zip(places, (attack.row.clean, attack.row.accuracy), strict=True):
+            held = worst.get(place)
+            if held is None or share < (held.row.accuracy if place[1] else held.row.clean):
+                worst[place] = attack
+    data: list[Line] = []
+    for (series, eps), attack in worst.items():
+        row = attack.row
+        share = row.accuracy if eps else row.clean
+        low, high = row.accuracy_ci95 if eps else accuracy_interval(round(row.clean * row.images), row.images)
+        figures = {"accuracy": 100 * share, "low": 100 * low, "high": 100 * high}
+        line = {"place": eps, "series": series, "kind": "mean", "attack": row.attack if eps else "none"}
+        data.append({**line, **{name: round(value, 3) for name, value in figures.items()}})
+    if len({line["place"] for line in data}) < 2:
+        return None
+    axis = alt.X("place:Q", title=f"radius ({norm})", scale=wide([line["place"] for line in data]))
+    models = sorted({attack.row.model for attack in attacks})
+    counts = sorted({attack.row.images for attack in attacks})
+    caption = "At each radius the attack after which least was left; 95 % intervals. Radius 0: images as they are."
+    chart = _means(data, axis, "accuracy", "accuracy, %")
+    subtitle = f"{', '.join(models[:3])}{' ..' if len(models) > 3 else ''}, {counts[0]} images"
+    return Figure(f"attacks-{norm.lower()}", f"What attacks leave, {norm}", subtitle, caption, data, chart)

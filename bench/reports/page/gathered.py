@@ -13,6 +13,7 @@ from bench.command_line import ConfigError, flags
 from bench.machines.registry import BACKENDS
 from bench.records.folders import ROWS, environment_of
 from bench.records.learning_row import LearningRow
+from bench.records.robust_row import RobustRow
 from bench.records.row import SCHEMA, Row
 from bench.records.rows_file import read_rows
 from bench.reports.command import command_of
@@ -80,12 +81,28 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class Attack:
+    """A row of `bench.robustness`."""
+
+    source: str
+    where: Mapping[str, Any]
+    """What a sweep varied."""
+    row: RobustRow
+
+    @property
+    def machine(self) -> str:
+        """As tables call it."""
+        return f"{self.row.backend} {self.row.precision}"
+
+
+@dataclass(frozen=True)
 class Gathered:
     """All of it."""
 
     sources: tuple[Source, ...]
     entries: tuple[Entry, ...]
     lessons: tuple[Lesson, ...]
+    attacks: tuple[Attack, ...]
 
     def varied(self) -> list[str]:
         """What rows of runs are of that is not the same everywhere it is said."""
@@ -112,7 +129,7 @@ def gather(folders: Sequence[Path]) -> Gathered:
 
 
 def _gathered(folders: Sequence[Path], names: Sequence[str]) -> Gathered:
-    sources, entries, lessons = [], [], []
+    sources, entries, lessons, attacks = [], [], [], []
     for folder, name in zip(folders, names, strict=True):
         place = Place(folder)
         failed = len(place.keys("failed"))
@@ -123,9 +140,11 @@ def _gathered(folders: Sequence[Path], names: Sequence[str]) -> Gathered:
         for coordinates, row in rows:
             if "learn" in row:
                 lessons.append(Lesson(name, coordinates, LearningRow.from_json(row)))
+            elif "threat" in row:
+                attacks.append(Attack(name, coordinates, RobustRow.from_json(row)))
             else:
                 entries.append(_entry(name, coordinates, row, len(folders) > 1))
-    return Gathered(tuple(sources), tuple(entries), tuple(lessons))
+    return Gathered(tuple(sources), tuple(entries), tuple(lessons), tuple(attacks))
 
 
 def attacked_in(folder: Path) -> Path | None:

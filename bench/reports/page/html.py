@@ -21,7 +21,7 @@ from bench.reports.page.table import columns_of
 PAGE = Path(__file__).with_name("page.html")
 EMBED = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
 """What the bundle of Vega leaves for the page."""
-FILTERED = ("folder", "machine", "network", "data", "device", "study", "way", "model")
+FILTERED = ("folder", "machine", "network", "data", "device", "study", "way", "attack", "threat")
 """Columns that the table offers to choose values of, if they have several."""
 MOST_FILTERS = 5
 ALWAYS = ("machine", "network", "accuracy %", "low", "high")

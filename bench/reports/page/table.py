@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.reports.page.costs import events_of
 from bench.reports.page.figure import Line
-from bench.reports.page.gathered import Entry, Gathered, Lesson
+from bench.reports.page.gathered import Attack, Entry, Gathered, Lesson
 
 NANO, MICRO, MILLI = 1e9, 1e6, 1e3
 
@@ -17,6 +17,7 @@ def lines_of(gathered: Gathered) -> list[Line]:
     varied = gathered.varied()
     lines = [*(_line(entry, varied) for entry in gathered.entries)]
     several = len(gathered.sources) > 1
+    lines += [_attacked(attack, several) for attack in gathered.attacks]
     return [*lines, *(line for lesson in gathered.lessons for line in _learnt(lesson, several))]
 
 
@@ -81,6 +82,30 @@ def _learnt(lesson: Lesson, several: bool) -> list[Line]:
         }
         for way, curve in ways.items()
     ]
+
+
+def _attacked(attack: Attack, several: bool) -> Line:
+    row = attack.row
+    low, high = row.accuracy_ci95
+    where = {"folder": attack.source} if several else {}
+    where |= {name.replace("-", "_"): _word(value) for name, value in attack.where.items() if name != "model"}
+    return {
+        "machine": attack.machine,
+        "network": row.model,
+        "data": row.data,
+        **where,
+        "images": row.images,
+        "dies": row.dies,
+        "accuracy %": _percent(row.accuracy),
+        "low": _percent(low),
+        "high": _percent(high),
+        "attack": row.attack,
+        "threat": row.threat,
+        "gradient": row.gradient,
+        "ball": None if row.norm is None else f"{row.norm} {row.eps:.3g}",
+        "severity": row.severity,
+        "clean %": _percent(row.clean),
+    }
 
 
 def _percent(share: float | None) -> float | None:

@@ -81,10 +81,10 @@ def test_values_of_the_command_line_take_the_place_of_those_of_the_file(tmp_path
         read_grid(file, ["seed"])
 
 
-@pytest.mark.parametrize("name", ["device-noise", "feedback"])
-def test_ready_grids_can_be_run(name: str) -> None:
-    grid = read_grid(Path(__file__).parents[3] / "bench" / "grids" / f"{name}.toml", ["limit=2"])
-    assert len(points_of(grid)) == grid.size >= 16
+@pytest.mark.parametrize(("name", "points"), [("device-noise", 20), ("feedback", 16), ("study", 5)])
+def test_ready_grids_can_be_run(name: str, points: int) -> None:
+    grid = read_grid(Path(__file__).parents[3] / "bench" / "grids" / f"{name}.toml", ["limit=20"])
+    assert len(points_of(grid)) == grid.size == points
 
 
 def test_another_seed_weight_or_program_is_another_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import time
+from dataclasses import replace
 from importlib import util
 from itertools import product
 from pathlib import Path
@@ -17,8 +18,9 @@ from helpers.browser import CHROMIUM, MISSING, opened
 
 from bench import report, run
 from bench.records.folders import begin
+from bench.records.robust_row import RobustRow
 from bench.records.row import Row
-from bench.records.rows_file import read_rows
+from bench.records.rows_file import append_row, read_rows
 from bench.reports.blocks import RESULTS
 from bench.reports.command import arguments_of
 from bench.reports.page.accuracy import LINE_FROM
@@ -169,6 +171,25 @@ def test_attacked_images_are_shown_beside_the_clean_ones(tmp_path: Path) -> None
     assert sum(right[8:]) <= 9 * row.robust["pgd-linf-0.1"]
     text = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
     assert len(re.findall(r'"url":"data:image/png;base64,', text)) == 16
+
+
+def test_what_attacks_leave_is_the_worst_of_each_radius(tmp_path: Path) -> None:
+    folder = tmp_path / "attacked"
+    folder.mkdir()
+    common = RobustRow("digits", "digits", 0, "torch", "float", "PGD", "white", 10, 0.5, (0.2, 0.8), 0.9, True)
+    for name, eps, share in (("PGD", 0.1, 0.5), ("Square", 0.1, 0.7), ("PGD", 0.2, 0.1), ("Square", 0.2, 0.0)):
+        row = replace(common, attack=name, norm="Linf", eps=eps, accuracy=share)
+        append_row(folder / "rows.jsonl", row.to_json())
+    begin(folder, {"backend": ["torch"], "robustness": True}, "cpu")
+    report.main([str(folder), "--output", str(tmp_path / "page")])
+    drawn = lines(tmp_path / "page", "figures/attacks-linf.csv")
+    assert [(line["attack"], float(line["place"]), float(line["accuracy"])) for line in drawn] == [
+        ("none", 0, 90),
+        ("PGD", 0.1, 50),
+        ("Square", 0.2, 0),
+    ]
+    assert len(lines(tmp_path / "page", "summary.csv")) == 4
+    assert "python -m bench.robustness --backend torch" in (tmp_path / "page" / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_command_of_a_run_makes_the_same_run() -> None:
