@@ -59,6 +59,13 @@ class RunOptions:
     """Print the version, and stop."""
 
     @property
+    def known(self) -> tuple[str, ...]:
+        """Networks that --model knows by name."""
+        from models.zoo import model_names
+
+        return model_names()
+
+    @property
     def shown(self) -> int | None:
         """Test images at most; None: all."""
         limits = [count for count in (self.limit, QUICK_LIMIT if self.quick else None) if count is not None]
@@ -117,11 +124,9 @@ def _check_precisions(precisions: Sequence[str], chosen: Sequence[Backend]) -> N
 
 def _check_network_and_data(options: RunOptions) -> None:
     from models.data import check_data
-    from models.zoo import model_names
 
-    names = model_names()
-    if options.model not in names and not Path(options.model).is_file():
-        raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(names)}")
+    if options.model not in options.known and not Path(options.model).is_file():
+        raise ConfigError(f"--model {options.model!r} is neither a file nor in the zoo: {', '.join(options.known)}")
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ConfigError(f"--data-dir {str(options.data_dir)!r} is not a folder")
     if options.data is not None:
@@ -210,8 +215,9 @@ def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, B
 
 
 def model_sha256(model: str) -> str | None:
-    """Of a checkpoint file; None for the zoo, which is part of the source and known by its commit."""
+    """Of a checkpoint file; None for the zoo and its controls, which are part of the source and known by its commit."""
+    from models.controls import control_names
     from models.zoo import model_names
     from models.zoo.manifests import fingerprint
 
-    return None if model in model_names() else fingerprint(model)
+    return None if model in (*model_names(), *control_names()) else fingerprint(model)

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.command_line import ConfigError, Group, choose, parse
-from bench.machines.backend import INTEGERS, Settling, Workload
+from bench.machines.backend import INTEGERS, RowKey, Settling, Workload
 from bench.machines.registry import REFERENCE, row_keys
 from bench.options import (
     check_batch,
-    check_fit,
     check_foreign,
     check_idle,
     check_once,
@@ -38,10 +37,15 @@ from bench.run_command import run_command
 from models.command_line import before_work
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bench.records.robust_row import RobustRow
+    from bench.robustness.loading import Loaded
     from bench.robustness.sanity import Check
     from bench.robustness.study import Study
-    from bench.robustness.victim import Victim
+    from mapping.program import Program
+    from models.data import Dataset
+    from models.ep.network import EPNetwork
 
 HELP = "What is left of the answers when images are attacked, or corrupted: on the network, and on machines."
 CHECKS = "checks.json"
@@ -69,7 +73,6 @@ def read(arguments: Sequence[str]) -> RobustConfig:
 def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     """Refuse what cannot be run, before models, data or machines are touched."""
     from bench.robustness.suites import SUITES
-    from models.zoo import model_names
 
     options = config.run
     check_run(options, config.settling, config.machines)
@@ -77,8 +80,8 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     choose("--suite", options.suite, tuple(SUITES))
     check_once("--others", options.others)
     for name in options.others:
-        if name not in model_names() and not Path(name).is_file():
-            raise ConfigError(f"--others {name!r} is neither a file nor in the zoo: {', '.join(model_names())}")
+        if name not in options.known and not Path(name).is_file():
+            raise ConfigError(f"--others {name!r} is neither a file nor one of {', '.join(options.known)}")
     keys = row_keys(options.backend, options.precision, config.machines)
     check_idle(arguments, idle_options(list(config.chosen.values()), [key.precision for key in keys]))
     if options.cut and any(key != REFERENCE for key in keys):
@@ -91,19 +94,17 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
     Raises:
         ConfigError: model, data or an option do not fit each other.
     """
+    from bench.robustness.loading import load_victim, trained_on
     from bench.robustness.study import Study
     from bench.robustness.suites import SUITES, radii_of
     from bench.robustness.trials import balanced
     from models.data import load_data
-    from models.zoo import load_model
-    from models.zoo.manifests import trained_on
 
-    options = config.run
+    options, steps = config.run, config.settling.steps
     with before_work():
-        network = load_model(options.model)
-        data = options.data or trained_on(options.model)
-        dataset = load_data(data, options.data_dir)
-        check_fit(options.model, network, dataset)
+        dataset = load_data(options.data or trained_on(options.model), options.data_dir)
+        loaded = load_victim(options.model, dataset, steps, options.device, cut=options.cut)
+        network = loaded.network
         suite = SUITES[options.suite]
         count = options.shown or suite.images
         if count < dataset.classes or count > len(dataset.test):
@@ -111,27 +112,23 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
                 f"--limit is {count}, from {dataset.classes} (classes) to {len(dataset.test)} test images"
             )
         chosen = balanced(dataset.test.labels, count, dataset.classes)
-        check_batch(options, config.settling, network, count)
-        victim = _victim(config, options.model, cut=options.cut)
-        others = {name: _victim(config, name, cut=False) for name in options.others}
-        for name, other in others.items():
-            check_fit(name, other.network, dataset)
+        others = {name: load_victim(name, dataset, steps, options.device).victim for name in options.others}
         keys = [key for key in row_keys(options.backend, options.precision, config.machines) if key != REFERENCE]
-        if keys and not victim.settles:
-            raise ConfigError(f"--model {options.model}: a twin, which runs once upwards, and machines settle")
         keys = [key for key in keys if key.point == config.chosen[key.backend].main_point()]
-        for name, machine in config.chosen.items():
-            if name != REFERENCE.backend:
+        if keys and network is None:
+            raise ConfigError(f"--model {options.model}: it runs once upwards, and machines settle")
+        if network is not None:
+            check_batch(options, config.settling, network, count)
+            for machine in {key.backend: config.chosen[key.backend] for key in keys}.values():
                 machine.check_network(network, config.settling, count)
     work = None
-    if keys:
-        work = Workload(
-            network, _program(config, victim, dataset, keys), conditions_of(options, config.settling, dataset)
-        )
+    if keys and network is not None:
+        conditions = conditions_of(options, config.settling, dataset)
+        work = Workload(network, _program(network, config, dataset, keys), conditions)
     return Study(
         options.model + (" (cut)" if options.cut else ""),
         dataset.name,
-        victim,
+        loaded.victim,
         dataset,
         chosen,
         replace(
@@ -144,7 +141,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         tuple((config.chosen[key.backend], key) for key in keys),
         work,
         folder,
-        _origin(victim, dataset, chosen),
+        _origin(loaded, dataset, chosen, steps),
     )
 
 
@@ -209,40 +206,22 @@ def _checks(study: Study, rows: list[RobustRow], folder: Path, announce: Any) ->
     return checks, reached
 
 
-def _victim(config: RobustConfig, model: str, *, cut: bool) -> Victim:
-    from bench.robustness.victim import Victim
-    from models.zoo import load_model
-    from models.zoo.manifests import runs_upwards
-
-    settles = not (cut or runs_upwards(model))
-    network = load_model(model).map_parameters(lambda tensor: tensor.to(config.run.device))
-    try:
-        return Victim(network, settles, config.settling.steps)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def _program(config: RobustConfig, victim: Victim, dataset: Any, keys: Sequence[Any]) -> Any:
+def _program(network: EPNetwork, config: RobustConfig, dataset: Dataset, keys: Sequence[RowKey]) -> Program | None:
     from bench.run import CALIBRATION_IMAGES
     from mapping.quantization import quantize
 
     if not any(key.precision in INTEGERS for key in keys):
         return None
     shown = dataset.train.at_most(CALIBRATION_IMAGES).floats()
-    return quantize(victim.network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
+    return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
-def _origin(victim: Victim, dataset: Any, chosen: Any) -> dict[str, Any]:
+def _origin(loaded: Loaded, dataset: Dataset, chosen: Tensor, steps: int) -> dict[str, Any]:
     from bench.robustness.kept import digest_of
 
-    weights = [tensor.detach().cpu().numpy() for tensor in victim.network.named_parameters().values()]
     images, labels = dataset.test.batch(chosen)
-    return {
-        "network": digest_of(*weights),
-        "clean": digest_of(images.numpy(), labels.numpy()),
-        "settles": victim.settles,
-        "steps": victim.steps,
-    }
+    clean = digest_of(images.numpy(), labels.numpy())
+    return {"network": loaded.digest, "clean": clean, "settles": loaded.victim.settles, "steps": steps}
 
 
 if __name__ == "__main__":

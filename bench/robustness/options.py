@@ -22,6 +22,13 @@ class RobustOptions(RunOptions):
     others: Annotated[tuple[str, ...], option("NAME..")] = ()
     """Networks that attacked images are shown to as well."""
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The zoo, and the controls beside it."""
+        from models.controls import control_names
+
+        return (*super().known, *control_names())
+
 
 @dataclass(frozen=True)
 class RobustConfig:

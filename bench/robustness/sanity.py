@@ -17,7 +17,7 @@ from bench.robustness.losses import crossed_entropy
 from bench.robustness.planted import NoRoomError, planted, planted_target
 from bench.robustness.suites import FAR
 from bench.robustness.trials import UNROLLED_BATCH
-from bench.robustness.victim import Victim
+from bench.robustness.victim import Settling, Victim
 from models.ep.relaxation import relax
 
 PLATEAU_STEPS, PLATEAU_STARTS = (10, 20, 100), (1, 5)
@@ -65,7 +65,7 @@ def cosines(victim: Victim, target: Target) -> Check:
 
 
 @torch.no_grad()
-def at_rest(victim: Victim, attacked: Tensor, clean: Tensor) -> Check:
+def at_rest(victim: Settling, attacked: Tensor, clean: Tensor) -> Check:
     """Attacked images come to rest as clean ones do: the median change in the last step, within ten times."""
     moved = [
         float(relax(victim.network, images, steps=victim.steps, schedule="synchronous").residual.median())
@@ -75,7 +75,7 @@ def at_rest(victim: Victim, attacked: Tensor, clean: Tensor) -> Check:
     return Check("residual of attacked images", seen, moved[1] <= max(10 * moved[0], 1e-3))
 
 
-def finds_planted(victim: Victim, clean: Tensor, balls: Sequence[Ball], count: int, seed: int) -> list[Check]:
+def finds_planted(victim: Settling, clean: Tensor, balls: Sequence[Ball], count: int, seed: int) -> list[Check]:
     """PGD by every gradient finds every example that is surely there, for each of the balls."""
     checks = []
     for ball in balls:
@@ -87,7 +87,7 @@ def finds_planted(victim: Victim, clean: Tensor, balls: Sequence[Ball], count: i
             except NoRoomError:
                 continue
             tried += 1
-            hidden = Victim(network, True, victim.steps)
+            hidden = Settling(network, victim.steps)
             shown = planted_target(network, clean[index], victim.steps)
             for name in hidden.gradients():
                 slope = hidden.gradient(name, shown.images, shown.labels)
@@ -124,7 +124,9 @@ def every_check(
     checks.append(far(victim, target, seed))
     announce("checks: gradients")
     checks.append(cosines(victim, target))
-    if victim.settles:
+    if isinstance(victim, Settling):
         announce("checks: planted examples")
         checks += finds_planted(victim, target.images, middle, plants, seed)
+        slope = victim.gradient(victim.main, target.images, target.labels)
+        checks.append(at_rest(victim, PGD(middle[1], seed=seed).strongest(target, slope).images, target.images))
     return checks

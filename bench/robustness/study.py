@@ -281,7 +281,7 @@ def _in_the_loop(
     make = backend.open(study.work, key)[0]
     count = min(study.suite.looped, len(study.chosen))
     images, labels = study.target.images[:count].cpu(), study.target.labels[:count].cpu()
-    network, steps = study.work.network, study.victim.steps
+    network, steps = study.work.network, study.work.conditions.settling.steps
     judged, draws = (JUDGED, LOOP_DRAWS) if noisy else (1, 1)
 
     def held(machine: Machine) -> EPNetwork:

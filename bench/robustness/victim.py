@@ -1,8 +1,9 @@
-"""A network as attacks see it: what predicts, and every gradient that it offers."""
+"""Networks as attacks see them: what predicts, and every gradient that they offer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,50 +18,96 @@ from bench.robustness.slopes.resting import Implicit, Propagated
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
 from models.ep.network import EPNetwork
-from models.ep.relaxation import start_states
 
 CALIBRATED_ON = 16
 """Images by which the engine finds how many sweeps a slope needs."""
 BETA = 0.005
 """Of equilibrium propagation's own gradient; cosine 0.9988 with the truth in float64 on hw-cifar10-small."""
 
+MakeSlope = Callable[[Tensor, Tensor], Slope]
+"""A gradient, set up on a few images and labels."""
 
-@dataclass(frozen=True)
-class Victim:
-    """A network that settles, or that runs once upwards: a twin, or any network with its feedback cut."""
 
-    network: EPNetwork
+class Victim(ABC):
+    """What is attacked."""
+
     settles: bool
-    steps: int
-    """Synchronous steps of the settle that predicts."""
-
-    def __post_init__(self) -> None:
-        layers = len(self.network.links)
-        if self.settles and self.steps < layers:
-            raise ValueError(
-                f"--steps is {self.steps}: images do not reach the top of {layers} layers, so no attack can"
-            )
+    """Whether it has feedback."""
 
     @property
+    @abstractmethod
     def predict(self) -> Predict:
         """Images to scores."""
-        if self.settles:
-            return FreePhase(self.network, self.steps).forward
-        return partial(forward, self.network)
+
+    @abstractmethod
+    def gradients(self) -> Mapping[str, MakeSlope]:
+        """Every gradient, by name; the first is what most attacks go by."""
+
+    @property
+    def main(self) -> str:
+        """The gradient of attacks that follow it step by step."""
+        return next(iter(self.gradients()))
+
+    @property
+    def exact(self) -> str:
+        """The gradient of attacks that compare losses."""
+        return self.main
 
     def target(self, images: Tensor, labels: Tensor) -> Target:
         """These images, to be answered by it."""
         return Target(self.predict, images, labels)
 
-    def gradients(self) -> dict[str, Callable[[Tensor, Tensor], Slope]]:
-        """How to make each gradient from a few images and labels, by name; the first is what most attacks go by."""
+    def gradient(self, name: str, images: Tensor, labels: Tensor) -> Slope:
+        """The gradient of that name, set up on the first of these images."""
+        return self.gradients()[name](images[:CALIBRATED_ON], labels[:CALIBRATED_ON])
+
+
+@dataclass(frozen=True)
+class OnePass(Victim):
+    """A network without feedback: a twin, a transformer, or any network whose feedback was cut."""
+
+    forward: Callable[[Tensor], Tensor]
+    """Images to logits, differentiable."""
+    settles = False
+
+    @property
+    def predict(self) -> Predict:
+        """Images to scores."""
+        return self.forward
+
+    def gradients(self) -> Mapping[str, MakeSlope]:
+        """One, that of the whole computation."""
+        return {"backpropagation": lambda _images, _labels: Differentiated(self.forward)}
+
+
+@dataclass(frozen=True)
+class Settling(Victim):
+    """A network that settles."""
+
+    network: EPNetwork
+    steps: int
+    """Synchronous steps of the settle that predicts."""
+    settles = True
+
+    def __post_init__(self) -> None:
+        layers = len(self.network.links)
+        if self.steps < layers:
+            raise ValueError(
+                f"--steps is {self.steps}: images do not reach the top of {layers} layers, so that no attack can"
+            )
+
+    @property
+    def predict(self) -> Predict:
+        """Images to scores."""
+        return FreePhase(self.network, self.steps).forward
+
+    def gradients(self) -> Mapping[str, MakeSlope]:
+        """Of the state of rest, and through the steps that lead there."""
         network, steps = self.network, self.steps
-        if not self.settles:
-            return {"backpropagation": lambda _images, _labels: Differentiated(partial(forward, network))}
-        every: dict[str, Callable[[Tensor, Tensor], Slope]] = {}
+        every: dict[str, MakeSlope] = {}
         if network.readout is not None:
-            every["engine"] = partial(_engine, network, steps)
-            every["engine in float32"] = partial(_engine, network, steps, dtype=torch.float32)
+            every["engine"] = partial(_engine, network, steps, torch.bfloat16)
+            every["engine in float32"] = partial(_engine, network, steps, torch.float32)
         every["implicit"] = lambda _images, _labels: Implicit(network, steps)
         every["every step"] = lambda _images, _labels: unrolled(network, steps)
         for last in (5, 10, 20):
@@ -70,30 +117,13 @@ class Victim:
         every["equilibrium propagation"] = lambda _images, _labels: Propagated(network, steps, BETA)
         return every
 
-    def gradient(self, name: str, images: Tensor, labels: Tensor) -> Slope:
-        """The gradient of that name, set up on the first of these images."""
-        return self.gradients()[name](images[:CALIBRATED_ON], labels[:CALIBRATED_ON])
-
-    @property
-    def main(self) -> str:
-        """The gradient of attacks that follow it step by step."""
-        return next(iter(self.gradients()))
-
     @property
     def exact(self) -> str:
-        """The one of attacks that compare losses."""
-        names = list(self.gradients())
-        return "engine in float32" if "engine in float32" in names else names[0]
+        """In float32, which knows a loss well enough."""
+        return "implicit" if self.network.readout is None else "engine in float32"
 
 
-def forward(network: EPNetwork, images: Tensor) -> Tensor:
-    """Logits after one pass upwards, without feedback: differentiable."""
-    return network.logits(start_states(network, images, "feed_forward")[-1])
-
-
-def _engine(
-    network: EPNetwork, steps: int, images: Tensor, labels: Tensor, dtype: torch.dtype = torch.bfloat16
-) -> Slope:
+def _engine(network: EPNetwork, steps: int, dtype: torch.dtype, images: Tensor, labels: Tensor) -> Slope:
     return on_engine(network, images, partial(crossed_entropy, labels=labels), steps=steps, dtype=dtype)
 
 

@@ -115,13 +115,6 @@ def trained_with_noise(model: str) -> bool:
     return bool(manifest_of(model)["hyperparameters"].get("weight_noise"))
 
 
-def runs_upwards(model: str) -> bool:
-    """Whether a network answers by one pass upwards, without feedback: a twin; one without a manifest settles."""
-    if not manifest_path(checkpoint_of(model)).is_file():
-        return False
-    return str(manifest_of(model).get("evaluation", "")).startswith("one pass upwards")
-
-
 def fingerprint(model: str) -> str:
     """sha256 of the checkpoint."""
     return sha256_of(checkpoint_of(model))

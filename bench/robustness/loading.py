@@ -1,0 +1,69 @@
+"""Networks to attack: of the zoo, controls, and checkpoint files of either kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.command_line import ConfigError
+from bench.robustness.kept import digest_of
+from bench.robustness.victim import OnePass, Settling, Victim
+from models.controls import FOLDER, control_names, load_control
+from models.controls.classifier import FeedForward
+from models.data import Dataset
+from models.ep.network import EPNetwork
+from models.files.checkpoint import SUFFIX
+from models.zoo import load_model, model_names
+from models.zoo.fit import check_form
+from models.zoo.manifests import trained_on as manifest_data
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network, ready to be attacked."""
+
+    victim: Victim
+    network: EPNetwork | None
+    """What machines run; None of what does not settle."""
+    digest: str
+    """Of its weights."""
+
+
+def trained_on(name: str) -> str:
+    """The data set of a network, from the manifest beside it."""
+    return manifest_data(str(FOLDER / f"{name}{SUFFIX}") if name in control_names() else name)
+
+
+def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bool = False) -> Loaded:
+    """A network on a device, with its feedback or cut.
+
+    Raises:
+        ConfigError: it does not read such images, `steps` do not reach its top, or there is no feedback to cut.
+        CheckpointError: its file is missing, damaged or foreign.
+    """
+    known = name in model_names()
+    made = load_model(name) if known else load_control(name)
+    if isinstance(made, nn.Module):
+        module = made.to(device).eval()
+        return Loaded(OnePass(module), None, _digest(dict(module.named_parameters())))
+    network = made.network if isinstance(made, FeedForward) else made
+    assert isinstance(network, EPNetwork), "a control is a transformer, a twin or a network that settles"
+    network = network.map_parameters(lambda tensor: tensor.to(device))
+    try:
+        check_form(name, network, dataset.name, (dataset.test.shape, dataset.classes))
+        if isinstance(made, FeedForward) and cut:
+            raise ValueError(f"--cut: {name} runs once upwards, it has no feedback to cut")
+        digest = _digest(network.named_parameters())
+        if cut or isinstance(made, FeedForward):
+            return Loaded(OnePass(FeedForward(network)), None, digest)
+        return Loaded(Settling(network, steps), network, digest)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _digest(named: Mapping[str, Tensor]) -> str:
+    with torch.no_grad():
+        return digest_of(*(tensor.cpu().numpy() for tensor in named.values()))
