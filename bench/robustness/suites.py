@@ -27,6 +27,9 @@ class Radii:
         return Ball("L2", self.l2[len(self.l2) // 2]), Ball("Linf", self.linf[len(self.linf) // 2])
 
 
+DRAWS = 5
+"""Of random noise: the worst of so many."""
+
 COLOUR = Radii(l2=(0.124, 0.309, 0.5), linf=(2 / 255, 0.01, 8 / 255))
 """Three channels of 32 x 32: radii of the seed study (arXiv:2401.11543) and of RobustBench."""
 GREY = Radii(l2=(0.5, 1.0, 2.0), linf=(0.03, 0.1, 0.3))
@@ -133,7 +136,7 @@ def trials_of(suite: Suite, radii: Radii, gradients: tuple[str, ...], exact: str
     """Everything that one network is attacked by, gradients by name, the main one first."""
     main, middle = gradients[0], radii.middle()
     balls = radii.balls() if suite.every_radius else middle
-    trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, 10) for ball in balls]
+    trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, DRAWS) for ball in middle]
     trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in balls]
     trials += [Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in middle]
     if suite.every_gradient:
