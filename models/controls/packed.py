@@ -86,15 +86,3 @@ def load_packed(path: Path) -> Control:
         return restored_transformer(path, tensors, wiring)
     network = restored(path, tensors, wiring)
     return FeedForward(network) if kind == "feed_forward" else network
-
-
-def packed_network(path: Path) -> EPNetwork:
-    """The links of a packed control, whether it settles or runs once upwards, which its manifest tells.
-
-    Raises:
-        CheckpointError: as of `load_packed`, or a transformer, which has no links.
-    """
-    control = load_packed(path)
-    if isinstance(control, VisionTransformer):
-        raise CheckpointError(f"{path}: a transformer, expected a network of links: load it by models.controls")
-    return control.network if isinstance(control, FeedForward) else control

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.controls.packed import KEY as PACKED
-from models.controls.packed import packed_network
 from models.ep.network import EPNetwork
 from models.files.checkpoint import SUFFIX, load_network
 from models.files.tensorfile import is_of
@@ -30,8 +28,8 @@ def model_names() -> tuple[str, ...]:
 
 
 def load_model(name_or_path: str) -> EPNetwork:
-    """The network of the zoo with that name, or the one in a .safetensors file of `models.train`, `models.twin` or
-    `models.controls`; of a resistive network its equal (`models.resistive.equivalent`).
+    """The network of the zoo with that name, or the one in a .safetensors file of `models.train`; of a resistive
+    network its equal (`models.resistive.equivalent`).
 
     Raises:
         ValueError: neither a name of the zoo nor a path that ends in .safetensors; the message lists the names.
@@ -46,6 +44,4 @@ def load_model(name_or_path: str) -> EPNetwork:
         raise ValueError(f"model {name_or_path!r} is neither in the zoo ({names}) nor a path to a {SUFFIX} file")
     if is_of(Path(name_or_path), KEY):
         return equivalent(load_resistive(Path(name_or_path)))
-    if is_of(Path(name_or_path), PACKED):
-        return packed_network(Path(name_or_path))
     return load_network(Path(name_or_path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.ep_examples import assert_same_bits, bars, conv_network, random_images, tiny_recipe
+from helpers.ep_examples import bars, conv_network, random_images, tiny_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +25,6 @@ from models.train.manifest import make_manifest, make_twin_manifest, save_with_m
 from models.twin.controls import Controls
 from models.twin.loop import train_twin
 from models.vit.network import Form, VisionTransformer, drawn, save_transformer
-from models.zoo import load_model
 
 
 @settings(max_examples=15, deadline=None)
@@ -67,11 +66,6 @@ def test_a_packed_network_is_of_its_kind_and_rounded(kind: str, tmp_path: Path) 
     assert isinstance(loaded, FeedForward | VisionTransformer)
     assert (loaded.input_shape, loaded.classes) == ((2, 8, 8), 4)
     torch.testing.assert_close(loaded(images), made(images), rtol=0, atol=0.02)
-    if isinstance(loaded, FeedForward):
-        assert_same_bits(load_model(str(file)), loaded.network)
-    else:
-        with pytest.raises(CheckpointError, match="a transformer, expected a network of links"):
-            load_model(str(file))
     leaf = images.clone().requires_grad_()
     assert float(torch.autograd.grad(loaded(leaf).square().sum(), leaf)[0].abs().max()) >= 0
 
