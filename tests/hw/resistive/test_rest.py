@@ -165,6 +165,26 @@ def test_weak_ties_of_strong_clusters_are_solved_by_newton(monkeypatch: pytest.M
         settle(solver, sources)
 
 
+@pytest.mark.slow
+def test_weak_ties_of_clusters_too_large_to_be_solved_at_once() -> None:
+    """More than 6,000 nodes, random resistors over six decades between the layers, held by 1 nS at most."""
+    rng = np.random.default_rng(0)
+    weak = DenseResistors(1e-9 * (0.1 + rng.random((3100, 2))))
+    strong = DenseResistors(1e-3 * 10.0 ** -(6 * rng.random((3000, 3100))))
+    network = ResistiveNetwork((weak, strong), (free_layer(3100), free_layer(3000)), (None,), 1.0)
+    solver = Solver(network)
+    sources = solver.sources(torch.tensor([[1.0, 0.5]]))
+    rest = settle(solver, sources)
+    assert rest.sweeps <= 120
+    mean = float((weak.plus_s @ np.array([1.0, 0.5])).sum() / weak.plus_s.sum())
+    for layer in rest.volts:  # strong ties keep all nodes where the weak ones together pull
+        np.testing.assert_allclose(layer, mean, atol=1e-4)
+    flowing = float((solver.loads[0] * rest.volts[0].abs()).max())
+    assert float(rest.residual_a) <= 1e-12 * flowing
+    into = torch.as_tensor(weak.plus_s) @ sources[0] - torch.as_tensor(weak.plus_s.sum(axis=1)) * rest.volts[0][0]
+    assert float(into.sum().abs()) <= 1e-6 * float(torch.as_tensor(weak.plus_s.sum())), "what comes in goes out"
+
+
 def test_nudges_by_voltage_and_by_current_move_the_output() -> None:
     network = random_network((4, 6, 3), 1, gain=2.0)
     solver = Solver(network)
