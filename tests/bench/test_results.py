@@ -168,3 +168,44 @@ def test_the_network_of_cifar_was_trained_on_a_cpu_while_one_waits():
     manifest = json.loads((ROOT / "models" / "zoo" / "hw-cifar10-small.json").read_text())
     assert manifest["wall_s"] < 2.5 * 3600
     assert manifest["test"]["accuracy"] >= 0.75
+
+
+def test_resistors_take_less_than_machines_with_the_same_answers():
+    document = json.loads((RESULTS / "resistive-mnist" / "results.json").read_text())
+    assert document["images"] >= 1000
+    machines = {one["name"]: one for one in document["energy"]["machines"]}
+    dies = {name: machines.pop(name) for name in list(machines) if "after 1 h" in name}
+    own = machines.pop("resistors")
+    assert set(machines) == {"clocked crossbar, ideal", "Loihi, sending changes", "NVIDIA H200 at its roofline"}
+    for other in machines.values():
+        assert abs(other["accuracy"] - own["accuracy"]) <= 0.01, "equal accuracy, within a point"
+        assert own["energy_j"]["high"] < other["energy_j"]["nominal"]
+    assert min(one["accuracy"] for one in dies.values()) >= 0.9
+    assert len(document["energy"]["varied"]) == 9
+    assert document["energy"]["over_thermal_limit"]["low"] > 1
+
+
+def test_dies_of_resistors_win_back_what_stuck_devices_and_strong_noise_took():
+    rows = learning_rows_of("resistive-repair")
+    assert sorted(row.die for row in rows) == [1, 2, 3, 4, 5]
+    ways = summary(rows)
+    assert fmean(ways[EP]["won_back"]) >= 0.9
+    assert fmean(ways[EP]["after"]) >= fmean(ways["write-verify"]["after"]) + 0.2
+    noisy = learning_rows_of("resistive-repair-noise")
+    for scale, least in ((1.0, 0.95), (2.0, 0.93), (3.0, 0.89)):
+        ways = summary([row for row in noisy if row.at("resistor_noise") == scale])
+        assert len(ways[EP]["after"]) == 5
+        assert fmean(ways[EP]["after"]) >= least
+
+
+def test_nudges_of_resistors_are_seen_however_small_unless_noise_changes_between_phases():
+    together, apart = (learning_rows_of(name) for name in ("resistive-beta", "resistive-beta-phase"))
+    assert min(fmean(cosines(together, "centered", beta)) for beta in (0.01, 0.1, 1.0)) >= 0.6
+    assert max(fmean(cosines(apart, "centered", beta)) for beta in (0.01, 0.02, 0.05)) <= 0.2
+
+
+def test_resistors_settle_100_and_1000_times_sooner_than_in_spice():
+    document = json.loads((RESULTS / "speed" / "resistive.json").read_text())
+    assert document["ratios"]["spice_over_resistive"] >= 1000
+    assert min(document["ratios"].values()) >= 100
+    assert max(document["others"]["gap_v"], document["others"]["gap_v_32"]) <= 1e-9
