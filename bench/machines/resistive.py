@@ -11,6 +11,7 @@ from bench.command_line import choose, option
 from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
 
 if TYPE_CHECKING:
+    from hw.learning.rule import Learned
     from hw.ledger import Ledger
     from hw.machine import Machine
     from hw.resistive.machine import Resistive
@@ -192,6 +193,7 @@ class ResistiveBackend(Backend):
                 lambda source: circuit(
                     source, self, conditions, point, (die or 1) - 1, update or "rewrite", DIE_HEADROOM
                 ),
+                effort=effort,
             )
 
         if not self.has_dies():
@@ -260,3 +262,15 @@ def circuit(
         return fabricate(mapped.network, device, (seed,), mismatch=mismatch).at(age_s)
 
     return make(g_max_s=device.g_max_s / headroom, fabricated=fabricated, update=update)
+
+
+def effort(machine: Resistive, done: list[Learned]) -> dict[str, Any]:
+    """What every epoch took: the heat of its phases; and writes of every device, where there are devices."""
+    from hw.cost.resistive import SPREAD
+    from hw.ledger import counted
+
+    writes, heats = machine.writes(), [sum(counted(one.ledger.analog, "analog").energy_j.values()) for one in done]
+    energy = [{"low": heat / SPREAD, "nominal": heat, "high": heat * SPREAD} for heat in heats]
+    if not len(writes):
+        return {"energy_j": energy}
+    return {"energy_j": energy, "writes_per_device": {"mean": float(writes.mean()), "max": int(writes.max())}}

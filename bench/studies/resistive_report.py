@@ -10,7 +10,8 @@ import numpy as np
 
 from bench.reports.colours import COLOURS
 from bench.reports.figures import new_figure, save_figure
-from bench.reports.format import markdown, si, spread
+from bench.reports.format import markdown, si
+from bench.reports.resistive import energy_table, varied_table
 from bench.studies.resistive import STEPS, Study, machine_of
 from hw.crossbar.devices.presets import preset
 from hw.resistive.power import dissipated_w
@@ -46,13 +47,15 @@ def write(results: dict[str, Any], folder: Path) -> None:
         "",
         "## Energy of an image, beside machines with the same answers",
         "",
-        *_energy_table(energy),
+        *energy_table(energy),
+        "",
+        *_notes(energy),
         "",
         "![Energy of an image on every machine](energy.png)",
         "",
         "## What the assumptions decide",
         "",
-        *_varied_table(energy),
+        *varied_table(energy),
         "",
         f"The thermal limit is 12 kT 4^8 for each of {exact['nodes']} nodes, {si(energy['thermal_limit_j'], 'J')}: the "
         f"circuit is {energy['over_thermal_limit']['nominal']:.3g} times above it "
@@ -71,33 +74,16 @@ def _sweep(rows: list[dict[str, Any]], axis: str) -> list[list[str]]:
     ]
 
 
-def _energy_table(energy: dict[str, Any]) -> list[str]:
-    rows = [
-        [one["name"], f"{100 * one['accuracy']:.2f}", spread(one["energy_j"], "J"), spread(one["latency_s"], "s")]
-        for one in energy["machines"]
-    ]
+def _notes(energy: dict[str, Any]) -> list[str]:
     most = max(energy["breakdown_j"].values())
     parts = ", ".join(f"{name} {si(j, 'J')}" for name, j in energy["breakdown_j"].items() if j > LEAST * most)
     return [
-        *markdown(["machine", "accuracy %", "energy, modelled", "time, modelled"], rows),
-        "",
         f"- Of the first {energy['images']:,} images; dies: mean, over as many images as above.",
         f"- Where the nominal energy of resistors goes: {parts}.",
         "- Low to high, resistors: capacities a fifth to five times the nominal, drivers a tenth to ten, converters as",
         "  published (hw/cost/resistive.py). Others: hw/cost. A clocked crossbar has digital biases that are corrected",
         f"  once on the die; it, Loihi and the GPU are given {STEPS} synchronous steps.",
     ]
-
-
-def _varied_table(energy: dict[str, Any]) -> list[str]:
-    """Rows: capacities; columns: drivers and amplifiers."""
-    drivers = list(dict.fromkeys(one["drivers"] for one in energy["varied"]))
-    rows = []
-    for capacity in dict.fromkeys(one["capacity"] for one in energy["varied"]):
-        found = [one["energy_j"] for one in energy["varied"] if one["capacity"] == capacity]
-        cells = [f"{si(joules, 'J')}, {joules / energy['thermal_limit_j']:.3g} x limit" for joules in found]
-        rows.append([f"{capacity:g} x", *cells])
-    return markdown(["capacities", *(f"drivers and amplifiers {share:g} x" for share in drivers)], rows)
 
 
 def draw(study: Study, results: dict[str, Any], folder: Path) -> None:

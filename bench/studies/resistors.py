@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 
 from bench.machines.backend import Conditions
-from bench.machines.resistive import ResistiveBackend, ResistivePoint, circuit
+from bench.machines.resistive import ResistiveBackend, ResistivePoint, circuit, effort
 from bench.records.learning_row import LearningCurve
 from bench.studies.beta import BATCH, BATCHES, REMEDIES, cosine, phases_of
 from bench.studies.curve import accuracy, learning_curve
 from bench.studies.options import LearnOptions
 from bench.studies.repair import EP, WRITE_VERIFY
 from bench.studies.training import Labelled, Material, Training
-from hw.cost.resistive import SPREAD
 from hw.learning.phases import UpdatePhases
-from hw.learning.rule import Descent, Learned, LearningRule
-from hw.ledger import counted
+from hw.learning.rule import Descent, LearningRule
 from hw.resistive.die import Die, fabricate, written_back
 from hw.resistive.links import Operator
 from hw.resistive.machine import Resistive
@@ -91,15 +89,6 @@ def repair_die(
     learnt = learning_curve(machine, dies.network, training, keep, effort=effort, advance=next_epoch)
     learnt["written"] = [{"devices": count} for count in written]
     return {EP: learnt, WRITE_VERIFY: _write_back(dies, point, index, written)}
-
-
-def effort(machine: Resistive, done: list[Learned]) -> dict[str, Any]:
-    """What every epoch took: heat of its phases, writes."""
-    writes, heats = machine.writes(), [sum(counted(one.ledger.analog, "analog").energy_j.values()) for one in done]
-    return {
-        "energy_j": [{"low": heat / SPREAD, "nominal": heat, "high": heat * SPREAD} for heat in heats],
-        "writes_per_device": {"mean": float(writes.mean()), "max": int(writes.max())} if len(writes) else None,
-    }
 
 
 def _write_back(dies: Dies, point: ResistivePoint, index: int, budgets: Sequence[int]) -> LearningCurve:

@@ -46,6 +46,15 @@ def test_every_die_is_repaired_by_learning_and_by_writing(tmp_path: Path) -> Non
     assert "2 % of the devices stuck on, 2 % stuck off" in report
 
 
+def test_dies_learn_from_scratch_by_pulses_and_say_what_it_took(tmp_path: Path) -> None:
+    options = ["scratch", *QUICK[:2], *QUICK[4:-1], "1", "--resistor", "li-ecram-2018", "--update", "pulses"]
+    (row,) = call(bench_learn, *options, "--output", tmp_path / "run")["rows"]
+    assert (row["update"], row["die"]) == ("pulses", 1)
+    assert row["curve"]["writes_per_device"]["max"] >= 1
+    assert row["curve"]["energy_j"][0]["nominal"] > 0
+    assert "| li-ecram-2018, noise x 1, 0 h, pulses |" in (tmp_path / "run" / "report.md").read_text()
+
+
 def cosines(row: dict[str, Any], remedy: str) -> list[float]:
     return [min(one["cosine"].values()) for one in row["cosines"] if one["remedy"] == remedy]
 
