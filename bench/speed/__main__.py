@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SPEEDS = {
     "lava": ("bench.speed.lava", "settling on Lava beside torch on the same work, and beside stock Lava processes"),
     "crossbar": ("bench.speed.crossbar", "a tile read beside the bare matrix product, and beside aihwkit"),
+    "attack": ("bench.speed.attack", "attacks on the engine beside gradients through every step"),
     "brian": ("bench.speed.brian", "settling in Brian beside torch: rates and spikes, by operators and by synapses"),
     "learning": ("bench.speed.learning", "updates on Lava beside torch"),
     "resistive": ("bench.speed.resistive", "resistors at rest beside SPICE on the same network"),

@@ -1,0 +1,156 @@
+"""`python -m bench.robustness` on digits: its rows, its checks, going on after a kill, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.robustness import __main__ as command
+from bench.robustness import suites, trials
+from bench.robustness.loading import load_victim
+from bench.robustness.study import written
+from bench.robustness.suites import SUITES, Trial
+from bench.robustness.trials import balanced
+from models.data import load_data
+from models.ep.relaxation import start_states
+from models.zoo import load_model
+
+SMALL = replace(SUITES["quick"], sane=4, planted=1)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite that takes seconds."""
+    monkeypatch.setitem(suites.SUITES, "quick", SMALL)
+
+
+def run(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    command.main(["--limit", "10", "--steps", "20", "--output", str(folder), "--json", *arguments])
+    told: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return list(told["rows"])
+
+
+@pytest.mark.slow
+def test_a_study_of_a_network_and_of_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run(tmp_path, capsys, "--backend", "crossbar", "lava", "--dies", "2", "--others", "digits-noise-aware")
+    assert {row["threat"] for row in rows} == {
+        "natural",
+        "random noise",
+        "white box",
+        "transfer",
+        "digital twin",
+        "hardware in the loop",
+    }
+    of_machines = [row for row in rows if row["backend"] != "torch" and row["attack"] != "none"]
+    assert {row["backend"] for row in of_machines} == {"crossbar", "lava"}
+    for row in of_machines:
+        # attacked images that bring the float network down do most of it on machines too
+        same = next(one for one in rows if (one["norm"], one["eps"]) == (row["norm"], row["eps"]))
+        assert row["accuracy"] <= same["clean"] - 0.2
+        assert row["draws"] == (20 if row["threat"] == "hardware in the loop" and row["backend"] == "crossbar" else 1)
+
+
+def check_rows(rows: list[dict[str, Any]]) -> None:
+    """What holds of every study of a network alone."""
+    white = [row for row in rows if row["threat"] == "white box"]
+    for row in rows:
+        low, high = row["accuracy_ci95"]
+        assert low - 1e-9 <= row["accuracy"] <= high + 1e-9
+        assert row["outside"] in (None, 0)
+    # what no attack brings down is what each of them leaves, at most
+    for ball in {(row["norm"], row["eps"]) for row in white}:
+        same = [row for row in white if (row["norm"], row["eps"]) == ball]
+        worst = next(row for row in same if row["attack"] == "worst of all")
+        assert worst["accuracy"] <= min(row["accuracy"] for row in same)
+    for norm in ("L2", "Linf"):
+        left = [row["accuracy"] for row in white if row["attack"] == "PGD" and row["norm"] == norm]
+        assert left == sorted(left, reverse=True)
+        assert left[0] > left[-1]
+
+
+def test_a_killed_study_goes_on_with_the_batches_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole", capsys)
+    check_rows(whole)
+    kept = json.loads((tmp_path / "whole/checks.json").read_text(encoding="utf-8"))["checks"]
+    checks = {check["name"]: check["passed"] for check in kept}
+    assert all(passed for name, passed in checks.items() if "planted" in name or "cosine" in name or "outside" in name)
+    assert "worst of all" in (tmp_path / "whole/report.md").read_text(encoding="utf-8")
+    assert {path.name for path in (tmp_path / "whole").glob("*.png")} == {"radii.png", "attacked.png"}
+    attacked, kept = [], trials._attacked
+
+    def killed(trial: Trial, *others: Any) -> Any:
+        attacked.append(trial.name)
+        if len(attacked) == 5:
+            raise KeyboardInterrupt
+        return kept(trial, *others)
+
+    monkeypatch.setattr(trials, "_attacked", killed)
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "killed", capsys)
+    assert ended.value.code == 130
+    capsys.readouterr()
+    resumed = run(tmp_path / "killed", capsys, "--resume")
+    assert resumed == whole
+    assert len(attacked) == len(set(attacked)) + 1  # none but the one that was killed twice
+    damaged = next((tmp_path / "killed" / "trials").rglob("*.safetensors"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "killed", capsys, "--resume")
+    assert ended.value.code != 0
+    assert damaged.name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--suite", "huge"], "--suite 'huge' is unknown"),
+        (["--steps", "1"], "images do not reach the top"),
+        (["--limit", "5"], "--limit is 5"),
+        (["--others", "nobody"], "--others 'nobody' is neither a file nor one of"),
+        (["--model", "nobody"], "--model 'nobody' is neither"),
+        (["--cut", "--backend", "lava"], "--cut with machines"),
+        (["--model", "hw-cifar10-short-twin-0", "--cut", "--data", "digits"], "hw-cifar10-short-twin-0"),
+    ],
+)
+def test_what_cannot_be_attacked_is_refused(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--output", str(tmp_path / "run"), *arguments])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_are_balanced_over_classes_and_the_first_of_each() -> None:
+    labels = torch.tensor([2, 0, 0, 1, 2, 2, 1, 0, 1])
+    assert balanced(labels, 6, 3).tolist() == [0, 1, 2, 3, 4, 6]
+    assert balanced(labels, 4, 3).tolist() == [0, 1, 2, 3]  # class 0 gets the one that is left over
+    with pytest.raises(ValueError, match="4 of class 0, of which there are 3"):
+        balanced(labels, 10, 3)
+
+
+def test_answers_are_read_as_they_were_written() -> None:
+    right = np.array([[1.0, 0.0, 1.0, 1.0]])
+    assert written(right) == "X0XX"
+    assert written(np.array([[1.0, 0.0], [0.0, 0.0]])) == "50"
+
+
+def test_a_network_that_is_cut_is_its_forward_pass() -> None:
+    dataset = load_data("digits")
+    loaded = load_victim("digits", dataset, 20, "cpu", cut=True)
+    images, labels = dataset.test.batch(torch.arange(50))
+    target = loaded.victim.target(images, labels)
+    assert not loaded.victim.settles
+    assert loaded.network is None
+    network = load_model("digits")
+    truth = network.logits(start_states(network, images, "feed_forward")[-1]).argmax(dim=1) != labels
+    assert torch.equal(target.wrong(images), truth)
