@@ -20,7 +20,7 @@ NO_DEVICE, DAMAGED_DEVICE = "ideal", "pcm-nandakumar-2019"
 """Resistors where the command line is silent: of a run, and of a repair."""
 HOUR_S = 3600.0
 DIES_PER_SEED = 1000
-MOST_DIES = 1000
+MOST_DIES, MOST_LEVELS = 1000, 2**24
 DIE_HEADROOM = 2.0
 """Of a die that learns from scratch: the range of its devices over the largest conductance it starts with."""
 
@@ -47,6 +47,8 @@ class ResistiveBackend(Backend):
     """Hours between programming and settling."""
     resistor_stuck: Annotated[float | None, option("X", "0; repair: 0.025")] = None
     """Share of devices stuck on, and as many off."""
+    resistor_levels: Annotated[int | None, option("N", "any value")] = None
+    """Conductances that a device can be set to."""
     fresh_s: Annotated[float | None, option("S", "a read")] = None
     """Learning: how long fresh noise stays; 0: a phase."""
     offset_mv: Annotated[tuple[float, ...], option("MV..")] = (0.0,)
@@ -88,6 +90,8 @@ class ResistiveBackend(Backend):
             for value in numbers:
                 if not 0 <= value <= most:
                     raise ValueError(f"{flag} is {value}, must be 0 to {most:g}")
+        if self.resistor_levels is not None and not 2 <= self.resistor_levels <= MOST_LEVELS:
+            raise ValueError(f"--resistor-levels is {self.resistor_levels}, must be 2 to {MOST_LEVELS:,}")
         if not 1 <= self.resistive_dies <= MOST_DIES:
             raise ValueError(f"--resistive-dies is {self.resistive_dies}, must be 1 to {MOST_DIES}")
         if not 0 < self.supply_v <= 100:
@@ -102,7 +106,7 @@ class ResistiveBackend(Backend):
             return {}
         need = "--resistor NAME of a device"
         idle = dict.fromkeys(("--resistor-noise", "--resistor-hours", "--resistor-stuck", "--fresh-s"), need)
-        return idle if any(self.offset_mv) else {**idle, "--resistive-dies": f"{need}, or --offset-mv"}
+        return idle if self.has_dies() else {**idle, "--resistive-dies": f"{need}, --offset-mv or --resistor-levels"}
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -208,7 +212,7 @@ class ResistiveBackend(Backend):
 
     def has_dies(self) -> bool:
         """Whether anything differs from one circuit to the next."""
-        return self.devices != (NO_DEVICE,) or any(self.offset_mv)
+        return self.devices != (NO_DEVICE,) or any(self.offset_mv) or self.resistor_levels is not None
 
     def _grid(self) -> tuple[ResistivePoint, ...]:
         return tuple(
@@ -259,7 +263,7 @@ def circuit(
 
     def fabricated(mapped: Mapped) -> Die:
         mismatch = Mismatch(offset_v=1e-3 * point.offset_mv)
-        return fabricate(mapped.network, device, (seed,), mismatch=mismatch).at(age_s)
+        return fabricate(mapped.network, device, (seed,), mismatch=mismatch, levels=options.resistor_levels).at(age_s)
 
     return make(g_max_s=device.g_max_s / headroom, fabricated=fabricated, update=update)
 

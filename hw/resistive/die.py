@@ -49,6 +49,8 @@ class Die:
     arrays: tuple[Rails, ...]
     sense_v: Array
     """Offset of what reads every output."""
+    levels: int | None = None
+    """Conductances that a device can be set to, evenly over its range; None: any."""
 
     def at(self, seconds: float) -> Die:
         """The same die so long after programming; ValueError where the device is not published so long."""
@@ -91,21 +93,25 @@ def fabricate(
     *,
     mismatch: Mismatch = Mismatch(),
     programming: Programming = program,
+    levels: int | None = None,
 ) -> Die:
-    """Program a die; ValueError for a conductance above the range of the device."""
+    """Program a die, conductances beyond the range of the device to its end; ValueError for fewer than two levels."""
+    if levels is not None and levels < 2:
+        raise ValueError(f"levels is {levels}, expected at least 2, or none")
     rng = np.random.default_rng((*seed, 0))
     arrays = []
     for link in network.links:
         whole = unrolled(link)
         pair = [
-            None if g is None else programming(_in_range(device, g), device, rng) for g in (whole.plus_s, whole.minus_s)
+            None if g is None else programming(_settable(device, g, levels), device, rng)
+            for g in (whole.plus_s, whole.minus_s)
         ]
         arrays.append((pair[0], pair[1]))
     analog = np.random.default_rng((*seed, 1))
     rows = tuple(None if row is None else _mismatched(row, mismatch, analog) for row in network.amplifiers)
     links = tuple(unrolled(link) for link in network.links)
     sense_v = mismatch.offset_v * analog.standard_normal(network.units[-1])
-    return Die(replace(network, links=links, amplifiers=rows), tuple(arrays), sense_v)  # type: ignore[arg-type]
+    return Die(replace(network, links=links, amplifiers=rows), tuple(arrays), sense_v, levels)  # type: ignore[arg-type]
 
 
 def written_back(die: Die, wanted: Die, most: int, rng: np.random.Generator) -> Die:
@@ -116,7 +122,7 @@ def written_back(die: Die, wanted: Die, most: int, rng: np.random.Generator) -> 
     limit = float(sizes[most]) if most < len(sizes) else 0.0
     arrays = []
     for link in links:
-        new = [reprogram(one, _in_range(one.device, goal), gap > limit, rng) for one, goal, gap in link]
+        new = [reprogram(one, _settable(one.device, goal, die.levels), gap > limit, rng) for one, goal, gap in link]
         arrays.append((new[0], new[1] if len(new) > 1 else None))
     return replace(die, arrays=tuple(arrays))
 
@@ -138,19 +144,32 @@ def _astray(
     return [(one, drift * goal, np.abs(read - drift * goal)) for (one, goal), read in zip(pairs, reads, strict=True)]
 
 
-def _in_range(device: Device, conductance_s: Array) -> Array:
-    return np.clip(conductance_s, device.g_min_s, device.g_max_s)
+def _settable(device: Device, conductance_s: Array, levels: int | None) -> Array:
+    """The nearest conductances that the device can be set to."""
+    inside = np.clip(conductance_s, device.g_min_s, device.g_max_s)
+    if levels is None:
+        return inside
+    step_s = (device.g_max_s - device.g_min_s) / (levels - 1)
+    nearest: Array = device.g_min_s + step_s * np.rint((inside - device.g_min_s) / step_s)
+    return nearest
 
 
 class Writer:
     """Changes the devices of one array by what is asked for: numbers (above, below) in siemens."""
 
-    def __init__(self, array: DeviceArray, how: str, rng: np.random.Generator, threshold: float = 0.02) -> None:
+    def __init__(
+        self,
+        array: DeviceArray,
+        how: str,
+        rng: np.random.Generator,
+        threshold: float = 0.02,
+        levels: int | None = None,
+    ) -> None:
         if how not in ("rewrite", "pulses"):
             raise ValueError(f"update is {how!r}, choose from rewrite, pulses")
         if how == "pulses":
             response_of(array.device)
-        self.array, self.how, self.rng, self.threshold = array, how, rng, threshold
+        self.array, self.how, self.rng, self.threshold, self.levels = array, how, rng, threshold, levels
         self.wanted = array.target_s.copy()
 
     def move(self, change_s: Array) -> DeviceArray:
@@ -161,10 +180,12 @@ class Writer:
             steps = np.floor(change_s / mean_step_s(device) + self.rng.random(change_s.shape)).astype(np.int64)
             self.array, _ = pulsed(self.array, np.maximum(steps, 0), np.maximum(-steps, 0), self.rng)
             return self.array
-        self.wanted = _in_range(device, self.wanted + change_s)
-        where = np.abs(self.wanted - self.array.target_s) > self.threshold * (device.g_max_s - device.g_min_s)
+        self.wanted = _settable(device, self.wanted + change_s, None)
+        target = _settable(device, self.wanted, self.levels)
+        far = np.abs(self.wanted - self.array.target_s) > self.threshold * (device.g_max_s - device.g_min_s)
+        where = far & (target != self.array.target_s)
         if where.any():
-            self.array = reprogram(self.array, np.where(where, self.wanted, self.array.target_s), where, self.rng)
+            self.array = reprogram(self.array, np.where(where, target, self.array.target_s), where, self.rng)
         return self.array
 
 

@@ -78,8 +78,8 @@ class Learner:
             rng = np.random.default_rng((11, *die.arrays[0][0].target_s.shape))
             self._writers = [
                 (
-                    Writer(plus, in_place.update, rng),
-                    None if minus is None else Writer(minus, in_place.update, rng),
+                    Writer(plus, in_place.update, rng, levels=die.levels),
+                    None if minus is None else Writer(minus, in_place.update, rng, levels=die.levels),
                 )
                 for plus, minus in die.arrays
             ]

@@ -170,6 +170,28 @@ def test_writing_back_programs_the_worst_devices_again_and_leaves_a_common_drift
     np.testing.assert_allclose(back.arrays[0][0].conductance_s(), kept * first.programmed_s, rtol=0.1, atol=2e-7)
 
 
+def test_devices_of_few_levels_are_set_to_the_nearest_and_learn_from_one_to_the_next() -> None:
+    device = preset("ideal")
+
+    def made(mapped: Mapped):
+        return fabricate(mapped.network, device, (0,), levels=5)
+
+    machine = to_resistive(equivalent(PLAIN), g_max_s=device.g_max_s / 2, fabricated=made)
+    step_s = (device.g_max_s - device.g_min_s) / 4
+    wanted = to_resistive(equivalent(PLAIN), g_max_s=device.g_max_s / 2).network.links[1].plus_s
+    held = machine.network.links[1].plus_s
+    assert np.abs(held - wanted).max() <= step_s / 2 + 1e-12
+    before = held.copy()
+    for _ in range(30):
+        machine.learn(IMAGES, LABELS, rule(0.2, links=2))
+    held = machine.network.links[1].plus_s
+    level = (held - device.g_min_s) / step_s
+    np.testing.assert_allclose(level, np.rint(level), atol=1e-9)
+    assert 0 < np.abs(held - before).max() <= 4 * step_s
+    with pytest.raises(ValueError, match="levels is 1, expected at least 2"):
+        fabricate(machine.designed, device, (0,), levels=1)
+
+
 def test_pulses_need_a_published_response_and_rules_what_resistors_have() -> None:
     def made(mapped: Mapped):
         return fabricate(mapped.network, preset("pcm-nandakumar-2019"), (0,))
