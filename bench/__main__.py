@@ -9,6 +9,7 @@ COMMANDS = {
     "bench.report": "one page of any number of runs, studies and sweeps, with figures that can be asked",
     "bench.diff": "what has changed between two runs or sweeps, and is any of it worse",
     "bench.zoo": "trained networks side by side: accuracy and work against steps, room on hardware",
+    "bench.robustness": "attacks and corruptions, on a network and on machines, and checks of the attacks",
     "bench.corruptions": "natural corruptions of test images, and whether they are the same bits as everybody's",
     "bench.rest": "how long the circuits of trained networks take to rest, beside their slowest mode",
     "bench.resistive": "resistors that settle by themselves: noise, repair, time, energy",

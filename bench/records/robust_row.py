@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, with_config
 
 from bench.records.row import SCHEMA, Count, Share, check_known, take_schema
@@ -63,6 +65,12 @@ class RobustRow:
         """The same for the same row, whatever run it belongs to."""
         parts = (self.model, self.backend, self.precision, self.attack, self.threat, self.norm, self.eps, self.gradient)
         return json.dumps([*parts, self.severity, self.budget, self.point])
+
+    @property
+    def right(self) -> NDArray[np.float64]:
+        """(1, N) how often each image was answered right, from `answers`."""
+        letters = self.answers or ""
+        return np.array([[1.0 if letter == "X" else int(letter) / 10 for letter in letters]])
 
     @property
     def words(self) -> str:

@@ -18,6 +18,7 @@ from bench.records.rows_file import read_rows
 from bench.records.zoo_row import ZooRow
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
+from bench.reports.robust_table import read_study, robust_table
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
 from bench.reports.sweep_table import device_lines
@@ -28,7 +29,14 @@ from models.zoo.manifests import manifest_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
-PAGES = ("README.md", "models/README.md", "hw/brian/README.md", "hw/crossbar/README.md", "bench/README.md")
+PAGES = (
+    "README.md",
+    "models/README.md",
+    "hw/brian/README.md",
+    "hw/crossbar/README.md",
+    "bench/README.md",
+    "bench/robustness/README.md",
+)
 
 
 def rows_of(name: str) -> list[Row]:
@@ -157,6 +165,12 @@ def _controls() -> list[str]:
     return markdown(["control", "seeds", "test images right %", "epochs"], lines)
 
 
+def _robustness() -> list[str]:
+    """All studies of robustness that are kept, in the order of their names."""
+    folders = sorted(path.parent for path in (RESULTS / "robustness").glob("*/checks.json"))
+    return robust_table([read_study(folder) for folder in folders])
+
+
 def _speeds() -> list[str]:
     settle, train = (_json(RESULTS / "speed" / f"{name}.json") for name in ("settle", "train"))
     cells = [
@@ -207,6 +221,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "zoo": _zoo,
     "twins": _twins,
     "controls": _controls,
+    "robustness": _robustness,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),
     "rest": _rest,

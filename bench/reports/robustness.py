@@ -15,7 +15,7 @@ from bench.records.robust_row import RobustRow
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robustness_figures import draw_attacked, draw_corruptions, draw_radii
 from bench.reports.screen import tables
-from models.files.tensorfile import write_atomically
+from models.files.whole import write_atomically
 
 if TYPE_CHECKING:
     from bench.robustness.sanity import Check

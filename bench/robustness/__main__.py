@@ -191,7 +191,7 @@ def _checks(study: Study, rows: list[RobustRow], folder: Path, announce: Any) ->
     from bench.robustness.sanity import Check, every_check
     from bench.robustness.study import checks_of_rows
     from bench.robustness.theory import reach
-    from models.files.tensorfile import write_atomically
+    from models.files.whole import write_atomically
 
     file = folder / CHECKS
     if file.exists():

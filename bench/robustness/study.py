@@ -146,7 +146,7 @@ def worst_rows(study: Study, rows: list[RobustRow]) -> Rows:
     for ball in study.radii.balls():
         same = [row for row in own if (row.norm, row.eps) == (ball.norm, ball.eps)]
         if same:
-            left = np.min([read(row) for row in same], axis=0)
+            left = np.min([row.right for row in same], axis=0)
             yield study.row(left, clean.accuracy, attack=WORST, threat=WHITE, norm=ball.norm, eps=ball.eps)
 
 
@@ -320,12 +320,6 @@ def corruptible(images: ImageSet) -> bool:
 def written(right: Right) -> str:
     """Answers as characters: the mean over machines in tenths, X for all."""
     return "".join("X" if value == 1 else str(int(value * 10)) for value in right.mean(axis=0))
-
-
-def read(row: RobustRow) -> Right:
-    """(1, N) of a row of a single machine and draw."""
-    assert row.answers is not None, "rows have answers"
-    return np.array([[1.0 if letter == "X" else int(letter) / 10 for letter in row.answers]])
 
 
 def _finished(done: Mapping[str, RobustRow], model: str, told: Mapping[str, Any]) -> RobustRow | None:

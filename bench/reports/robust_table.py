@@ -1,0 +1,134 @@
+"""`python -m bench.reports.robust_table FOLDER...`: studies of robustness of several networks, one line each.
+
+Each folder holds a run of `bench.robustness`. Networks that were shown the same images are compared with the first one
+image by image: the difference of what the worst attack leaves, and its 95 % interval. The last lines say how much of
+robust accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest
+wrong answer to first order (`bench.robustness.theory`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from scipy.stats import spearmanr
+
+from bench.command_line import ConfigError
+from bench.records.robust_row import RobustRow
+from bench.records.rows_file import read_rows
+from bench.records.statistics import difference
+from bench.reports.format import NOTHING, markdown, percent
+from bench.reports.robustness import mean_corruption
+from models.command_line import before_work, exit_code, refuse_empty
+
+WORST, DIGITAL = "worst of all", "torch float"
+
+
+@dataclass(frozen=True)
+class Studied:
+    """One network: its rows, and how far the nearest wrong answer is to first order."""
+
+    rows: list[RobustRow]
+    reach: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Of the network."""
+        return self.rows[0].model
+
+    def worst(self, norm: str, eps: float) -> RobustRow | None:
+        """What no attack brought down."""
+        found = [row for row in self.rows if (row.attack, row.norm, row.eps) == (WORST, norm, eps)]
+        return found[0] if found else None
+
+
+def read_study(folder: Path) -> Studied:
+    """A finished run; ConfigError names what is missing."""
+    try:
+        rows = [RobustRow.from_json(row) for row in read_rows(folder / "rows.jsonl")]
+        kept = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
+        return Studied(rows, kept["reach"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{folder} holds no finished run of bench.robustness: {error}") from error
+
+
+def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:
+    """(norm, eps) that all of them were attacked in."""
+    every = [[(row.norm, row.eps) for row in study.rows if row.attack == WORST] for study in studies]
+    return [(norm, eps) for norm, eps in every[0] if norm and eps and all((norm, eps) in one for one in every)]
+
+
+def robust_table(studies: Sequence[Studied]) -> list[str]:
+    """Markdown: a line for every network."""
+    balls = balls_of(studies)
+    heading = ["network", "clean %", *(f"{norm} {eps:.3g}" for norm, eps in balls), "corrupted %", "nearest, L2"]
+    lines = []
+    for study in studies:
+        clean = study.rows[0]
+        cells = [study.name, percent(clean.accuracy, clean.accuracy_ci95)]
+        for norm, eps in balls:
+            row = study.worst(norm, eps)
+            cells.append(NOTHING if row is None else percent(row.accuracy, row.accuracy_ci95))
+        corrupted = mean_corruption(study.rows).get(DIGITAL)
+        cells += [NOTHING if corrupted is None else f"{100 * corrupted:.1f}", f"{study.reach['l2']:.3f}"]
+        lines.append(cells)
+    return markdown(heading, lines)
+
+
+def differences(studies: Sequence[Studied]) -> list[str]:
+    """Markdown: every network less the first one, at every ball, paired image by image."""
+    balls, first = balls_of(studies), studies[0]
+    lines = []
+    for study in studies[1:]:
+        cells = [f"{study.name} - {first.name}"]
+        for norm, eps in balls:
+            one, other = study.worst(norm, eps), first.worst(norm, eps)
+            cells.append(NOTHING if one is None or other is None else _paired(one, other))
+        lines.append(cells)
+    return markdown(["difference, points", *(f"{norm} {eps:.3g}" for norm, eps in balls)], lines)
+
+
+def smoothness(studies: Sequence[Studied]) -> list[str]:
+    """Rank correlation over networks of what is left with the median first-order distance, one line per ball."""
+    lines = []
+    for norm, eps in balls_of(studies):
+        reach = [study.reach["l2" if norm == "L2" else "linf"] for study in studies]
+        left = [row.accuracy for study in studies if (row := study.worst(norm, eps)) is not None]
+        if len(left) >= 4:
+            lines.append(f"{norm} {eps:.3g}: {float(spearmanr(reach, left).statistic):.2f}")
+    return lines
+
+
+def _paired(one: RobustRow, other: RobustRow) -> str:
+    right = one.right, other.right
+    if right[0].shape != right[1].shape:
+        return NOTHING
+    change, (low, high) = difference(*right)
+    return f"{100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; exit code 2 for folders that hold no such run."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+
+    def work() -> None:
+        folders = tyro.cli(tyro.conf.Positional[tuple[Path, ...]], args=arguments, prog="bench.reports.robust_table")
+        refuse_empty(arguments)
+        with before_work():
+            if not folders:
+                raise ConfigError("no folder: name runs of bench.robustness")
+            studies = [read_study(folder) for folder in folders]
+        print("\n".join([*robust_table(studies), "", *differences(studies), ""]))
+        if lines := smoothness(studies):
+            print("rank correlation with the first-order distance: " + "; ".join(lines))
+
+    if code := exit_code(work, batch=lambda: "fewer folders", stopped=lambda: "stopped"):
+        raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

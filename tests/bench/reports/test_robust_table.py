@@ -1,0 +1,50 @@
+"""The table of several studies, from rows written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.records.robust_row import RobustRow
+from bench.records.rows_file import append_row
+from bench.reports import robust_table
+from bench.reports.robust_table import balls_of, differences, read_study, smoothness
+
+
+def study(folder: Path, model: str, answers: str, reach: float) -> Path:
+    """A run of one attack on four images, all of them right before."""
+    folder.mkdir()
+    right = answers.count("X") / len(answers)
+    for attack, share, letters in (("none", 1.0, "XXXX"), ("worst of all", right, answers)):
+        row = RobustRow(
+            model, "digits", 0, "torch", "float", attack, "white box", 4, share, (0.0, 1.0), 1.0, True,
+            norm=None if attack == "none" else "L2", eps=None if attack == "none" else 0.5, answers=letters,
+        )  # fmt: skip
+        append_row(folder / "rows.jsonl", row.to_json())
+    kept = {"checks": [], "reach": {"l2": reach, "linf": reach, "slope_l2": 1.0}}
+    (folder / "checks.json").write_text(json.dumps(kept), encoding="utf-8")
+    return folder
+
+
+def test_networks_are_compared_image_by_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = {"one": "XX00", "two": "XXX0", "three": "X000", "four": "XXXX"}
+    reaches = {"one": 0.2, "two": 0.3, "three": 0.1, "four": 0.4}
+    folders = [study(tmp_path / name, name, answers[name], reaches[name]) for name in answers]
+    studies = [read_study(folder) for folder in folders]
+    assert balls_of(studies) == [("L2", 0.5)]
+    # two is right once more than one, and the intervals of 4 images are wide
+    assert differences(studies)[2].startswith("| two - one | +25.0 (")
+    assert smoothness(studies) == ["L2 0.5: 1.00"]
+    robust_table.main([str(folder) for folder in folders])
+    printed = capsys.readouterr().out
+    assert "| three | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | 0.100 |" in printed
+    assert "L2 0.5: 1.00" in printed
+
+
+def test_a_folder_without_a_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        robust_table.main([str(tmp_path)])
+    assert ended.value.code == 2
+    assert "holds no finished run of bench.robustness" in capsys.readouterr().err
