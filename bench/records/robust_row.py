@@ -49,6 +49,9 @@ class RobustRow:
     """Share of gradients that were zero everywhere."""
     outside: float | None = None
     """How far the furthest image lies beyond the ball or the range: 0."""
+    same_wrong: Share | None = None
+    """Of a transfer: of the images that the attacked network answers wrong, the share that this one answers by the same
+    wrong class; by chance it would be an eighth or so of ten classes. Near 1, the attack has changed what is seen."""
     draws: int | None = None
     """Fresh draws that every image was judged by."""
     dies: int | None = None

@@ -230,7 +230,18 @@ def _transferred(study: Study, found: Mapping[str, Attacked]) -> Rows:
                 eps=trial.eps,
                 gradient=f"{trial.gradient} of {study.model}",
                 budget=trial.budget,
+                same_wrong=_same_wrong(study.victim, other, found[trial_name]),
             )
+
+
+@torch.no_grad()
+def _same_wrong(victim: Victim, other: Victim, attacked: Attacked) -> float | None:
+    """Of the images that fell, the share that the other network answers by the same wrong class; None if none fell."""
+    fallen = attacked.images[attacked.fell]
+    if not len(fallen):
+        return None
+    same = [victim.predict(part).argmax(dim=1) == other.predict(part).argmax(dim=1) for part in fallen.split(AT_ONCE)]
+    return float(torch.cat(same).double().mean())
 
 
 def _on_machine(
