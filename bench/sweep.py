@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -101,19 +100,23 @@ def sweep(options: SweepOptions, command: str) -> int:
     from bench.sweeps.report import write_report
     from bench.sweeps.running import run_points
 
-    grid = read_grid(options.grid, options.set)
-    points = points_of(grid)
+    grid, unpublished = read_grid(options.grid, options.set), dict[str, str]()
+    points = points_of(grid, unpublished)
+    for why in unpublished.values():
+        print(f"left out: {why}", file=sys.stderr)
     place = Place(options.output or Path("results", f"{datetime.now():%Y%m%d-%H%M%S}-sweep"))
+    workers = workers_of(options, points)
     if options.dry_run:
-        list_points(place, points)
+        list_points(place, points, workers)
         return 0
-    workers = options.workers or os.cpu_count() or 1
     with executor(options.executor, options.address, workers) as run:
         place.make()
         place.check_answers(place.keys("rows") & {point.key for point in points})
         begin(place.folder, {"command": command}, "cpu")
-        run_points(place, points, workers, run)
-    rows = write_report(place, grid, points, command)
+        left = len({point.key for point in points} - place.keys("rows"))
+        print(f"{left} of {len(points)} points to do: {how_long(place, points, left, workers)}", file=sys.stderr)
+        run_points(place, points, run)
+    rows = write_report(place, grid, points, command, unpublished)
     failed = sum(place.file("failed", point.key).exists() for point in points)
     print(f"report: {place.folder / 'report.md'}", file=sys.stderr)
     if options.json or not sys.stdout.isatty():
@@ -121,15 +124,32 @@ def sweep(options: SweepOptions, command: str) -> int:
     return failed
 
 
-def list_points(place: Place, points: Sequence[Point]) -> None:
+def workers_of(options: SweepOptions, points: Sequence[Point]) -> int:
+    """As many processes as there are cores, or CUDA devices; ConfigError where there are fewer of those than asked."""
+    from bench.sweeps.devices import cuda_devices
+
+    if options.executor != "loky" or all(point.config.run.device != "cuda" for point in points):
+        return options.workers or os.cpu_count() or 1
+    devices = len(cuda_devices())
+    if options.workers is not None and options.workers > devices:
+        raise ConfigError(f"--workers is {options.workers}, each takes a CUDA device of its own: there are {devices}")
+    return options.workers or devices
+
+
+def list_points(place: Place, points: Sequence[Point], workers: int) -> None:
     """Print every point and its state, and how long the rest may take."""
     done = place.keys("rows")
     for point in points:
         print(f"{point.key}  {'done' if point.key in done else 'to do'}  {point.words}")
     left = sum(point.key not in done for point in points)
-    seconds = [float(place.get("rows", point.key)["seconds"]) for point in points if point.key in done]
-    how_long = f"about {left * median(seconds):,.0f} s of one process" if seconds else "none is finished to judge by"
-    print(f"{len(points)} points, {left} to do: {how_long}")
+    print(f"{len(points)} points, {left} to do: {how_long(place, points, left, workers)}")
+
+
+def how_long(place: Place, points: Sequence[Point], left: int, workers: int) -> str:
+    """In words, and what that is judged by."""
+    from bench.sweeps.estimate import estimate
+
+    return estimate(place, points).words(left, workers) if left else "all are finished"
 
 
 if __name__ == "__main__":

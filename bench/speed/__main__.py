@@ -32,6 +32,7 @@ SPEEDS = {
     "resistive": ("bench.speed.resistive", "resistors at rest beside SPICE on the same network"),
     "settle": ("bench.speed.engine", "the seed network on the engine beside plain settling"),
     "train": ("bench.speed.engine", "a training step on the engine beside the plain one"),
+    "sweep": ("bench.speed.sweep", "rows of a sweep by one worker and by two, and what scheduling adds to each"),
 }
 """Where `speed_NAME` is, and what it times."""
 

@@ -108,16 +108,27 @@ class Place:
         del values[DIGEST]
         return dict(values)
 
+    def running(self, session: str) -> set[str]:
+        """Points that were begun within a session and have not ended."""
+        ended = self.keys("rows") | self.keys("failed")
+        begun = {path for path in (self.folder / "claims").glob("*.begun") if path.stem not in ended}
+        return {path.stem for path in begun if _words_of(path)[:1] == [session]}
+
     def begun(self, key: str, session: str) -> int:
         """Count one more beginning of a point within a session; how many there were before, which all died."""
         file = self.folder / "claims" / f"{key}.begun"
-        try:
-            words = file.read_text(encoding="utf-8").rsplit(maxsplit=1)
-        except OSError:
-            words = []
+        words = _words_of(file)
         before = int(words[1]) if len(words) == 2 and words[0] == session and words[1].isdigit() else 0
         write_atomically(file, f"{session} {before + 1}".encode())
         return before
+
+
+def _words_of(file: Path) -> list[str]:
+    """Session and count, or nothing."""
+    try:
+        return file.read_text(encoding="utf-8").rsplit(maxsplit=1)
+    except OSError:
+        return []
 
 
 def _seal(text: bytes) -> bytes:

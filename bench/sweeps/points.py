@@ -12,6 +12,7 @@ from typing import Any
 from bench.command_line import ConfigError
 from bench.records.rows_file import digest_of
 from bench.sweeps.grid import Grid, arguments_of
+from hw.crossbar.devices.device import UnpublishedError
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class Point:
         return ", ".join(f"{name} {_word(value)}" for name, value in self.coordinates.items())
 
 
-def points_of(grid: Grid) -> list[Point]:
+def points_of(grid: Grid, unpublished: dict[str, str] | None = None) -> list[Point]:
     """Every combination, the last option of the grid fastest.
+
+    Args:
+        unpublished: gets, by name, why points are left out at which no source says how the device is; without it they
+            are refused as all else that cannot be run.
 
     Raises:
         ConfigError: names the first point that cannot be run, and why.
@@ -56,12 +61,25 @@ def points_of(grid: Grid) -> list[Point]:
         for name, value in coordinates.items():
             config = _merged(config, base, changed[name, json.dumps(value)])
         words = ", ".join(f"{name} {_word(value)}" for name, value in coordinates.items())
-        _at(words, partial(command.check, config, [*fixed, *arguments_of(coordinates)]))
+        try:
+            _at(words, partial(command.check, config, [*fixed, *arguments_of(coordinates)]))
+        except ConfigError as error:
+            if unpublished is None or not _is_unpublished(error):
+                raise
+            unpublished[words] = str(error)
+            continue
         point = _point(grid.command, coordinates, config)
         if point.key in made:
             raise ConfigError(f"at {words}: the same run as at {made[point.key].words}")
         made[point.key] = point
+    if not made:
+        raise ConfigError(f"no point can be run: {next(iter((unpublished or {}).values()))}")
     return list(made.values())
+
+
+def _is_unpublished(error: BaseException | None) -> bool:
+    """Whether that is behind an error."""
+    return error is not None and (isinstance(error, UnpublishedError) or _is_unpublished(error.__cause__))
 
 
 def _point(command: str, coordinates: dict[str, Any], config: Any) -> Point:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.records.folders import environment_of
@@ -24,8 +25,14 @@ MOST_CURVES = 10
 """Of a picture: more are not told apart."""
 
 
-def write_report(place: Place, grid: Grid, points: Sequence[Point], command: str) -> list[dict[str, Any]]:
-    """Everything, from finished points; gives their rows, flat."""
+def write_report(
+    place: Place,
+    grid: Grid,
+    points: Sequence[Point],
+    command: str,
+    unpublished: Mapping[str, str] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
+    """Everything, from finished points; gives their rows, flat. `unpublished`: why points were left out."""
     finished = place.keys("rows")
     made = rows_at(place, [point.key for point in points if point.key in finished])  # in the order of the grid
     axes = [name.replace("-", "_") for name in grid.grid]
@@ -46,6 +53,7 @@ def write_report(place: Place, grid: Grid, points: Sequence[Point], command: str
         "",
         *_table(made, axes),
         *(line for one in failed for line in ("", f"- failed at {one['coordinates']}: {one['error']}")),
+        *(line for why in unpublished.values() for line in ("", f"- left out: {why}")),
         *(line for name in pictures for line in ("", f"![Accuracy]({name})")),
     ]
     write_atomically(place.folder / "report.md", ("\n".join(lines) + "\n").encode())

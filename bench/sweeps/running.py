@@ -17,12 +17,12 @@ from bench.sweeps.work import work
 WATCH_S, WAIT_S = 2.0, 0.5
 
 
-def run_points(place: Place, points: Sequence[Point], workers: int, run: Run) -> None:
+def run_points(place: Place, points: Sequence[Point], run: Run) -> None:
     """Run every point that is not finished, until each is finished or has failed, here or in another process."""
     session = uuid.uuid4().hex
     for point in points:
         place.file("failed", point.key).unlink(missing_ok=True)  # tried again
-    with Watch(place, points, workers):
+    with Watch(place, points, session):
         while left := unfinished(place, points):
             answers = run(partial(work, place, session=session), left)
             if answers and all(answer == "elsewhere" for answer in answers):
@@ -38,9 +38,9 @@ def unfinished(place: Place, points: Sequence[Point]) -> list[Point]:
 class Watch(threading.Thread):
     """Says on stderr how far a sweep is, from what is in its folder: whoever runs it. A context manager."""
 
-    def __init__(self, place: Place, points: Sequence[Point], workers: int) -> None:
+    def __init__(self, place: Place, points: Sequence[Point], session: str) -> None:
         super().__init__(daemon=True)
-        self.place, self.keys, self.workers = place, {point.key for point in points}, workers
+        self.place, self.keys, self.session = place, {point.key for point in points}, session
         self.over, self.start_s = threading.Event(), time.monotonic()
         self.before = len(self.keys & place.keys("rows"))
 
@@ -63,7 +63,8 @@ class Watch(threading.Thread):
         """A line, unless it was `said`; without the time that is left, which always changes."""
         done, failed = len(self.keys & self.place.keys("rows")), len(self.keys & self.place.keys("failed"))
         left = len(self.keys) - done - failed
-        line = f"{done} of {len(self.keys)} points done, {min(left, self.workers)} running, {failed} failed"
+        running = len(self.place.running(self.session) & self.keys)
+        line = f"{done} of {len(self.keys)} points done, {running} running, {failed} failed"
         if line != said:
             made = max(done - self.before + failed, 0)
             rest = f", about {(time.monotonic() - self.start_s) / made * left:,.0f} s left" if made and left else ""

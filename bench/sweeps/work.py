@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from bench.sweeps.commands import COMMANDS
+from bench.sweeps.devices import cuda_devices, pin
 from bench.sweeps.place import MOST_DEATHS, Place
 from bench.sweeps.points import Point
 from models.files.provenance import now, this_program
@@ -42,6 +43,8 @@ def work(place: Place, point: Point, session: str) -> Outcome:
 
 
 def _run(place: Place, point: Point) -> Outcome:
+    if point.config.run.device == "cuda":  # cuda:N is that one, whoever else uses it
+        pin(place.folder / "claims", cuda_devices())
     start = time.monotonic()
     kept = place.folder / "kept" / (point.shared if point.command == "bench.run" else point.key)
     kept.mkdir(parents=True, exist_ok=True)

@@ -164,6 +164,10 @@ class PulseResponse(Protocol):
         ...
 
 
+class UnpublishedError(ValueError):
+    """What is asked for is possible, but no source says how the device is then."""
+
+
 @dataclass(frozen=True)
 class Device:
     """One kind of memory cell with the paper it comes from; checked when made."""
@@ -251,7 +255,7 @@ class Device:
             raise ValueError(f"time is {seconds} s: a die is read 0 s or more after programming")
         longest = 0.0 if self.retention is None else self.retention.longest_s
         if seconds > longest:
-            raise ValueError(
+            raise UnpublishedError(
                 f"time is {seconds} s: for {self.name} retention is published for 0 s to {longest:g} s only"
             )
 

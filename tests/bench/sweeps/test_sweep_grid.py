@@ -95,3 +95,22 @@ def test_another_seed_weight_or_program_is_another_row(monkeypatch: pytest.Monke
     assert keys() == before
     monkeypatch.setattr("models.zoo.manifests.fingerprint", lambda _: "other weights")
     assert not keys() & before
+
+
+def test_points_at_which_nothing_is_published_are_left_out_by_name_and_others_stay() -> None:
+    devices = ["pcm-nandakumar-2019", "mo-ecram-2019"]
+    grid = Grid("bench.run", {"backend": ["crossbar"], **SMALL}, {"device-preset": devices, "hours": [0, 24]})
+    left_out: dict[str, str] = {}
+    points = points_of(grid, left_out)
+    assert [tuple(point.coordinates.values()) for point in points] == [
+        *((devices[0], h) for h in (0, 24)),
+        (devices[1], 0),
+    ]
+    ((words, why),) = left_out.items()
+    assert words == "device-preset mo-ecram-2019, hours 24"
+    assert "for mo-ecram-2019 retention is published for 0 s to 0 s only" in why
+    with pytest.raises(ConfigError, match="at device-preset mo-ecram-2019, hours 24"):
+        points_of(grid)
+    wrong = Grid(grid.command, {**grid.options, "dies": 0}, grid.grid)
+    with pytest.raises(ConfigError, match="--dies is 0"):
+        points_of(wrong, {})

@@ -139,3 +139,35 @@ def children(parent: int) -> list[int]:
         if above == parent and b"loky" in command and b"resource_tracker" not in command:
             found.append(int(folder.name))
     return found
+
+
+def is_there(group: int) -> bool:
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_what_is_done_on_disk_and_no_process_left(tmp_path: Path) -> None:
+    """All processes of a terminal get the signal, workers too."""
+    process = begun(tmp_path, *SIXTY, *TEN_SEEDS, "--workers", "2")
+    while len(list((tmp_path / "rows").glob("*.json"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.decode().splitlines()[-1].startswith("stopped: finished points are kept")
+    assert b"Traceback" not in said, said.decode()[-3000:]
+    assert out == b""
+    deadline = time.monotonic() + 20
+    while is_there(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_there(process.pid)
+    kept = figures(tmp_path)
+    assert 3 <= len(kept) < 60
+    assert done(tmp_path, *SIXTY, *TEN_SEEDS, "--workers", "2")["failed"] == 0
+    assert [row for row in figures(tmp_path) if row in kept] == kept

@@ -54,12 +54,12 @@ def test_rows_are_those_of_single_runs_and_are_made_once(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, points = counted(monkeypatch), points_of(GRID)
-    run_points(place, points, 1, here)
+    run_points(place, points, here)
     assert begun == [6]
-    run_points(place, points, 1, here)
+    run_points(place, points, here)
     assert begun == [6]
     grown = points_of(Grid(GRID.command, GRID.options, {**GRID.grid, "seed": [0, 1, 2]}))
-    run_points(place, grown, 1, here)
+    run_points(place, grown, here)
     assert begun == [9]
     assert len(rows(place.folder)) == 9
     at = next(point for point in points if point.coordinates == {"steps": 3, "seed": 1})
@@ -73,14 +73,14 @@ def test_rows_are_those_of_single_runs_and_are_made_once(
 def test_a_point_that_fails_costs_its_own_row_and_is_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = [1]
     begun, points = counted(monkeypatch, lambda config: config.run.seed in bad), points_of(GRID)
-    run_points(place, points, 1, here)
+    run_points(place, points, here)
     assert begun == [6]
     assert len(place.keys("rows")) == len(place.keys("failed")) == 3
     failed = place.get("failed", next(iter(place.keys("failed"))))
     assert failed["error"] == "FloatingPointError: seed 1 went wrong"
     assert "in made" in failed["traceback"]
     bad.clear()
-    run_points(place, points, 1, here)
+    run_points(place, points, here)
     assert begun == [9]
     assert len(place.keys("rows")) == 6
     assert not place.keys("failed")
