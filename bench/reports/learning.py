@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.records.folders import Environment
 from bench.records.learning_row import LearningCurve, LearningRow
 from bench.records.statistics import estimate_of_dies, mean_interval
+from bench.reports.command import command_of
 from bench.reports.format import markdown, percent, si
 from bench.reports.lessons import cosines, groups
 from bench.reports.provenance import mixed
@@ -86,12 +87,12 @@ _EFFORT = [
 NOTES = {
     "repair": [
         "- Each way starts on the same die, made anew. Write-verify spends as many writes as EP on the die did.",
-        "- Accuracies: mean over dies (95 %, Student). Won back: share of the accuracy lost against the float network",
-        "  that is there at the end, mean over dies.",
+        "- Accuracies: mean over dies with its 95 % interval, which counts dies and images. Won back: share of the",
+        "  accuracy lost against the float network that is there at the end, mean over dies (Student's interval).",
         *_EFFORT,
     ],
     "scratch": [
-        "- Accuracy on test images after the last epoch; of dies the mean with Student's interval, else Wilson's.",
+        "- Accuracy on test images after the last epoch, with its 95 % interval, which counts dies and images.",
         "- Agreement: cosine of all changes asked for in the first epoch with how devices changed, mean over links.",
         *_EFFORT,
     ],
@@ -108,6 +109,8 @@ def write_learning_report(folder: Path, rows: list[LearningRow], environment: En
         f"# Learning: {rows[0].learn}",
         "",
         environment.words,
+        "",
+        f"    {command_of(folder)}",
         "",
     ]
     for title, heading, cells in tables(rows):

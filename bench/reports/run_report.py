@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.records.folders import Environment, environment_of
 from bench.records.row import Row
+from bench.reports.command import command_of
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
 from bench.reports.provenance import mixed
@@ -60,10 +61,19 @@ def columns(rows: list[Row]) -> list[tuple[str, list[str]]]:
     lines = [
         ("backend", [row.name for row in rows]),
         ("accuracy %", [percent(row.accuracy, row.accuracy_ci95) for row in rows]),
+        ("against float", [_against(row) for row in rows]),
         *((name, [_robust(row, name) for row in rows]) for name in rows[0].robust),
         *((name, [cell(row) for row in rows]) for name, cell in LINES.items()),
     ]
     return [(name, cells) for name, cells in lines if any(cell != NOTHING for cell in cells)]
+
+
+def _against(row: Row) -> str:
+    """Difference of accuracy to torch float on the same images, in points."""
+    if row.against_float is None:
+        return NOTHING
+    low, high = row.against_float["ci95"]
+    return f"{100 * row.against_float['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _robust(row: Row, name: str) -> str:
@@ -107,10 +117,13 @@ def write_report(
         "",
         f"{rows[0].images} test images of {rows[0].data}, T = {steps} synchronous steps, {environment.words}",
         "",
+        f"    {command_of(folder)}",
+        "",
         *markdown(["per image", *named[0][1]], [[name, *cells] for name, cells in named[1:]]),
         "",
         *mixed(every),
-        "- Accuracy with its 95 % interval: Wilson's over images or, of several dies, Student's over dies;",
+        "- Accuracy with its 95 % interval, Wilson's over images; of several dies it counts dies and images. Against",
+        "  float: difference to torch float on the same images, in pairs (Newcombe), where answers were kept;",
         "  `gaussian-S`: input noise of standard deviation S; `pgd-linf-E`: 20 white-box steps in a ball of radius E,",
         "  made on the float network and shown to every machine.",
         "- Synops sent: synaptic operations that the messages on the wire caused. Dense / delta: how many times fewer",
@@ -145,7 +158,7 @@ def _sweep_section(rows: list[Row], sweeps: list[str]) -> list[str]:
         "",
         *markdown(SWEEP, lines),
         "",
-        "- Accuracy: mean over dies with Student's 95 % interval of that mean (one die: Wilson's over images).",
+        "- Accuracy: mean over dies with the 95 % interval of that mean, which counts dies and images.",
         "- Residual: median over images of the largest change of a state in the last step: what noise keeps moving.",
         "- Mismatch: ||W_down^T - W_up|| / ||W_up||; kappa: load of the wires; both of the worst link, mean over dies.",
         "- Clipped: share of conversions outside the converter's range, in the link and direction with most of them.",
@@ -176,7 +189,10 @@ def _flat(row: Row) -> dict[str, object]:
     values = {name: value for name, value in row.to_json().items() if name not in ("costs", "by_step", "unpriced")}
     for block in row.details:
         del values[block]
+    against = values.pop("against_float") or {}
+    ends = against.get("ci95") or (None, None)
     line: dict[str, object] = {}
+    line |= {f"against_float.{name}": end for name, end in zip(("low", "high"), ends, strict=True) if against}
     for name, value in values.items():
         if isinstance(value, dict):
             line.update({f"{name}.{key}": part for key, part in value.items() if not isinstance(part, list | tuple)})
@@ -186,4 +202,4 @@ def _flat(row: Row) -> dict[str, object]:
             line[name] = value
     if "crossbar" in row.details:
         line |= {f"written_per_die.{name}": written(row, name) for name in ("devices", "pulses", "energy_j")}
-    return line
+    return line | ({"against_float": against["difference"]} if against else {})

@@ -43,7 +43,9 @@ def _draw_neurons(row: Row, seen: dict[str, Any], file: Path) -> None:
         start = 0
         for number, (layer, colour) in enumerate(zip(layers, COLOURS, strict=False), start=1):
             times = [milli * time for time in layer["spike_times_s"]]
-            panels[0].plot(times, start + np.array(layer["spike_units"]), ".", color=colour, markersize=1.5)
+            panels[0].plot(
+                times, start + np.array(layer["spike_units"]), ".", color=colour, markersize=1.5, rasterized=True
+            )
             panels[0].annotate(
                 f"layer {number}: {layer['spikes']:,} spikes",
                 (1.0, start),

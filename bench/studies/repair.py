@@ -130,12 +130,3 @@ def summary(rows: list[LearningRow]) -> dict[str, dict[str, list[float]]]:
                 "won_back": [share for share in shares if share is not None],
             }
     return ways
-
-
-def mean_curve(rows: list[LearningRow], arm: str) -> tuple[list[float], list[float]]:
-    """Mean over dies of the accuracy before and after every epoch, and its standard deviation."""
-    curves = [row.arms[arm]["accuracy"] for row in rows if row.arms and arm in row.arms]
-    length = min(len(curve) for curve in curves)
-    values = np.array([curve[:length] for curve in curves])
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(length)
-    return values.mean(axis=0).tolist(), spread.tolist()

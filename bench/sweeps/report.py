@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.records.folders import environment_of
 from bench.reports.colours import COLOURS
-from bench.reports.figures import new_figure, save_figure
+from bench.reports.figures import LINE_FROM, new_figure, save_figure
 from bench.reports.format import NOTHING, markdown, percent, si
 from bench.sweeps.flat import rows_at
 from bench.sweeps.grid import Grid
@@ -114,6 +114,7 @@ def draw(made: list[dict[str, Any]], axes: list[str], folder: Path) -> list[str]
 
 
 def _curve(plot: Any, axis: str, along: list[dict[str, Any]], label: str, colour: str) -> None:
+    """Points with their intervals; a line where there are three or more."""
     places, heights = [row[axis] for row in along], [100 * row["accuracy"] for row in along]
     ends = [
         [100 * float(end) for end in (row.get("accuracy_ci95") or f"{row['accuracy']} {row['accuracy']}").split()]
@@ -121,4 +122,10 @@ def _curve(plot: Any, axis: str, along: list[dict[str, Any]], label: str, colour
     ]
     below = [height - low for height, (low, _) in zip(heights, ends, strict=True)]
     above = [high - height for height, (_, high) in zip(heights, ends, strict=True)]
-    plot.errorbar(places, heights, yerr=(below, above), fmt="o-", color=colour, capsize=3, label=label)
+    form = "o-" if len(along) >= LINE_FROM else "o"
+    plot.errorbar(places, heights, yerr=(below, above), fmt=form, color=colour, capsize=3, label=label)
+    dies = [
+        (row[axis], 100 * float(die)) for row in along for die in str(row.get("crossbar.accuracy_by_die", "")).split()
+    ]
+    if dies:
+        plot.scatter(*zip(*dies, strict=True), s=7, color=colour, alpha=0.5, linewidths=0)

@@ -52,7 +52,7 @@ def test_what_is_not_counted_is_none_in_the_row_and_a_dash_in_the_table(tmp_path
     assert toy.rest_s is not None
     assert TIMES_S[0] < toy.rest_s < TIMES_S[-1]
     assert toy.by_step is not None
-    assert toy.by_step.keys() == {"accuracy", "times_s"}
+    assert toy.by_step.keys() == {"accuracy", "accuracy_ci95", "times_s"}
     assert toy.by_step["times_s"] == TIMES_S.tolist()
     assert len(toy.by_step["accuracy"]) == len(TIMES_S)
     shown = dict(columns([reference, toy]))

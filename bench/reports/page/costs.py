@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from bench.reports.colours import COLOURS
+from bench.reports.colours import MANY_COLOURS
 from bench.reports.page.accuracy import LINE_FROM, names_of, subject
 from bench.reports.page.figure import Figure, Line, coloured, told, wide
 from bench.reports.page.gathered import Entry, Gathered
@@ -112,7 +112,7 @@ def _parts(entries: Sequence[Entry]) -> Figure | None:
                 "part:N",
                 title="",
                 sort=parts,
-                scale=alt.Scale(domain=parts, range=[*COLOURS, "#999933", "#882255", "#44aa99", "#ddcc77"]),
+                scale=alt.Scale(domain=parts, range=list(MANY_COLOURS)),
                 legend=alt.Legend(orient="bottom", columns=4),
             ),
             order=alt.Order("order:Q"),

@@ -14,7 +14,7 @@ from helpers.learning_studies import furthest
 from bench.machines.crossbar_prices import effort
 from bench.records.learning_row import LearningRow
 from bench.studies.curve import learning_curve
-from bench.studies.repair import ARMS, mean_curve, summary, won_back
+from bench.studies.repair import ARMS, summary, won_back
 from bench.studies.training import Labelled, Material, Training
 from hw.circuit import weights_of
 from hw.crossbar.devices.presets import preset
@@ -121,9 +121,3 @@ def test_sums_over_dies_by_hand() -> None:
     assert medians[LEARNT]["won_back"] == pytest.approx([1.0, 0.5])
     assert won_back(rows[2].arms[LEARNT], 0.9) is None
     assert won_back({"accuracy": [0.5, 0.4]}, 0.9) == pytest.approx(-0.25)
-    mean, spread = mean_curve(rows, LEARNT)
-    assert mean == pytest.approx([0.7, 0.7, 0.85])
-    assert spread == pytest.approx([0.2, 0.0, 0.05])
-    # dies that stopped early cut the mean short
-    rows[0].arms[LEARNT]["accuracy"].pop()
-    assert len(mean_curve(rows, LEARNT)[0]) == 2
