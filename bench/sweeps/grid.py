@@ -87,12 +87,12 @@ def arguments_of(options: Mapping[str, Any]) -> list[str]:
 def _changed(grid: Grid, change: str) -> Grid:
     """With one `key=v1,v2`; a single value holds everywhere, of the key `command` as well."""
     name, given, text = change.partition("=")
-    if not name or not given or not text:
+    if not name or not given or (not text and name == "command"):
         raise ConfigError(f"--set {change!r}: expected key=v1,v2")
     if name == "command":
         return replace(grid, command=text)
     name = name.replace("_", "-")
-    values = [_value(part) for part in text.split(",")]
+    values = [_value(part) for part in text.split(",")] if text else [[]]  # `disturbances=` is none of them
     varied = {key: held for key, held in grid.grid.items() if key != name}
     fixed = {key: held for key, held in grid.options.items() if key != name}
     if len(values) == 1:

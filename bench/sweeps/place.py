@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from bench.command_line import ConfigError
 from bench.records.answers import ANSWERS, answers_file
+from bench.records.folders import ROWS
 from bench.records.rows_file import DIGEST
 from models.files.whole import at_file, write_atomically
 
@@ -37,7 +38,9 @@ class Place:
     folder: Path
 
     def make(self) -> None:
-        """Make the folder; ConfigError where it cannot be written to."""
+        """Make the folder; ConfigError where it cannot be written to, or holds a run."""
+        if (self.folder / ROWS).exists():
+            raise ConfigError(f"--output {str(self.folder)!r} holds a single run ({ROWS}): name another folder")
         try:
             for name in ("rows", "failed", "claims", "logs", "kept"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)

@@ -33,13 +33,16 @@ def work(place: Place, point: Point, session: str) -> Outcome:
         deaths = place.begun(point.key, session)
         if deaths >= MOST_DEATHS:
             return _fail(place, point, f"its worker died {deaths} times: killed, or out of memory")
-        with place.file("logs", point.key).open("w", encoding="utf-8") as log:
-            try:
-                with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-                    return _run(place, point)
-            except Exception as error:
-                # whatever is wrong with one point, the others go on
-                return _fail(place, point, f"{type(error).__name__}: {error}", traceback.format_exc())
+        try:
+            with (
+                place.file("logs", point.key).open("w", encoding="utf-8") as log,
+                contextlib.redirect_stdout(log),
+                contextlib.redirect_stderr(log),
+            ):
+                return _run(place, point)
+        except Exception as error:
+            # whatever is wrong with one point, the others go on
+            return _fail(place, point, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def _run(place: Place, point: Point) -> Outcome:

@@ -77,8 +77,10 @@ def test_values_of_the_command_line_take_the_place_of_those_of_the_file(tmp_path
     file.write_text("[options]\nlimit = 2\n[grid]\nseed = [0, 1]\nsteps = [2, 3]", encoding="utf-8")
     grid = read_grid(file, ["seed=5", "limit=3,4", "model=digits"])
     assert grid == Grid("bench.run", {"seed": 5, "model": "digits"}, {"steps": [2, 3], "limit": [3, 4]})
-    with pytest.raises(ConfigError, match="expected key=v1,v2"):
-        read_grid(file, ["seed"])
+    assert read_grid(file, ["disturbances="]).options == {"limit": 2, "disturbances": []}
+    for wrong in ("seed", "=1", "command="):
+        with pytest.raises(ConfigError, match="expected key=v1,v2"):
+            read_grid(file, [wrong])
 
 
 @pytest.mark.parametrize(("name", "points"), [("device-noise", 20), ("feedback", 16), ("study", 5)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 
 from bench import run
 from bench.command_line import ConfigError
+from bench.records.answers import answers_file
 from bench.records.folders import begin
 from bench.sweeps import commands, rows
 from bench.sweeps.grid import Grid
-from bench.sweeps.place import MOST_DEATHS, Place
+from bench.sweeps.place import MOST_DEATHS, SCHEMA, Place, _seal
 from bench.sweeps.points import Point, points_of
 from bench.sweeps.report import MOST_LINES, write_report
 from bench.sweeps.running import run_points
 from bench.sweeps.work import work
+from models.files.whole import write_atomically
 
 GRID = Grid("bench.run", {"limit": 4, "disturbances": ["gaussian-0.1"]}, {"steps": [2, 3, 4], "seed": [0, 1]})
 
@@ -118,6 +121,43 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="--output"):
         Place(tmp_path / "file" / "sweep").make()
+
+
+def test_a_folder_of_a_run_is_no_folder_of_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("")
+    with pytest.raises(ConfigError, match="holds a single run"):
+        Place(tmp_path).make()
+
+
+def test_a_row_of_another_version_and_answers_that_are_gone_are_named_before_work(place: Place) -> None:
+    first, second = points_of(GRID)[:2]
+    for point in (first, second):
+        work(place, point, "session")
+    digest = place.get("rows", second.key)["rows"][0]["answers"]
+    place.check_answers([first.key, second.key])
+    answers_file(place.answers, digest).unlink()
+    with pytest.raises(ConfigError, match=f"{digest[:16]}.npz is gone: delete .*{second.key}"):
+        place.check_answers([first.key, second.key])
+    text = b'{"schema": 1, "rows": []'
+    place.file("rows", first.key).write_bytes(text + _seal(text))
+    with pytest.raises(ConfigError, match=f"{first.key}.json: has schema 1, this program reads {SCHEMA}"):
+        place.check_answers([first.key])
+
+
+def test_a_disk_that_is_full_costs_the_row_that_did_not_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = points_of(GRID)
+    full, plain = place.file("rows", points[2].key), write_atomically
+
+    def write(path: Path, content: bytes) -> None:
+        if path == full:
+            raise OSError(ENOSPC, "No space left on device", str(path))
+        plain(path, content)
+
+    monkeypatch.setattr("bench.sweeps.place.write_atomically", write)
+    run_points(place, points, here)
+    assert place.keys("failed") == {points[2].key}
+    assert f"No space left on device: '{full}'" in place.get("failed", points[2].key)["error"]
+    assert len(rows(place.folder)) == 5
 
 
 def test_more_rows_than_a_report_shows_are_in_its_table(place: Place) -> None:
