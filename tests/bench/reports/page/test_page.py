@@ -23,8 +23,11 @@ from bench.records.row import Row
 from bench.records.rows_file import append_row, read_rows
 from bench.reports.blocks import RESULTS
 from bench.reports.command import arguments_of
-from bench.reports.page.accuracy import LINE_FROM
+from bench.reports.page.accuracy import LINE_FROM, accuracy_figures
+from bench.reports.page.costs import cost_figures
+from bench.reports.page.courses import course_figures
 from bench.reports.page.gathered import gather
+from bench.reports.page.table import lines_of
 from bench.sweeps.place import Place
 
 FOLDERS = [str(RESULTS / name) for name in ("digits", "digits-crossbar", "digits-repair", "digits-beta")]
@@ -58,38 +61,30 @@ def test_every_figure_is_a_picture_a_drawing_and_a_table(made: Path) -> None:
     assert f"python -m bench.report {FOLDERS[0]}" in text
 
 
-def test_figures_show_every_die_and_the_intervals_of_the_rows(tmp_path: Path) -> None:
-    made = tmp_path
-    report.main([str(RESULTS / "digits-crossbar-noise"), "--output", str(made)])
+def test_figures_show_every_die_and_the_intervals_of_the_rows() -> None:
+    gathered = gather([RESULTS / "digits-crossbar-noise"])
+    figures = {figure.name: figure.data for figure in (*accuracy_figures(gathered), *cost_figures(gathered))}
     rows = [Row.from_json(row) for row in read_rows(RESULTS / "digits-crossbar-noise" / "rows.jsonl")][1:]
-    drawn = lines(made, "figures/accuracy-noise_scale.csv")
+    drawn = figures["accuracy-noise_scale"]
     means = [line for line in drawn if line["kind"] == "mean"]
     assert len(means) == len(rows) == 15
     for row in rows:
-        (mean,) = (
-            one
-            for one in means
-            if float(one["place"]) == row.at("noise_scale") and row.at("hours") in [float(one["series"])]
-        )
-        assert float(mean["accuracy"]) == pytest.approx(100 * (row.accuracy or 0), abs=1e-3)
-        low, high = row.accuracy_ci95 or (0, 0)
-        assert (float(mean["low"]), float(mean["high"])) == pytest.approx((100 * low, 100 * high), abs=1e-3)
-        dies = {float(one["accuracy"]) for one in drawn if one["kind"] == "die" and one["place"] == mean["place"]}
-        assert {round(100 * die, 3) for die in row.crossbar["accuracy_by_die"]} <= dies
-        assert int(mean["points"]) == 5 >= LINE_FROM
-    energies = lines(made, "figures/energy.csv")
-    assert {line["machine"] for line in energies} == {"torch float", "crossbar analog"}
-    assert all(float(line["low"]) <= float(line["nominal"]) <= float(line["high"]) for line in energies)
-    events = {line["event"] for line in lines(made, "figures/events.csv") if line["machine"].startswith("crossbar")}
+        where = (row.at("noise_scale"), str(row.at("hours")))
+        (mean,) = (one for one in means if (one["place"], one["series"]) == where)
+        shares = (row.accuracy, *(row.accuracy_ci95 or ()))
+        told = [mean[name] for name in ("accuracy", "low", "high")]
+        assert told == pytest.approx([100 * (one or 0) for one in shares], abs=1e-3)
+        dies = {one["accuracy"] for one in drawn if one["kind"] == "die" and (one["place"], one["series"]) == where}
+        assert dies == {round(100 * die, 3) for die in row.crossbar["accuracy_by_die"]}
+        assert mean["points"] == 5 >= LINE_FROM
+    assert {line["machine"] for line in figures["energy"]} == {"torch float", "crossbar analog"}
+    assert all(line["low"] <= line["nominal"] <= line["high"] for line in figures["energy"])
+    events = {line["event"] for line in figures["events"] if line["machine"] == "crossbar analog"}
     assert events == {"reads of tiles", "conversions to analog", "conversions to digital"}
 
 
 def test_charts_are_what_vega_lite_reads() -> None:
     """Against its schema, which reports skip."""
-    from bench.reports.page.accuracy import accuracy_figures
-    from bench.reports.page.costs import cost_figures
-    from bench.reports.page.courses import course_figures
-
     gathered = gather([Path(folder) for folder in FOLDERS])
     for figure in [*accuracy_figures(gathered), *cost_figures(gathered), *course_figures(gathered)]:
         figure.chart.to_dict()
@@ -181,15 +176,15 @@ def test_what_attacks_leave_is_the_worst_of_each_radius(tmp_path: Path) -> None:
         row = replace(common, attack=name, norm="Linf", eps=eps, accuracy=share)
         append_row(folder / "rows.jsonl", row.to_json())
     begin(folder, {"backend": ["torch"], "robustness": True}, "cpu")
-    report.main([str(folder), "--output", str(tmp_path / "page")])
-    drawn = lines(tmp_path / "page", "figures/attacks-linf.csv")
-    assert [(line["attack"], float(line["place"]), float(line["accuracy"])) for line in drawn] == [
+    gathered = gather([folder])
+    (figure,) = course_figures(gathered)
+    assert [(line["attack"], line["place"], line["accuracy"]) for line in figure.data] == [
         ("none", 0, 90),
         ("PGD", 0.1, 50),
         ("Square", 0.2, 0),
     ]
-    assert len(lines(tmp_path / "page", "summary.csv")) == 4
-    assert "python -m bench.robustness --backend torch" in (tmp_path / "page" / "report.md").read_text(encoding="utf-8")
+    assert [line["attack"] for line in lines_of(gathered)] == ["PGD", "Square"] * 2
+    assert gathered.sources[0].command == f"python -m bench.robustness --backend torch --output {folder}"
 
 
 def test_the_command_of_a_run_makes_the_same_run() -> None:
