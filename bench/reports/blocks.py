@@ -16,6 +16,7 @@ from bench.records.learning_row import LearningRow
 from bench.records.row import Row
 from bench.records.rows_file import read_rows
 from bench.records.zoo_row import ZooRow
+from bench.reports import resistive
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
 from bench.reports.robust_table import read_study, robust_table
@@ -34,6 +35,7 @@ PAGES = (
     "models/README.md",
     "hw/brian/README.md",
     "hw/crossbar/README.md",
+    "hw/resistive/README.md",
     "bench/README.md",
     "bench/robustness/README.md",
 )
@@ -227,6 +229,17 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "rest": _rest,
     "scratch in Brian": lambda: _learning("digits-scratch-brian"),
     "speed of Brian": _speed_of_brian,
+    "resistors on digits": lambda: resistive.energy_table(
+        _json(RESULTS / "resistive-digits" / "results.json")["energy"]
+    ),
+    "resistors on MNIST": lambda: resistive.energy_table(_json(RESULTS / "resistive-mnist" / "results.json")["energy"]),
+    "assumptions on resistors": lambda: resistive.varied_table(
+        _json(RESULTS / "resistive-mnist" / "results.json")["energy"]
+    ),
+    "repair of resistors": lambda: resistive.repair_table(
+        [learning_rows_of(name) for name in ("resistive-repair-noise", "resistive-repair")]
+    ),
+    "speed of resistors": lambda: resistive.speed_table(_json(RESULTS / "speed" / "resistive.json")),
 }
 """What may be quoted, by name."""
 
