@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.records.statistics import accuracy_interval
 from bench.reports.page.costs import events_of
 from bench.reports.page.figure import Line
 from bench.reports.page.gathered import Attack, Entry, Gathered, Lesson
@@ -78,10 +79,17 @@ def _learnt(lesson: Lesson, several: bool) -> list[Line]:
             "way": way,
             "before %": _percent(curve["accuracy"][0]),
             "accuracy %": _percent(curve["accuracy"][-1]),
+            **_ends(curve["accuracy"][-1], row.images),
             "epochs": len(curve["accuracy"]) - 1,
         }
         for way, curve in ways.items()
     ]
+
+
+def _ends(share: float, images: int) -> Line:
+    """Wilson's interval, of one die or machine."""
+    low, high = accuracy_interval(round(share * images), images)
+    return {"low": _percent(low), "high": _percent(high)}
 
 
 def _attacked(attack: Attack, several: bool) -> Line:
