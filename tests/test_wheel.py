@@ -17,7 +17,19 @@ from models.files.provenance import PROJECT, project_version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "hw", "mapping", "models")
-DATA = ("*.py", "*.toml", "*.c", "*.h", "zoo/*.json", "zoo/resistive/*.json", "*.safetensors", "py.typed")
+DATA = (
+    "*.py",
+    "*.toml",
+    "*.c",
+    "*.h",
+    "zoo/*.json",
+    "zoo/resistive/*.json",
+    "*.safetensors",
+    "py.typed",
+    "controls/*.json",
+    "corruptions/*.json",
+    "page/*.html",
+)
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
