@@ -89,7 +89,8 @@ def _point(command: str, coordinates: dict[str, Any], config: Any) -> Point:
 
     model = model_of(config) if isinstance(config, RunConfig) else config.run.model
     made_of = {"command": command, "weights": fingerprint(model), "source": this_program().source}
-    key = digest_of({**made_of, **config.identity})
+    # the network that runs, not the one that was asked for: two names of one would be two rows of the same
+    key = digest_of({**made_of, **config.identity, "model": model})
     shown = {name: value for name, value in config.identity.items() if name in SHOWN}
     return Point(key, command, coordinates, config, digest_of({**made_of, **shown}))
 

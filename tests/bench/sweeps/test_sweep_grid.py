@@ -20,7 +20,7 @@ VALUES = {
     "device-preset": ["pcm-nandakumar-2019", "reram-wan-2022-aihwkit"],
     "seed": [0, 7],
     "tile-size": [64, 256],
-    "model": ["digits", "digits-noise-aware"],
+    "model": ["digits", "hw-cifar10-small"],
     "offset-correction": [True],
 }
 
@@ -97,6 +97,14 @@ def test_another_seed_weight_or_program_is_another_row(monkeypatch: pytest.Monke
     assert keys() == before
     monkeypatch.setattr("models.zoo.manifests.fingerprint", lambda _: "other weights")
     assert not keys() & before
+
+
+def test_two_names_of_the_network_that_runs_are_one_run() -> None:
+    """Crossbars take the network that was trained with noise, where it is not declined."""
+    grid = Grid("bench.run", {"backend": ["crossbar"], **SMALL}, {"model": ["digits", "digits-noise-aware"]})
+    with pytest.raises(ConfigError, match="at model digits-noise-aware: the same run as at model digits"):
+        points_of(grid)
+    assert len(points_of(Grid(grid.command, {**grid.options, "noise-aware": "False"}, grid.grid))) == 2
 
 
 def test_points_at_which_nothing_is_published_are_left_out_by_name_and_others_stay() -> None:
