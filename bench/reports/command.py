@@ -27,7 +27,9 @@ def command_of(folder: Path) -> str:
         raise ConfigError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
     if isinstance(config.get("command"), str):  # of a sweep, which keeps what was typed
         return str(config["command"])
-    return "python -m " + shlex.join([*arguments_of(config), "--output", str(folder)])
+    # where a folder lies on one computer is no part of the command
+    place = folder if not folder.is_absolute() else Path(folder.name)
+    return "python -m " + shlex.join([*arguments_of(config), "--output", str(place)])
 
 
 def arguments_of(config: Mapping[str, Any]) -> list[str]:

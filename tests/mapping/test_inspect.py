@@ -129,7 +129,7 @@ def test_summaries_of_integers_count_bits_of_twos_complement() -> None:
         assert summary(np.array(values)).bits == bits
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", [name for name in FORMATS if name != "resistive"])  # no network of these tests fits it
 def test_an_export_with_damaged_files_is_told_by_the_file(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:

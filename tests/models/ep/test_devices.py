@@ -25,6 +25,8 @@ from models.train.updates import Updates
 from models.train.weight_noise import limit_weights, programmed
 from models.train.weight_rounding import rounded
 from models.twin.batch_norm import fresh_norms
+from models.twin.controls import Controls
+from models.twin.forward import states_in
 from models.twin.loop import Twin
 
 LAYERS = {
@@ -113,7 +115,8 @@ def test_a_twin_stays_on_the_gpu(kind: str, normed: bool) -> None:
     network = network_of(kind).map_parameters(lambda tensor: tensor.requires_grad_())
     twin = Twin(network, fresh_norms(network) if normed else (), NORMALISATION.to("cuda"))
     batch, labels = next(batches(images, recipe, generator_of(0, 1)))
-    states = twin.states(batch)
+    held = twin.held(recipe, Controls(), generator_of(0, 1))
+    states = states_in(held, twin.norms, batch, torch.float32, training=True)
     # the way back is torch's own, and wants a real GPU
     assert on_cuda(*states, mean_cost(network, states[-1], labels), *twin.running().values())
     assert on_cuda(*twin.learnt().values(), *twin.plain().named_parameters().values())

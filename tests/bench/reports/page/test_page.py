@@ -184,7 +184,7 @@ def test_what_attacks_leave_is_the_worst_of_each_radius(tmp_path: Path) -> None:
         ("Square", 0.2, 0),
     ]
     assert [line["attack"] for line in lines_of(gathered)] == ["PGD", "Square"] * 2
-    assert gathered.sources[0].command == f"python -m bench.robustness --backend torch --output {folder}"
+    assert gathered.sources[0].command == f"python -m bench.robustness --backend torch --output {folder.name}"
 
 
 def test_the_command_of_a_run_makes_the_same_run() -> None:
