@@ -23,9 +23,10 @@ from bench.records.rows_file import read_rows
 from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robustness import mean_corruption
+from bench.robustness.suites import WORST
 from models.command_line import before_work, exit_code, refuse_empty
 
-WORST, DIGITAL = "worst of all", "torch float"
+DIGITAL = "torch float"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from bench.records.robust_row import RobustRow
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robustness_figures import draw_attacked, draw_corruptions, draw_radii
 from bench.reports.screen import tables
+from bench.robustness.suites import STRONGEST, WORST
 from models.files.whole import write_atomically
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bench.robustness.study import Study
 
 HEADING = ("machine", "threat", "attack", "ball", "gradient", "budget", "accuracy %", "clean %")
-WORST, NATURAL = "worst of all", "natural"
 FIGURES = {
     "radii.png": "Accuracy against eps",
     "corruptions.png": "Natural corruptions",
@@ -80,7 +80,7 @@ def write_report(
         pictures.append("radii.png")
     if draw_corruptions(rows, folder / "corruptions.png"):
         pictures.append("corruptions.png")
-    strongest = [trial for trial in study.trials if trial.attack == "PGD to the end"]
+    strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
     if strongest:
         made = {str(trial.ball): carry_out(study.plan, trial, lambda _: None).images for trial in strongest}
         draw_attacked(study.target, study.victim, made, folder / "attacked.png")

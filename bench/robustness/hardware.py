@@ -47,8 +47,7 @@ def shown_to(
         with make() as machine:
             for name, (images, labels) in shown.items():
                 announce(f"{key.backend} {key.precision} {number}: {name}")
-                answers = [settle(machine, images).logits.argmax(axis=1) == labels for _ in range(draws)]
-                right[name].append(np.mean(answers, axis=0))
+                right[name].append(how_often_right(machine, images, labels, draws))
     return {name: np.stack(found) for name, found in right.items()}
 
 
@@ -108,12 +107,17 @@ class Loop:
             found["PGD"] = PGD(self.ball, self.steps, seed=self.seed).strongest(target, slope).images
             if self.queries:
                 found["Square"] = Square(self.ball, self.queries, self.seed).find(target).images
-            return {name: self._right(machine, attacked, labels) for name, attacked in found.items()}
+            truth = labels.cpu().numpy()
+            return {
+                name: how_often_right(machine, attacked.cpu().numpy(), truth, self.judged)[None]
+                for name, attacked in found.items()
+            }
 
-    def _right(self, machine: Machine, attacked: Tensor, labels: Tensor) -> Right:
-        shown, truth = attacked.cpu().numpy(), labels.cpu().numpy()
-        answers = [settle(machine, shown).logits.argmax(axis=1) == truth for _ in range(self.judged)]
-        return np.mean(answers, axis=0)[None]
+
+def how_often_right(machine: Machine, images: Images, labels: NDArray[np.int64], draws: int) -> NDArray[np.float64]:
+    """(N,) over so many settles of the same images, noise drawn anew."""
+    answers = [settle(machine, images).logits.argmax(axis=1) == labels for _ in range(draws)]
+    return np.mean(answers, axis=0, dtype=np.float64)
 
 
 def held_by(machine: Machine, network: EPNetwork) -> EPNetwork:

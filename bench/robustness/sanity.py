@@ -15,14 +15,14 @@ from bench.robustness.attacks.target import Target
 from bench.robustness.ball import Ball
 from bench.robustness.losses import crossed_entropy
 from bench.robustness.planted import NoRoomError, planted, planted_target
+from bench.robustness.slopes.slope import Slope
 from bench.robustness.suites import FAR
-from bench.robustness.trials import UNROLLED_BATCH
 from bench.robustness.victim import Settling, Victim
 from models.ep.relaxation import relax
 
 PLATEAU_STEPS, PLATEAU_STARTS = (10, 20, 100), (1, 5)
-COSINES_OF = 10
-"""Images whose gradients are compared, by every way."""
+WATCHED = 10
+"""Images whose gradients are compared, by every way, and whose rest is looked at."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,24 @@ class Check:
     passed: bool
 
 
-def plateau(victim: Victim, target: Target, ball: Ball, seed: int) -> Check:
+def plateau(target: Target, slope: Slope, ball: Ball, seed: int) -> Check:
     """More steps and more starts must not find much more: within a tenth of the images."""
-    slope = victim.gradient(victim.main, target.images, target.labels)
     budgets = [(steps, 1) for steps in PLATEAU_STEPS] + [(PLATEAU_STEPS[1], PLATEAU_STARTS[1])]
     left = {budget: 1 - share(PGD(ball, *budget, seed=seed).find(target, slope).fell) for budget in budgets}
     seen = ", ".join(f"{steps} steps x {starts}: {100 * value:.1f} %" for (steps, starts), value in left.items())
     return Check(f"more steps and starts, {ball}", seen, left[PLATEAU_STEPS[1], 1] - min(left.values()) <= 0.1)
 
 
-def far(victim: Victim, target: Target, seed: int) -> Check:
+def far(target: Target, slope: Slope, seed: int) -> Check:
     """At 64/255 in Linf fewer than 1 % may be left."""
     ball = Ball("Linf", FAR)
-    slope = victim.gradient(victim.main, target.images, target.labels)
     left = 1 - share(PGD(ball, 40, seed=seed).find(target, slope).fell)
     return Check(f"far away, {ball}", f"{100 * left:.1f} % left", left < 0.01)
 
 
 def cosines(victim: Victim, target: Target) -> Check:
     """Of every gradient with that through every step, the median over images; in no way below 0.6."""
-    images, labels = target.images[:COSINES_OF], target.labels[:COSINES_OF]
+    images, labels = target.images[:WATCHED], target.labels[:WATCHED]
     loss = partial(crossed_entropy, labels=labels)
     found = {name: victim.gradient(name, images, labels)(images, loss)[1] for name in victim.gradients()}
     truth = found["every step" if "every step" in found else victim.main].flatten(1)
@@ -69,7 +67,7 @@ def at_rest(victim: Settling, attacked: Tensor, clean: Tensor) -> Check:
     """Attacked images come to rest as clean ones do: the median change in the last step, within ten times."""
     moved = [
         float(relax(victim.network, images, steps=victim.steps, schedule="synchronous").residual.median())
-        for images in (clean[:UNROLLED_BATCH], attacked[:UNROLLED_BATCH])
+        for images in (clean[:WATCHED], attacked[:WATCHED])
     ]
     seen = f"median {moved[1]:.1e} attacked, {moved[0]:.1e} clean"
     return Check("residual of attacked images", seen, moved[1] <= max(10 * moved[0], 1e-3))
@@ -117,16 +115,15 @@ def every_check(
     victim: Victim, target: Target, middle: tuple[Ball, Ball], plants: int, seed: int, announce: Callable[[str], None]
 ) -> list[Check]:
     """Those that need attacks of their own, on these few images."""
-    checks = []
+    slope = victim.gradient(victim.main, target.images, target.labels)
     announce("checks: more steps and starts")
-    checks += [plateau(victim, target, ball, seed) for ball in middle]
+    checks = [plateau(target, slope, ball, seed) for ball in middle]
     announce("checks: far away")
-    checks.append(far(victim, target, seed))
+    checks.append(far(target, slope, seed))
     announce("checks: gradients")
     checks.append(cosines(victim, target))
     if isinstance(victim, Settling):
         announce("checks: planted examples")
         checks += finds_planted(victim, target.images, middle, plants, seed)
-        slope = victim.gradient(victim.main, target.images, target.labels)
         checks.append(at_rest(victim, PGD(middle[1], seed=seed).strongest(target, slope).images, target.images))
     return checks

@@ -21,6 +21,7 @@ from bench.robustness.attacks.target import Attacked, Target
 from bench.robustness.hardware import Loop, Right, held_by, shown_to
 from bench.robustness.sanity import Check, ordered
 from bench.robustness.suites import (
+    CLEAN,
     LOOP,
     NATURAL,
     QUERIES,
@@ -29,6 +30,7 @@ from bench.robustness.suites import (
     TRANSFER,
     TWIN,
     WHITE,
+    WORST,
     Radii,
     Suite,
     Trial,
@@ -41,7 +43,6 @@ from models.data import Dataset, ImageSet
 from models.ep.network import EPNetwork
 from models.files.provenance import now, this_program
 
-CLEAN, WORST = "none", "worst of all"
 ON_MACHINES = 40
 """Images of each corruption that machines are shown."""
 JUDGED, LOOP_DRAWS, LOOP_QUERIES = 20, 4, 200
@@ -90,7 +91,7 @@ class Study:
         """All of them."""
         return trials_of(self.suite, self.radii, tuple(self.victim.gradients()), self.victim.exact)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """For trials."""
         return Plan(self.victim, self.target, self.seed, self.suite.targets, self.folder / "trials", self.origin)
@@ -134,9 +135,15 @@ def expected_rows(study: Study) -> int:
     """How many `every_row` gives."""
     strongest = sum(trial.attack == STRONGEST for trial in study.trials)
     corrupted = len(CORRUPTIONS) if corruptible(study.dataset.test) else 0
-    on_machine = 1 + corrupted + strongest * (2 + (study.suite.queries > 0))
     digital = 1 + len(study.trials) + corrupted * len(study.suite.severities)
-    return digital + strongest * len(study.others) + on_machine * len(study.machines)
+    return digital + strongest * len(study.others) + rows_of_machine(study) * len(study.machines)
+
+
+def rows_of_machine(study: Study) -> int:
+    """How many `every_row` gives of each machine."""
+    strongest = sum(trial.attack == STRONGEST for trial in study.trials)
+    corrupted = len(CORRUPTIONS) if corruptible(study.dataset.test) else 0
+    return 1 + corrupted + strongest * (2 + (study.suite.queries > 0))
 
 
 def worst_rows(study: Study, rows: list[RobustRow]) -> Rows:
@@ -201,7 +208,7 @@ def _corrupted(study: Study, done: Mapping[str, RobustRow], announce: Callable[[
     clean: float | None = None
     for severity in study.suite.severities:
         for name in CORRUPTIONS:
-            told = {"attack": name, "threat": NATURAL, "severity": severity}
+            told = {"attack": name, "threat": NATURAL, "severity": severity, "precision": "float"}
             if (row := _finished(done, study.model, told)) is not None:
                 yield row
                 continue
@@ -260,7 +267,7 @@ def _on_machine(
     draws = study.suite.draws if noisy else 1
     strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
     finished = [row for row in done.values() if (row.backend, row.precision) == (key.backend, key.precision)]
-    if finished and any(row.threat == LOOP for row in finished):
+    if len(finished) == rows_of_machine(study):
         yield from finished
         return
     images, labels = study.target.images.cpu().numpy(), study.target.labels.cpu().numpy()

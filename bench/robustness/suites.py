@@ -54,7 +54,6 @@ class Suite:
     """Of Square; 0: none."""
     every_gradient: bool = False
     """PGD at the middle radii by every gradient, and how well they agree."""
-    every_radius: bool = True
     severities: tuple[int, ...] = (3,)
     """Of natural corruptions."""
     corrupted: int = 100
@@ -129,13 +128,15 @@ class Trial:
         return "-".join(words.lower().split())
 
 
+CLEAN, WORST = "none", "worst of all"
+"""Rows of no attack, and of the images that no attack brought down."""
 PGD_, STRONGEST, AUTO, TARGETED, SQUARE, NOISE = "PGD", "PGD to the end", "APGD-CE", "APGD-T", "Square", "noise"
 
 
 def trials_of(suite: Suite, radii: Radii, gradients: tuple[str, ...], exact: str) -> tuple[Trial, ...]:
     """Everything that one network is attacked by, gradients by name, the main one first."""
     main, middle = gradients[0], radii.middle()
-    balls = radii.balls() if suite.every_radius else middle
+    balls = radii.balls()
     trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, DRAWS) for ball in middle]
     trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in balls]
     trials += [Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in middle]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,19 @@ class Plan:
     """Where batches are kept."""
     origin: dict[str, Any]
     """Digests of the network and the images, which kept batches must be of."""
+    slopes: dict[str, Slope] = field(default_factory=dict)
+    """Gradients that were set up, by name."""
+
+    def slope(self, name: str) -> Slope:
+        """The gradient of that name, set up on the first images by whoever asks for it first."""
+        if name not in self.slopes:
+            self.slopes[name] = self.victim.gradient(name, self.target.images, self.target.labels)
+        return self.slopes[name]
 
 
 def carry_out(plan: Plan, trial: Trial, announce: Callable[[str], None]) -> Attacked:
     """All batches of a trial; those that are kept already are read."""
     parts: list[Attacked] = []
-    slope: Slope | None = None
     size = UNROLLED_BATCH if trial.gradient in ("every step", "sum over steps") else BATCH
     for number, (_, target) in enumerate(plan.target.batches(size)):
         file = plan.folder / trial.name / f"{number:04}.safetensors"
@@ -56,8 +63,7 @@ def carry_out(plan: Plan, trial: Trial, announce: Callable[[str], None]) -> Atta
             parts.append(_read(file, origin, target))
             continue
         announce(f"{trial.attack} {trial.ball}, image {number * size} of {len(plan.target.labels)}")
-        if slope is None and trial.gradient is not None:
-            slope = plan.victim.gradient(trial.gradient, plan.target.images, plan.target.labels)
+        slope = None if trial.gradient is None else plan.slope(trial.gradient)
         found = _attacked(trial, target, slope, plan.seed + number, plan.targets)
         _keep(file, origin, found)
         parts.append(found)
