@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, flags, flags_in, flat, option
-from bench.machines.backend import INTEGERS, Backend, Conditions, Settling
+from bench.machines.backend import INTEGERS, Backend, Conditions, Settling, Workload
 from bench.machines.registry import BACKENDS
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 QUICK_LIMIT = 32
 MOST_SEED = 2**32 - 1
+CALIBRATION_IMAGES = 256
+"""Training images by which a network is quantized."""
 DIE_CALIBRATION_IMAGES = 64
 """Training images by which a machine sets itself."""
+OF_LEARNING = {"--fresh-s": "bench.learn: what learns looks at an image more than once"}
+"""Options of machines that change nothing where nothing learns, and what they would need."""
 MOVING = ("output", "resume", "list", "json", "version", "data_dir")
 """Options that may change when a run goes on: where files lie, and what is printed."""
 
@@ -198,6 +202,20 @@ def conditions_of(options: RunOptions, settling: Settling, dataset: Dataset) -> 
     """What all machines of a run have in common."""
     calibration = dataset.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
     return Conditions(settling, calibration, options.seed, options.device)
+
+
+def workload_of(
+    options: RunOptions, settling: Settling, network: EPNetwork, dataset: Dataset, precisions: Iterable[str]
+) -> Workload:
+    """What machines of these precisions load: the network, and its program if one of them computes in integers."""
+    conditions = conditions_of(options, settling, dataset)
+    if not set(precisions) & set(INTEGERS):
+        return Workload(network, None, conditions)
+    from mapping.quantization import quantize
+
+    shown = dataset.train.at_most(CALIBRATION_IMAGES).floats()
+    program = quantize(network, shown, state_bits=options.state_bits, steps=settling.steps)
+    return Workload(network, program, conditions)
 
 
 def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, Backend]) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import ConfigError, Group, choose, option, parse
-from bench.machines.backend import INTEGERS, Backend, RowKey, Settling, Workload
+from bench.machines.backend import Backend, RowKey, Settling, Workload
 from bench.machines.registry import REFERENCE, row_keys
 from bench.options import (
+    OF_LEARNING,
     RunOptions,
     check_batch,
     check_fit,
@@ -28,12 +29,12 @@ from bench.options import (
     check_limit,
     check_once,
     check_run,
-    conditions_of,
     fixed_part,
     idle_options,
     machine_groups,
     machines_of,
     model_sha256,
+    workload_of,
 )
 from bench.robustness.names import ATTACKS, DISTURBANCES
 from bench.run_command import run_command
@@ -43,13 +44,9 @@ if TYPE_CHECKING:
     from bench.evaluate import Origin, Shown
     from bench.records.answers import Answers
     from bench.records.row import Row
-    from mapping.program import Program
     from models.data import Dataset
-    from models.ep.network import EPNetwork
 
 HELP = "What would this network do on that hardware? Accuracy, robustness, energy and latency."
-CALIBRATION_IMAGES = 256
-"""Training images by which a network is quantized."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     check_foreign(arguments, config.run.backend, config.machines)
     keys = row_keys(config.run.backend, config.run.precision, config.machines)
     idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
-    check_idle(arguments, {**idle, "--fresh-s": "bench.learn: what learns looks at an image more than once"})
+    check_idle(arguments, {**idle, **OF_LEARNING})
     check_once("--disturbances", config.run.disturbances)
     for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)
@@ -169,7 +166,7 @@ def prepare(config: RunConfig) -> Prepared:
     for note in (*notes, *(machine.warning(network) for machine in config.chosen.values())):
         if note is not None:
             print(f"note: {note}", file=sys.stderr)
-    work = _workload(config, network, dataset, any(key.precision in INTEGERS for key in keys))
+    work = workload_of(config.run, config.settling, network, dataset, [key.precision for key in keys])
     return Prepared(config, keys, work, dataset, origin, images)
 
 
@@ -201,18 +198,6 @@ def run(config: RunConfig, folder: Path) -> list[Row]:
     rows = [done[key.key] for key in keys]
     write_all(folder, rows, config.settling.steps)
     return rows
-
-
-def _workload(config: RunConfig, network: EPNetwork, dataset: Dataset, integers: bool) -> Workload:
-    conditions = conditions_of(config.run, config.settling, dataset)
-    return Workload(network, _program(config, network, dataset) if integers else None, conditions)
-
-
-def _program(config: RunConfig, network: EPNetwork, dataset: Dataset) -> Program:
-    from mapping.quantization import quantize
-
-    shown = dataset.train.at_most(CALIBRATION_IMAGES).floats()
-    return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from bench.records.robust_row import RobustRow
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.robustness.attacks.target import Target
+from bench.robustness.suites import TRANSFER
 from bench.robustness.victim import Victim
 
 SHOWN = 8
@@ -27,7 +28,7 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
         groups: dict[str, list[RobustRow]] = {}
         for row in (row for row in balls if row.norm == norm):
             digital = (row.backend, row.precision) == ("torch", "float") and row.model == rows[0].model
-            name = row.attack if digital else f"{row.model if row.threat == 'transfer' else row.backend}: {row.threat}"
+            name = row.attack if digital else f"{row.model if row.threat == TRANSFER else row.backend}: {row.threat}"
             groups.setdefault(name, []).append(row)
         for (name, group), colour in zip(groups.items(), COLOURS * 2, strict=False):
             by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}

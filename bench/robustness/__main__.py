@@ -19,18 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.command_line import ConfigError, Group, choose, parse
-from bench.machines.backend import INTEGERS, RowKey, Settling, Workload
+from bench.machines.backend import Settling
 from bench.machines.registry import REFERENCE, row_keys
 from bench.options import (
+    OF_LEARNING,
     check_batch,
     check_foreign,
     check_idle,
     check_once,
     check_run,
-    conditions_of,
     idle_options,
     machine_groups,
     machines_of,
+    workload_of,
 )
 from bench.robustness.options import RobustConfig, RobustOptions
 from bench.run_command import run_command
@@ -43,9 +44,7 @@ if TYPE_CHECKING:
     from bench.robustness.loading import Loaded
     from bench.robustness.sanity import Check
     from bench.robustness.study import Study
-    from mapping.program import Program
     from models.data import Dataset
-    from models.ep.network import EPNetwork
 
 HELP = "What is left of the answers when images are attacked, or corrupted: on the network, and on machines."
 CHECKS = "checks.json"
@@ -83,7 +82,9 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
         if name not in options.known and not Path(name).is_file():
             raise ConfigError(f"--others {name!r} is neither a file nor one of {', '.join(options.known)}")
     keys = row_keys(options.backend, options.precision, config.machines)
-    check_idle(arguments, idle_options(list(config.chosen.values()), [key.precision for key in keys]))
+    idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
+    drawn = {"--draws": "another --suite, which says how often a die is asked"}
+    check_idle(arguments, {**idle, **OF_LEARNING, **drawn})
     if options.cut and any(key != REFERENCE for key in keys):
         raise ConfigError("--cut with machines: they settle, and a network without feedback does not")
 
@@ -123,8 +124,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
                 machine.check_network(network, config.settling, count)
     work = None
     if keys and network is not None:
-        conditions = conditions_of(options, config.settling, dataset)
-        work = Workload(network, _program(network, config, dataset, keys), conditions)
+        work = workload_of(options, config.settling, network, dataset, [key.precision for key in keys])
     return Study(
         options.model + (" (cut)" if options.cut else ""),
         dataset.name,
@@ -204,16 +204,6 @@ def _checks(study: Study, rows: list[RobustRow], folder: Path, announce: Any) ->
     content = {"checks": [asdict(entry) for entry in checks], "reach": reached}
     write_atomically(file, (json.dumps(content, indent=2) + "\n").encode())
     return checks, reached
-
-
-def _program(network: EPNetwork, config: RobustConfig, dataset: Dataset, keys: Sequence[RowKey]) -> Program | None:
-    from bench.run import CALIBRATION_IMAGES
-    from mapping.quantization import quantize
-
-    if not any(key.precision in INTEGERS for key in keys):
-        return None
-    shown = dataset.train.at_most(CALIBRATION_IMAGES).floats()
-    return quantize(network, shown, state_bits=config.run.state_bits, steps=config.settling.steps)
 
 
 def _origin(loaded: Loaded, dataset: Dataset, chosen: Tensor, steps: int) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-Norm = Literal["L2", "Linf"]
+from models.train.adversary import Norm, steepest
+
 ROUNDING = 2.0**-23
 """What sums of float32 numbers up to 1 are off by at most: attacks stay so much within the ball per pixel, so that what
 they return lies in it exactly."""
@@ -44,9 +45,7 @@ class Ball:
 
     def steepest(self, slope: Tensor) -> Tensor:
         """The change of norm 1 that a slope (B, C, H, W) rises along most; none where it is zero."""
-        if self.norm == "Linf":
-            return slope.sign()
-        return slope / lengths(slope, "L2").clamp(min=torch.finfo(slope.dtype).tiny)[:, None, None, None]
+        return steepest(slope, self.norm)
 
     def drawn(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """An image of the ball: every pixel changed by up to eps, evenly; in L2 a direction drawn evenly, and a length

@@ -89,4 +89,4 @@ def disturbed(
                 device=conditions.torch_device,
             )
             keep(file, made, origin)
-        yield name, read_kept(file, origin, images.shape)
+        yield name, read_kept(file, origin, images.shape)[0]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.command_line import ConfigError
-from bench.robustness.kept import digest_of
+from bench.robustness.kept import weights_digest
 from bench.robustness.victim import OnePass, Settling, Victim
 from models.controls import FOLDER, control_names, load_control
 from models.controls.classifier import FeedForward
@@ -48,7 +46,7 @@ def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bo
     made = load_model(name) if known else load_control(name)
     if isinstance(made, nn.Module):
         module = made.to(device).eval()
-        return Loaded(OnePass(module), None, _digest(dict(module.named_parameters())))
+        return Loaded(OnePass(module), None, weights_digest(dict(module.named_parameters())))
     network = made.network if isinstance(made, FeedForward) else made
     assert isinstance(network, EPNetwork), "a control is a transformer, a twin or a network that settles"
     network = network.map_parameters(lambda tensor: tensor.to(device))
@@ -56,14 +54,9 @@ def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bo
         check_form(name, network, dataset.name, (dataset.test.shape, dataset.classes))
         if isinstance(made, FeedForward) and cut:
             raise ValueError(f"--cut: {name} runs once upwards, it has no feedback to cut")
-        digest = _digest(network.named_parameters())
+        digest = weights_digest(network.named_parameters())
         if cut or isinstance(made, FeedForward):
             return Loaded(OnePass(FeedForward(network)), None, digest)
         return Loaded(Settling(network, steps), network, digest)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _digest(named: Mapping[str, Tensor]) -> str:
-    with torch.no_grad():
-        return digest_of(*(tensor.cpu().numpy() for tensor in named.values()))

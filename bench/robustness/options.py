@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from bench.command_line import option
 from bench.machines.backend import Backend, Settling
-from bench.options import RunOptions, fixed_part, machines_of, model_sha256
+from bench.options import RunOptions, fixed_part, model_sha256
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class RobustOptions(RunOptions):
 class RobustConfig:
     """One study, as the command line has it."""
 
-    run: RobustOptions = field(default_factory=RobustOptions)
-    settling: Settling = field(default_factory=Settling)
-    machines: dict[str, Backend] = field(default_factory=lambda: machines_of(None))
+    run: RobustOptions
+    settling: Settling
+    machines: dict[str, Backend]
 
     @property
     def chosen(self) -> dict[str, Backend]:

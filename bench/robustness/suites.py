@@ -1,4 +1,4 @@
-"""What a suite does: attacks, balls and budgets, by name. Importing this loads nothing else."""
+"""What a suite does: attacks, balls and budgets, by name."""
 
 from __future__ import annotations
 

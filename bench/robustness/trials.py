@@ -16,13 +16,11 @@ from bench.robustness.attacks.noise import RandomNoise
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
 from bench.robustness.attacks.target import Attacked, Target
-from bench.robustness.kept import digest_of
+from bench.robustness.kept import keep, read_kept
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.suites import AUTO, NOISE, PGD_, SQUARE, STRONGEST, TARGETED, Trial
 from bench.robustness.victim import Victim
-from models.files.tensorfile import CheckpointError, read_tensors, write_tensors
 
-KEY = "ep-hardware trial"
 BATCH = 50
 """Images that are attacked together and kept together: what a kill may cost."""
 UNROLLED_BATCH = 10
@@ -100,31 +98,14 @@ def _attacked(trial: Trial, target: Target, slope: Slope | None, seed: int, targ
 
 def _keep(file: Path, origin: dict[str, Any], found: Attacked) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    images, fell = found.images.cpu(), found.fell.cpu()
-    told = {
-        "queries": found.queries,
-        "zero_slopes": found.zero_slopes,
-        "images": digest_of(images.numpy(), fell.numpy()),
-    }
-    write_tensors(file, KEY, {"images": images, "fell": fell.float()}, {**origin, **told})
+    told = {"fell": found.fell.int().tolist(), "queries": found.queries, "zero_slopes": found.zero_slopes}
+    keep(file, found.images.cpu().numpy(), origin, told)
 
 
 def _read(file: Path, origin: dict[str, Any], target: Target) -> Attacked:
-    try:
-        tensors, document = read_tensors(file, KEY)
-        images, fell = tensors["images"], tensors["fell"] > 0
-        if images.shape != target.images.shape or fell.shape != target.labels.shape:
-            raise CheckpointError(f"{file}: images of {tuple(images.shape)}, expected {tuple(target.images.shape)}")
-        differing = [name for name, value in origin.items() if document.get(name) != value]
-        if document.get("images") != digest_of(images.numpy(), fell.numpy()):
-            differing.append("images")
-        if differing:
-            raise CheckpointError(f"{file}: not what this run made, its {differing[0]} differs")
-        return Attacked(
-            images.to(target.images), fell.to(target.labels.device), document["queries"], document["zero_slopes"]
-        )
-    except (CheckpointError, KeyError) as error:
-        raise ConfigError(f"{error}; delete it to have the images attacked anew") from error
+    images, told = read_kept(file, origin, target.images.shape)
+    fell = torch.tensor(told["fell"], device=target.labels.device) > 0
+    return Attacked(torch.from_numpy(images).to(target.images), fell, told["queries"], told["zero_slopes"])
 
 
 def balanced(labels: Tensor, count: int, classes: int) -> Tensor:

@@ -11,10 +11,9 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,16 +22,17 @@ import tyro
 
 from models.command_line import before_work
 from models.data import Dataset, check_data, load_data
-from models.files.checkpoint import SUFFIX, manifest_path
+from models.files.checkpoint import manifest_path
 from models.files.digest import sha256_of
 from models.files.whole import write_atomically
 from models.resistive.equivalent import measured
 from models.resistive.files import save_resistive
 from models.resistive.network import build_resistive
 from models.resistive.recipe import ResistiveRecipe, resistive_recipe
-from models.resistive.training import BATCH, Epoch, Trained, describe_run, evaluate, parameter_count, read_state, train
+from models.resistive.training import BATCH, Trained, describe_run, evaluate, parameter_count, read_state, train
 from models.train.calling import call
-from models.train.checks import as_option, check_files, overrides, progress_bar
+from models.train.checks import check_files, validation_shown, with_overrides
+from models.train.options import CheckpointOptions
 from models.train.place import check_place
 
 RUN = ("data", "data_sha256", "split", "images", "seed")
@@ -41,45 +41,23 @@ CHANGED = ("data", "hidden", "input_gain", "learning_rates", "epochs", "batch_si
 
 
 @dataclass(frozen=True)
-class ResistiveOptions:
+class ResistiveOptions(CheckpointOptions):
     """Train a deep resistive network by equilibrium propagation. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "drn-digits"
     """Name of a recipe in models/resistive/recipes, or a .toml file of your own."""
     data: str | None = None
     """Data set to learn: digits, mnist, or your own .npz file or folder of pictures."""
-    data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
-    output: Path | None = None
-    """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
-    seed: int = 0
-    """Seed of all random numbers."""
     hidden: tuple[int, ...] | None = None
     """Nodes of every hidden layer."""
     input_gain: float | None = None
     """Voltage of a pixel of 1."""
     learning_rates: tuple[float, ...] | None = None
     """One value per link."""
-    epochs: int | None = None
-    """Times every training image is seen."""
-    batch_size: int | None = None
-    """Images per gradient."""
     beta: float | None = None
     """Conductance of the nudge."""
     rate_decay: float | None = None
     """Factor of the rates from epoch to epoch."""
-    resume: bool = False
-    """Continue a run that was stopped, with the same options."""
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-        return Path("results", f"{Path(self.recipe).stem}{SUFFIX}") if self.output is None else self.output
-
-    @property
-    def state(self) -> Path:
-        """Where the state of a running training is kept."""
-        return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,11 +72,7 @@ def checked(options: ResistiveOptions) -> ResistiveRecipe:
     recipe = resistive_recipe(options.recipe)
     check_files(options)
     check_place(options)
-    given = overrides(options, CHANGED)
-    try:
-        recipe = replace(recipe, **given)
-    except ValueError as error:
-        raise ValueError(as_option(str(error), given)) from error
+    recipe = with_overrides(recipe, options, CHANGED)
     check_data(recipe.data, options.data_dir)
     return recipe
 
@@ -113,12 +87,7 @@ def run(options: ResistiveOptions, recipe: ResistiveRecipe, command: str) -> dic
                 data.train.shape, recipe.hidden, classes, torch.Generator(), input_gain=recipe.input_gain
             )
             read_state(options.state, drawn, describe_run(data, recipe, options.seed))
-    with progress_bar() as progress:
-        task = progress.add_task("training", total=recipe.epochs, status="")
-
-        def report(record: Epoch) -> None:
-            progress.update(task, completed=record.epoch, status=f"validation {record.validation_accuracy:.2%}")
-
+    with validation_shown(recipe.epochs) as report:
         trained = train(data, recipe, seed=options.seed, state_path=options.state, resume=options.resume, report=report)
     shown = (data.train.batch(indices)[0] for indices in torch.arange(len(data.train)).split(BATCH))
     save_resistive(measured(trained.network, shown, recipe.sweeps), options.checkpoint)

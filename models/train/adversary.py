@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["L2", "Linf"]
 AdversaryName = Literal["linf-fast", "l2-pgd"]
 
 
@@ -36,8 +36,8 @@ class Adversary:
 
 
 ADVERSARIES: dict[AdversaryName, Adversary] = {
-    "linf-fast": Adversary("linf", 8 / 255, steps=1, step=1.25 * 8 / 255),
-    "l2-pgd": Adversary("l2", 0.5, steps=2, step=0.5),
+    "linf-fast": Adversary("Linf", 8 / 255, steps=1, step=1.25 * 8 / 255),
+    "l2-pgd": Adversary("L2", 0.5, steps=2, step=0.5),
 }
 """By the names that options and recipes have for them: the two threat models of the literature on CIFAR."""
 
@@ -60,29 +60,30 @@ def attacked(images: Tensor, slope: Callable[[Tensor], Tensor], adversary: Adver
     """
     moved = _clipped(images, start)
     for _ in range(adversary.steps):
-        uphill = _steepest(slope(moved), adversary.norm)
+        uphill = steepest(slope(moved), adversary.norm)
         moved = _clipped(images, _projected(moved + adversary.step * uphill - images, adversary))
     return moved
 
 
 def start_of(images: Tensor, adversary: Adversary, generator: torch.Generator) -> Tensor:
     """A place in the ball for every image (B, C, H, W), uniform in its volume; `generator` is on the CPU."""
-    if adversary.norm == "linf":
+    if adversary.norm == "Linf":
         unit = 2 * torch.rand(images.shape, generator=generator) - 1
         return adversary.radius * unit.to(images.device)
     direction = torch.randn(images.shape, generator=generator).to(images.device)
     share = torch.rand(len(images), generator=generator).to(images.device) ** (1 / images[0].numel())
-    return adversary.radius * share.view(-1, 1, 1, 1) * _steepest(direction, "l2")
+    return adversary.radius * share.view(-1, 1, 1, 1) * steepest(direction, "L2")
 
 
-def _steepest(slope: Tensor, norm: Norm) -> Tensor:
-    if norm == "linf":
+def steepest(slope: Tensor, norm: Norm) -> Tensor:
+    """The change of length 1 that a slope (B, C, H, W) rises along most; none where it is zero."""
+    if norm == "Linf":
         return slope.sign()
     return slope / _lengths(slope).clamp(min=torch.finfo(slope.dtype).tiny)
 
 
 def _projected(move: Tensor, adversary: Adversary) -> Tensor:
-    if adversary.norm == "linf":
+    if adversary.norm == "Linf":
         return move.clamp(-adversary.radius, adversary.radius)
     return move * (adversary.radius / _lengths(move).clamp(min=adversary.radius))
 

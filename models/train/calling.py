@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from models.command_line import before_work, exit_code, fewer, refuse_empty
 from models.train.checks import how_to_go_on, made_by
-from models.train.place import Writing, claimed
+from models.train.options import CheckpointOptions
+from models.train.place import claimed
 
 RecipeT = TypeVar("RecipeT")
-
-
-class Calling(Writing, Protocol):
-    """Options of such a command."""
-
-    @property
-    def batch_size(self) -> int | None:
-        """Images per gradient; None: the recipe's."""
 
 
 def call(
     module: str,
     arguments: Sequence[str],
-    options: Calling,
+    options: CheckpointOptions,
     checked: Callable[[], RecipeT],
     train: Callable[[RecipeT, str], dict[str, Any] | None],
 ) -> int:

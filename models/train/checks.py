@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.files.checkpoint import SUFFIX
-from models.train.options import TrainingOptions
+from models.train.options import CheckpointOptions, TrainingOptions
 from models.train.state import EpochRecord
 
 
@@ -23,26 +24,22 @@ class Fields(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
+class Watched(Protocol):
+    """What one epoch ended with."""
+
+    @property
+    def epoch(self) -> int:
+        """From 1."""
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Share of the watched images."""
+
+
 RecipeT = TypeVar("RecipeT", bound=Fields)
 
 
-class Files(Protocol):
-    """Options that name files and a seed."""
-
-    @property
-    def data_dir(self) -> Path | None:
-        """Where the files of the data set are."""
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-
-    @property
-    def seed(self) -> int:
-        """Of all random numbers."""
-
-
-def check_files(options: Files) -> None:
+def check_files(options: CheckpointOptions) -> None:
     """ValueError names the file or seed of any training that is bad, its value and what it may be."""
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ValueError(f"--data-dir is {str(options.data_dir)!r}, expected a directory")
@@ -113,6 +110,18 @@ def check_device(name: str) -> None:
         choices.insert(1, "cuda")
     if name not in choices:
         raise ValueError(f"--device is {name!r}, choose from {', '.join(choices)}")
+
+
+@contextmanager
+def validation_shown(epochs: int) -> Iterator[Callable[[Watched], None]]:
+    """Within, a bar of so many epochs; gives what is to be called after each."""
+    with progress_bar() as progress:
+        task = progress.add_task("training", total=epochs, status="")
+
+        def report(record: Watched) -> None:
+            progress.update(task, completed=record.epoch, status=f"validation {record.validation_accuracy:.2%}")
+
+        yield report
 
 
 def progress_bar() -> Progress:

@@ -12,11 +12,11 @@ from models.files.checkpoint import SUFFIX
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """What is trained, on what, how long and where the results go. What is not given comes from the recipe."""
+class CheckpointOptions:
+    """Of whatever is trained: on what, how long, and where the results go. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "digits"
-    """Name of a recipe in models/recipes, or a .toml file of your own."""
+    """Name of a recipe, or a .toml file of your own."""
     data: str | None = None
     """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
     data_dir: Path | None = None
@@ -29,12 +29,6 @@ class TrainingOptions:
     """Times every training image is seen."""
     batch_size: int | None = None
     """Images per gradient."""
-    learning_rates: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
-    weight_decay: tuple[float, ...] | None = None
-    """One value per layer and one for the readout."""
-    device: str = "cpu"
-    """cpu, cuda, or a device of that kind such as cuda:1."""
     resume: bool = False
     """Continue a run that was stopped, with the same options."""
 
@@ -52,3 +46,17 @@ class TrainingOptions:
     def state(self) -> Path:
         """Where the state of a running training is kept."""
         return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
+
+
+@dataclass(frozen=True)
+class TrainingOptions(CheckpointOptions):
+    """Of a network of links, by equilibrium propagation or as a twin."""
+
+    recipe: Annotated[str, tyro.conf.Positional] = "digits"
+    """Name of a recipe in models/recipes, or a .toml file of your own."""
+    learning_rates: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    weight_decay: tuple[float, ...] | None = None
+    """One value per layer and one for the readout."""
+    device: str = "cpu"
+    """cpu, cuda, or a device of that kind such as cuda:1."""

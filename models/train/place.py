@@ -6,32 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from models.command_line import ConfigError
 from models.files.checkpoint import manifest_path
-
-
-class Writing(Protocol):
-    """Options that say where a training writes."""
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-
-    @property
-    def state(self) -> Path:
-        """Where the state of a running training is kept."""
-
-    @property
-    def resume(self) -> bool:
-        """Whether it goes on with that state."""
+from models.train.options import CheckpointOptions
 
 
 @contextmanager
-def claimed(options: Writing) -> Iterator[None]:
+def claimed(options: CheckpointOptions) -> Iterator[None]:
     """The checkpoint, its manifest and its state are this training's alone. Of a team, the leader claims them for all.
 
     Raises:
@@ -64,7 +48,7 @@ def claimed(options: Writing) -> Iterator[None]:
         lock.release()
 
 
-def check_place(options: Writing) -> None:
+def check_place(options: CheckpointOptions) -> None:
     """Refuse a place with finished work, with what a stopped training left, or with nothing to go on with."""
     state = options.state
     if options.resume and not state.is_file():

@@ -24,11 +24,11 @@ from models.recipes import Recipe, recipe_for
 from models.recipes.recipe import StateFormat
 from models.train.adversary import AdversaryName
 from models.train.calling import call
-from models.train.checks import as_option, check_options, note_of_programs, progress_bar, with_overrides
+from models.train.checks import as_option, check_options, note_of_programs, validation_shown, with_overrides
 from models.train.manifest import make_twin_manifest, save_with_manifest
 from models.train.options import TrainingOptions
 from models.train.place import check_place
-from models.train.state import EpochRecord, describe_run, read_state
+from models.train.state import describe_run, read_state
 from models.twin.controls import Controls
 from models.twin.loop import train_twin
 from models.twin.teacher import teacher_of
@@ -95,12 +95,7 @@ def run(options: TwinOptions, recipe: Recipe, command: str) -> dict[str, Any]:
         if options.resume:
             described = describe_run(data, recipe, options.seed, options.device)
             read_state(options.state, described | options.controls.described())
-    with progress_bar() as progress:
-        task = progress.add_task("training", total=recipe.epochs, status="")
-
-        def report(record: EpochRecord) -> None:
-            progress.update(task, completed=record.epoch, status=f"validation {record.validation_accuracy:.2%}")
-
+    with validation_shown(recipe.epochs) as report:
         trained = train_twin(
             data,
             recipe,

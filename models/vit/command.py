@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -19,47 +18,23 @@ import tyro
 from models.command_line import before_work
 from models.controls.classifier import evaluate_classifier
 from models.data import check_data, form_of, load_data
-from models.files.checkpoint import SUFFIX
 from models.train.calling import call
-from models.train.checks import check_files, progress_bar, with_overrides
+from models.train.checks import check_files, validation_shown, with_overrides
 from models.train.manifest import document, scored, write_manifest
+from models.train.options import CheckpointOptions
 from models.train.place import check_place
-from models.train.state import EpochRecord, read_state
+from models.train.state import read_state
 from models.vit.network import save_transformer
 from models.vit.recipe import VitRecipe, vit_recipe
 from models.vit.training import describe_vit, train_vit
 
 
 @dataclass(frozen=True)
-class VitOptions:
+class VitOptions(CheckpointOptions):
     """Train a vision transformer by backpropagation. What is not given comes from the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional] = "vit-cifar10"
     """Name of a recipe in models/vit/recipes, or a .toml file of your own."""
-    data: str | None = None
-    """Data set to learn: digits, mnist, cifar10, cifar100, or your own .npz file or folder of pictures."""
-    data_dir: Path | None = None
-    """Where the files of the data set are; they are downloaded otherwise. Digits and your own need none."""
-    output: Path | None = None
-    """Checkpoint to write, ending in .safetensors; results/RECIPE.safetensors if not given."""
-    seed: int = 0
-    """Seed of all random numbers."""
-    epochs: int | None = None
-    """Times every training image is seen."""
-    batch_size: int | None = None
-    """Images per gradient."""
-    resume: bool = False
-    """Continue a run that was stopped, with the same options."""
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint goes."""
-        return Path("results", f"{Path(self.recipe).stem}{SUFFIX}") if self.output is None else self.output
-
-    @property
-    def state(self) -> Path:
-        """Where the state of a running training is kept."""
-        return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,12 +63,7 @@ def run(options: VitOptions, recipe: VitRecipe, command: str) -> dict[str, Any]:
         described = describe_vit(data, recipe, options.seed)
         if options.resume:
             read_state(options.state, described)
-    with progress_bar() as progress:
-        task = progress.add_task("training", total=recipe.epochs, status="")
-
-        def report(record: EpochRecord) -> None:
-            progress.update(task, completed=record.epoch, status=f"validation {record.validation_accuracy:.2%}")
-
+    with validation_shown(recipe.epochs) as report:
         trained = train_vit(
             data, recipe, seed=options.seed, state_path=options.state, resume=options.resume, report=report
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.ep_examples import CLASSES, SHAPE, conv_network, random_images, random_labels
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -46,6 +46,7 @@ def small() -> EPNetwork:
     return conv_network(1, gain=0.5).map_parameters(Tensor.float)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["L2", "Linf"]), st.floats(1e-4, 5), st.integers(0, 99), st.integers(1, 5))
 def test_what_is_projected_lies_in_the_ball_exactly(norm: Norm, eps: float, seed: int, batch: int) -> None:
     ball, clean = Ball(norm, eps), random_images(batch, seed).float()

@@ -31,7 +31,7 @@ from models.twin.loop import train_twin
 
 def lengths(moves: Tensor, norm: str) -> Tensor:
     flat = moves.flatten(1)
-    return flat.abs().amax(dim=1) if norm == "linf" else flat.norm(dim=1)
+    return flat.abs().amax(dim=1) if norm == "Linf" else flat.norm(dim=1)
 
 
 @pytest.mark.parametrize("name", ADVERSARIES)
@@ -56,7 +56,7 @@ def test_of_a_linear_loss_an_attack_finds_the_largest_in_the_ball(name: str) -> 
     slope = torch.randn(images.shape, generator=generator)
     moved = attacked(images, lambda _: slope, many, start_of(images, many, generator)) - images
     gained = (moved * slope).flatten(1).sum(dim=1)
-    dual = slope.flatten(1).norm(p=1 if adversary.norm == "linf" else 2, dim=1)
+    dual = slope.flatten(1).norm(p=1 if adversary.norm == "Linf" else 2, dim=1)
     torch.testing.assert_close(gained, adversary.radius * dual, rtol=1e-3, atol=0)
     assert float(lengths(moved, adversary.norm).max()) <= adversary.radius * (1 + 1e-5)
 
@@ -100,7 +100,7 @@ def test_an_unknown_adversary_is_refused_with_those_there_are() -> None:
 
 def robust(network: EPNetwork, steps: int) -> float:
     """Share of the test bars that ten steps within 0.2 (Linf) leave right; one rising sweep is a pass upwards."""
-    data, adversary = bars().test, Adversary("linf", 0.2, 10, 0.05)
+    data, adversary = bars().test, Adversary("Linf", 0.2, 10, 0.05)
     images, labels = data.floats(), data.labels
 
     def scores(moved: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def robust(network: EPNetwork, steps: int) -> float:
 
 @pytest.mark.parametrize("learn", ["equilibrium propagation", "backpropagation"])
 def test_who_learns_attacked_images_bears_attacks(learn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ADVERSARIES, "linf-fast", Adversary("linf", 0.2, 1, 0.25))
+    monkeypatch.setitem(ADVERSARIES, "linf-fast", Adversary("Linf", 0.2, 1, 0.25))
     recipe = tiny_recipe(14, learning_rates=(0.03, 0.03, 0.15))
 
     def learnt(name: AdversaryName | None) -> float:
