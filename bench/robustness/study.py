@@ -153,7 +153,7 @@ def worst_rows(study: Study, rows: list[RobustRow]) -> Rows:
     for ball in study.radii.balls():
         same = [row for row in own if (row.norm, row.eps) == (ball.norm, ball.eps)]
         if same:
-            left = np.min([row.right for row in same], axis=0)
+            left = np.min([clean.right, *(row.right for row in same)], axis=0)
             yield study.row(left, clean.accuracy, attack=WORST, threat=WHITE, norm=ball.norm, eps=ball.eps)
 
 

@@ -33,10 +33,13 @@ class PGD:
             raise ValueError(f"{self.steps} steps from {self.starts} starts, expected at least 1 of each")
 
     def find(self, target: Target, slope: Slope) -> Attacked:
-        """Attack until each image has fallen: it is looked at no more then. What has not fallen is where the loss was
-        largest."""
-        worst, fell = target.images.clone(), target.wrong(target.images)
-        asked, zeros = len(fell), 0
+        """Attack until each image has fallen: it is looked at no more then; what is answered wrong already falls at the
+        first look. What has not fallen is where the last step led."""
+        worst, fell = (
+            target.images.clone(),
+            torch.zeros(len(target.labels), dtype=torch.bool, device=target.labels.device),
+        )
+        asked = zeros = slopes = 0
         generator = torch.Generator().manual_seed(self.seed)
         for start in range(self.starts):
             left = (~fell).nonzero()[:, 0]
@@ -44,10 +47,9 @@ class PGD:
                 break
             part = target.part(left)
             begun = part.images if start == 0 else self.ball.drawn(part.images, generator)
-            found, gone, queries, zero = self._climb(part, begun, slope)
-            worst[left], fell[left] = found, gone
-            asked, zeros = asked + queries, zeros + zero
-        return Attacked(worst, fell, asked, zeros / max(asked - len(fell), 1))
+            worst[left], fell[left], queries, zero = self._climb(part, begun, slope)
+            slopes, zeros, asked = slopes + queries, zeros + zero, asked + queries
+        return Attacked(worst, fell, asked, zeros / max(slopes, 1))
 
     def strongest(self, target: Target, slope: Slope) -> Attacked:
         """Attack every image to the end from the clean start, those too that are answered wrong already: what is to be
