@@ -35,11 +35,9 @@ class PGD:
     def find(self, target: Target, slope: Slope) -> Attacked:
         """Attack until each image has fallen: it is looked at no more then; what is answered wrong already falls at the
         first look. What has not fallen is where the last step led."""
-        worst, fell = (
-            target.images.clone(),
-            torch.zeros(len(target.labels), dtype=torch.bool, device=target.labels.device),
-        )
-        asked = zeros = slopes = 0
+        worst = target.images.clone()
+        fell = torch.zeros(len(worst), dtype=torch.bool, device=worst.device)
+        asked = zeros = 0
         generator = torch.Generator().manual_seed(self.seed)
         for start in range(self.starts):
             left = (~fell).nonzero()[:, 0]
@@ -48,8 +46,8 @@ class PGD:
             part = target.part(left)
             begun = part.images if start == 0 else self.ball.drawn(part.images, generator)
             worst[left], fell[left], queries, zero = self._climb(part, begun, slope)
-            slopes, zeros, asked = slopes + queries, zeros + zero, asked + queries
-        return Attacked(worst, fell, asked, zeros / max(slopes, 1))
+            asked, zeros = asked + queries, zeros + zero
+        return Attacked(worst, fell, asked, zeros / max(asked, 1))
 
     def strongest(self, target: Target, slope: Slope) -> Attacked:
         """Attack every image to the end from the clean start, those too that are answered wrong already: what is to be
