@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hw.cost.constants import LOIHI_1
 from hw.events.messages import COLUMNS
 from models.ep.links import ConvLink, DenseLink, Link
 
-UNITS_PER_CORE = 1024
-SYNAPSES_PER_CORE = 128 * 1024
+UNITS_PER_CORE = int(LOIHI_1["units_per_core"].nominal)
+SYNAPSES_PER_CORE = int(LOIHI_1["synapse_memory_per_core"].nominal)
 CORES_AT_ONCE = 64
 """Cores whose senders are found in one pass, to bound the memory of large networks."""
-CORES_PER_TILE = 4
-TILES_PER_ROW = 8
+CORES_PER_TILE = int(LOIHI_1["cores_per_tile"].nominal)
+TILES_PER_ROW = int(LOIHI_1["tiles_per_row"].nominal)
 
 
 def place(links: Sequence[Link]) -> tuple[NDArray[np.int64], ...]:

@@ -47,4 +47,4 @@ def utilisation(flop: float, seconds: float, device: str, dtype: torch.dtype) ->
     if device == "cpu" or dtype not in PEAKS:
         return None
     board = board_of(torch.cuda.get_device_name(device))
-    return None if board is None else flop / (seconds * GPUS[board][PEAKS[dtype]].value)
+    return None if board is None else flop / (seconds * GPUS[board][PEAKS[dtype]].nominal)

@@ -92,48 +92,48 @@ def _same(value: float) -> Range:
 
 
 # One neuron update is s = clip(b + up + down, 0, 1): two additions, two comparisons, and one 32-bit register.
-_ARITHMETIC = 2 * ALADDIN_2014["add_32b_energy"].value + 2 * ALADDIN_2014["compare_32b_energy"].value
-_REGISTER = 32 * ALADDIN_2014["register_bit_energy"].value
+_ARITHMETIC = 2 * ALADDIN_2014["add_32b_energy"].nominal + 2 * ALADDIN_2014["compare_32b_energy"].nominal
+_REGISTER = 32 * ALADDIN_2014["register_bit_energy"].nominal
 
-NEURON = Range(PUMA_2019["activation_energy"].value, _ARITHMETIC, _ARITHMETIC + 2 * _REGISTER)
+NEURON = Range(PUMA_2019["activation_energy"].nominal, _ARITHMETIC, _ARITHMETIC + 2 * _REGISTER)
 """Low: the activation unit of PUMA. Nominal: two additions and two comparisons. High: and a register, twice."""
 
 HOLD = Range(
-    PUMA_2019["hold_1ns_energy"].value, PUMA_2019["hold_100ns_energy"].value, NEURRAM_2022["sample_energy"].value
+    PUMA_2019["hold_1ns_energy"].nominal, PUMA_2019["hold_100ns_energy"].nominal, NEURRAM_2022["sample_energy"].nominal
 )
 """Low: PUMA, 9.7 nW for 1 ns. Nominal: the same power for a read of ISAAC. High: NeuRRAM. 10**5 lies between: no figure
 decides what the analog neurons of a settle cost, and the range says so."""
 
-_EDRAM = ISAAC_2016["edram_256b_energy"].value / 256
-_BUS = ISAAC_2016["edram_bus_bit_energy"].value
+_EDRAM = ISAAC_2016["edram_256b_energy"].nominal / 256
+_BUS = ISAAC_2016["edram_bus_bit_energy"].nominal
 
-BUFFER_BIT = Range(_EDRAM, _EDRAM + _BUS, HOROWITZ_2014["sram_8kb_64bit_energy"].value / 64 + _BUS)
+BUFFER_BIT = Range(_EDRAM, _EDRAM + _BUS, HOROWITZ_2014["sram_8kb_64bit_energy"].nominal / 64 + _BUS)
 """Low: eDRAM of ISAAC. Nominal: eDRAM and bus. High: 8 KB of SRAM (Horowitz, 45 nm) and the bus."""
 
-_ROUTER = ISAAC_2016["router_256b_energy"].value / 256
+_ROUTER = ISAAC_2016["router_256b_energy"].nominal / 256
 
-NETWORK_BIT = Range(_ROUTER, _ROUTER, _ROUTER + ISAAC_2016["chip_link_128b_energy"].value / 128)
+NETWORK_BIT = Range(_ROUTER, _ROUTER, _ROUTER + ISAAC_2016["chip_link_128b_energy"].nominal / 128)
 """Low and nominal: one router of ISAAC. High: and its link to another chip."""
 
-_FARAD_TO_J = ZIGZAG_IMC["supply"].value ** 2
-_ADD_BIT = (ZIGZAG_IMC["adder_bit_capacitance"].value + ZIGZAG_IMC["register_bit_capacitance"].value) * _FARAD_TO_J
+_FARAD_TO_J = ZIGZAG_IMC["supply"].nominal ** 2
+_ADD_BIT = (ZIGZAG_IMC["adder_bit_capacitance"].nominal + ZIGZAG_IMC["register_bit_capacitance"].nominal) * _FARAD_TO_J
 
-SHIFT_ADD = Range(16 * _ADD_BIT, 24 * _ADD_BIT, ALADDIN_2014["add_32b_energy"].value + _REGISTER)
+SHIFT_ADD = Range(16 * _ADD_BIT, 24 * _ADD_BIT, ALADDIN_2014["add_32b_energy"].nominal + _REGISTER)
 """Low: 16 bits of the 28 nm adder and register. Nominal: 24 bits, the exact sum of 256 products of 8 and 8 bits. High:
 32 bits in 40 nm (Aladdin)."""
 
 
 def isaac_adc(bits: int) -> Range:
     """Nominal: the list of ISAAC. Bounds: it, PUMA (b**2) and the survey fit at the same rate."""
-    nominal = ISAAC_2016[f"adc_{bits}b_energy"].value
-    others = (PUMA_2019["adc_square_bit_energy"].value * bits**2, ACCELERGY_ADC[f"adc_{bits}b_energy"].value)
+    nominal = ISAAC_2016[f"adc_{bits}b_energy"].nominal
+    others = (PUMA_2019["adc_square_bit_energy"].nominal * bits**2, ACCELERGY_ADC[f"adc_{bits}b_energy"].nominal)
     return Range(min(nominal, *others), nominal, max(nominal, *others))
 
 
 def isaac_adc_s(bits: int, _devices: int) -> Range:
     """Nominal and high: 1.2 GS/s at 8 bits, and time proportional to bits. Low: PUMA, whose converter is faster."""
-    nominal = ISAAC_2016["adc_8b_time"].value * bits / 8
-    return Range(PUMA_2019["adc_bit_time"].value * bits, nominal, nominal)
+    nominal = ISAAC_2016["adc_8b_time"].nominal * bits / 8
+    return Range(PUMA_2019["adc_bit_time"].nominal * bits, nominal, nominal)
 
 
 ISAAC = CrossbarProfile(
@@ -142,16 +142,18 @@ ISAAC = CrossbarProfile(
     dac=Converter(
         (1, 1),
         lambda _bits: Range(
-            PUMA_2019["dac_1b_energy"].value, ISAAC_2016["dac_1b_energy"].value, ISAAC_2016["dac_1b_energy"].value
+            PUMA_2019["dac_1b_energy"].nominal, ISAAC_2016["dac_1b_energy"].nominal, ISAAC_2016["dac_1b_energy"].nominal
         ),
     ),
     adc=Converter((4, 10), isaac_adc),
     adc_s=isaac_adc_s,
-    columns_per_adc=int(ISAAC_2016["columns_per_adc"].value),
+    columns_per_adc=int(ISAAC_2016["columns_per_adc"].nominal),
     integrates=False,
     hold_j=HOLD,
     shift_add_j=Range(
-        ISAAC_2016["shift_add_energy"].value, ISAAC_2016["shift_add_energy"].value, PUMA_2019["shift_add_energy"].value
+        ISAAC_2016["shift_add_energy"].nominal,
+        ISAAC_2016["shift_add_energy"].nominal,
+        PUMA_2019["shift_add_energy"].nominal,
     ),
     buffer_bit_j=BUFFER_BIT,
     network_bit_j=NETWORK_BIT,
@@ -164,16 +166,16 @@ ISAAC = CrossbarProfile(
 def hermes_conversion(_bits: int) -> Range:
     """Low: the core alone. Nominal: the chip in one phase. High: in four phases. Each without the devices."""
     return Range(
-        HERMES_2023["conversion_core_energy"].value,
-        HERMES_2023["conversion_one_phase_energy"].value,
-        HERMES_2023["conversion_four_phase_energy"].value,
+        HERMES_2023["conversion_core_energy"].nominal,
+        HERMES_2023["conversion_one_phase_energy"].nominal,
+        HERMES_2023["conversion_four_phase_energy"].nominal,
     )
 
 
 def hermes_read_s(_bits: int, _devices: int) -> Range:
     """Low and nominal: one phase. High: four phases."""
-    one = HERMES_2023["one_phase_read_time"].value
-    return Range(one, one, HERMES_2023["four_phase_read_time"].value)
+    one = HERMES_2023["one_phase_read_time"].nominal
+    return Range(one, one, HERMES_2023["four_phase_read_time"].nominal)
 
 
 HERMES = CrossbarProfile(
@@ -206,21 +208,21 @@ reads (the noise of the chip was fitted at 512 ns) has that much more in its dev
 
 def aimc_adc(bits: int) -> Range:
     """Nominal: (k5 b + k6 4**b) V**2. Low: it or the best of the ADC survey. High: after layout (NeuroSim)."""
-    farad = ZIGZAG_IMC["adc_bit_capacitance"].value * bits + ZIGZAG_IMC["adc_level_capacitance"].value * 4**bits
+    farad = ZIGZAG_IMC["adc_bit_capacitance"].nominal * bits + ZIGZAG_IMC["adc_level_capacitance"].nominal * 4**bits
     nominal = farad * _FARAD_TO_J
-    best = MURMANN_2025["envelope_floor_energy"].value + MURMANN_2025["envelope_level_energy"].value * 4**bits
-    return Range(min(nominal, best), nominal, nominal * NEUROSIM["post_layout_ratio"].value)
+    best = MURMANN_2025["envelope_floor_energy"].nominal + MURMANN_2025["envelope_level_energy"].nominal * 4**bits
+    return Range(min(nominal, best), nominal, nominal * NEUROSIM["post_layout_ratio"].nominal)
 
 
 def aimc_dac(bits: int) -> Range:
     """Nominal: k0 b V**2, and nothing at 1 bit, where the wire is the driver. High: after layout (NeuroSim)."""
-    nominal = 0.0 if bits == 1 else ZIGZAG_IMC["dac_bit_capacitance"].value * bits * _FARAD_TO_J
-    return Range(nominal, nominal, nominal * NEUROSIM["post_layout_ratio"].value)
+    nominal = 0.0 if bits == 1 else ZIGZAG_IMC["dac_bit_capacitance"].nominal * bits * _FARAD_TO_J
+    return Range(nominal, nominal, nominal * NEUROSIM["post_layout_ratio"].nominal)
 
 
 def aimc_adc_s(bits: int, devices: int) -> Range:
     """b (k3 devices + k4)."""
-    return _same(bits * (ZIGZAG_IMC["adc_bit_row_time"].value * devices + ZIGZAG_IMC["adc_bit_time"].value))
+    return _same(bits * (ZIGZAG_IMC["adc_bit_row_time"].nominal * devices + ZIGZAG_IMC["adc_bit_time"].nominal))
 
 
 AIMC = CrossbarProfile(

@@ -73,7 +73,7 @@ class _Corner:
 def _corners(profile: LoihiProfile, cores: int) -> tuple[_Corner, _Corner, _Corner]:
     chips = math.ceil(cores / CORES_PER_CHIP)
     barrier = profile.barrier(min(math.ceil(cores / CORES_PER_TILE), TILES_PER_CHIP))
-    static_w = LOIHI_1["static_power"].value
+    static_w = LOIHI_1["static_power"].nominal
 
     def every_kind(pick: Callable[..., float]) -> dict[str, Event]:
         event = Event(

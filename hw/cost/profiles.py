@@ -10,8 +10,8 @@ import numpy as np
 from hw.cost.constants import DAVIES_2018, LOIHI_1, LOIHI_2, SANAFE_2025, Constant
 from hw.cost.cost import Range
 
-CORES_PER_CHIP = int(LOIHI_1["cores_per_chip"].value)
-CORES_PER_TILE = int(LOIHI_1["cores_per_tile"].value)
+CORES_PER_CHIP = int(LOIHI_1["cores_per_chip"].nominal)
+CORES_PER_TILE = int(LOIHI_1["cores_per_tile"].nominal)
 TILES_PER_CHIP = CORES_PER_CHIP // CORES_PER_TILE
 
 
@@ -58,7 +58,7 @@ class LoihiProfile:
 
 def davies_barrier(tiles: int) -> Range:
     """Published: 113 ns at 1 tile, 465 ns at 32. The straight line between them, the nominal figure, is ours."""
-    low, high = DAVIES_2018["barrier_1_tile_time"].value, DAVIES_2018["barrier_32_tiles_time"].value
+    low, high = DAVIES_2018["barrier_1_tile_time"].nominal, DAVIES_2018["barrier_32_tiles_time"].nominal
     return Range(low, float(np.interp(tiles, (1, TILES_PER_CHIP), (low, high))), high)
 
 
@@ -69,10 +69,10 @@ def sanafe_barrier(tiles: int) -> Range:
     src/utils.hpp); high is the entry at or above.
     """
     table = {
-        1: SANAFE_2025["sync_1_tile_time"].value,
-        2: SANAFE_2025["sync_2_tiles_time"].value,
-        4: SANAFE_2025["sync_4_tiles_time"].value,
-        29: SANAFE_2025["sync_29_tiles_time"].value,
+        1: SANAFE_2025["sync_1_tile_time"].nominal,
+        2: SANAFE_2025["sync_2_tiles_time"].nominal,
+        4: SANAFE_2025["sync_4_tiles_time"].nominal,
+        29: SANAFE_2025["sync_29_tiles_time"].nominal,
     }
     below = table[max(entry for entry in table if entry <= tiles)]
     above = table[min((entry for entry in table if entry >= tiles), default=max(table))]
@@ -81,16 +81,16 @@ def sanafe_barrier(tiles: int) -> Range:
 
 def loihi2_barrier(tiles: int) -> Range:
     """Davies 2018, but never longer than the shortest whole step of Loihi 2: no ratio of the barriers is published."""
-    loihi1, step = davies_barrier(tiles), LOIHI_2["step_time"].value
+    loihi1, step = davies_barrier(tiles), LOIHI_2["step_time"].nominal
     return Range(min(loihi1.low, step), min(loihi1.nominal, step), min(loihi1.high, step))
 
 
 def _event(table: Mapping[str, Constant], name: str) -> Event:
-    return Event(table[f"{name}_energy"].value, table[f"{name}_time"].value)
+    return Event(table[f"{name}_energy"].nominal, table[f"{name}_time"].nominal)
 
 
 def _faster(event: Event, ratio: str) -> Event:
-    return Event(event.energy_j, event.latency_s / LOIHI_2[ratio].value)
+    return Event(event.energy_j, event.latency_s / LOIHI_2[ratio].nominal)
 
 
 DAVIES = LoihiProfile(
@@ -138,7 +138,7 @@ LOIHI2 = replace(
     # Davies 2018 has no time of spike generation, the spike within a tile is the nearest; hops have no published ratio.
     within_tile=_faster(DAVIES.within_tile, "spike_speedup"),
     barrier=loihi2_barrier,
-    floor_s=LOIHI_2["step_time"].value,
+    floor_s=LOIHI_2["step_time"].nominal,
 )
 """Loihi 2 by the published ratios of its times, with the energies of Loihi 1: no energy of Loihi 2 is published."""
 

@@ -1,7 +1,7 @@
 """What a circuit that settles by itself would spend: heat until it is at rest, drivers, and converters at its ends.
 
     E = heat + drivers + inputs * e_dac + outputs * e_adc
-    drivers = P * t,   P = sum over driven lines of V n V_T 2 pi f C,   2 pi f = DRIVER_SPEED / tau
+    drivers = P * t,   P = sum over driven lines of V n V_T 2 pi f C,   2 pi f = driver_speed / tau
 
 Heat is that of the ledger: what resistors, diodes and capacitors took while the machine settled. A line of C farads is
 driven by a transistor in weak inversion, whose transconductance I / (n V_T) must be 2 pi f C to follow at frequency f.
@@ -18,33 +18,29 @@ Not included: getting pixels onto the chip and answers off it, writing the condu
 
 from __future__ import annotations
 
-from hw.cost.constants import NEUROSIM, NEURRAM_2022
+from hw.cost.constants import NEUROSIM, NEURRAM_2022, PHYSICS, RESISTIVE
 from hw.cost.cost import Cost, Range
 from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
 from hw.ledger import Ledger, counted
 
-SPREAD = 5.0
+SPREAD = RESISTIVE["capacitance_ratio"].high
 """Factor by which capacities may be larger or smaller."""
-CELL_F = NEUROSIM["wire_capacitance"].value * NEURRAM_2022["cell_pitch"].value + 0.1e-15
-"""Of a cell at each end: 0.2 fF / um of wire (NeuroSim) over the pitch of a cell of NeuRRAM, 1.46 um, and 0.1 fF of the
-device and its junction (assumed: a plate of 100 nm x 100 nm over 10 nm of oxide is 0.09 fF at a relative 10)."""
-NODE_F = 10e-15
-"""Of the diode and what senses a node: assumed, a few square micrometres of gate and junction."""
-DRIVER_SPEED = 10.0
-"""A driver is to be so much faster than the slowest time constant of the circuit."""
-DRIVER_SPREAD = 10.0
-"""Factor by which drivers may take more or less: class AB takes less, linear amplifiers in strong inversion more."""
-SLOPE, THERMAL_V = 1.3, 0.02585
-"""n of weak inversion (usual), and kT / q at 300 K."""
-KT_J = 1.380649e-23 * 300.0
-"""At 300 K."""
+CELL_F = (
+    NEUROSIM["wire_capacitance"].nominal * NEURRAM_2022["cell_pitch"].nominal + RESISTIVE["device_capacitance"].nominal
+)
+"""Of a cell at each end: wire (NeuroSim) over the pitch of a cell of NeuRRAM, and that of the device."""
+NODE_F = RESISTIVE["node_capacitance"].nominal
+"""Of the diode and what senses a node."""
+DRIVER_SPREAD = RESISTIVE["driver_ratio"].high
+"""Factor by which drivers may take more or less."""
 CONVERTERS = "aimc-28nm"
 """Whose converters stand at the ends."""
 
 
 def driver_w(line_f: float, tau_s: float, supply_v: float) -> float:
     """Watts of drivers of lines of `line_f` farads in all."""
-    return supply_v * SLOPE * THERMAL_V * DRIVER_SPEED * line_f / tau_s
+    slope, speed = RESISTIVE["weak_inversion_slope"].nominal, RESISTIVE["driver_speed"].nominal
+    return supply_v * slope * PHYSICS["thermal_voltage"].nominal * speed * line_f / tau_s
 
 
 def resistive_cost(ledger: Ledger, drivers_w: float, inputs: int, outputs: int, bits: int = 8) -> Cost:
@@ -77,4 +73,4 @@ def resistive_cost(ledger: Ledger, drivers_w: float, inputs: int, outputs: int, 
 
 def thermal_limit_j(nodes: int, bits: int) -> float:
     """12 kT 4**bits for every node: 8 kT times the signal-to-noise ratio 1.5 * 4**bits of so many bits (Vittoz)."""
-    return nodes * 12 * KT_J * 4.0**bits
+    return nodes * PHYSICS["sample_kt"].nominal * PHYSICS["kt_energy"].nominal * 4**bits

@@ -52,7 +52,7 @@ def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> C
         return None
     done = counted(ledger.arithmetic, "arithmetic")
     macs, moved = done.macs / ledger.images, done.bytes_moved / ledger.images
-    gpu = {name: constant.value for name, constant in GPUS[key].items()}
+    gpu = {name: constant.nominal for name, constant in GPUS[key].items()}
     arithmetic = 2.0 * macs / gpu["peak_fp32"]
     waiting = max(0.0, moved / gpu["bandwidth"] - arithmetic)
     nominal = arithmetic + waiting
@@ -79,11 +79,13 @@ def cpu_cost(ledger: Ledger) -> Cost:
     """
     macs = counted(ledger.arithmetic, "arithmetic").macs / ledger.images
     breakdown = {
-        "arithmetic": macs * HOROWITZ_2014["mac_fp32_energy"].value,
-        "memory": macs * 2 * HOROWITZ_2014["sram_8kb_32bit_energy"].value,
+        "arithmetic": macs * HOROWITZ_2014["mac_fp32_energy"].nominal,
+        "memory": macs * 2 * HOROWITZ_2014["sram_8kb_32bit_energy"].nominal,
     }
     return Cost(
-        energy_j=Range(breakdown["arithmetic"], sum(breakdown.values()), macs * KERAS_SPIKING["cpu_mac_energy"].value),
+        energy_j=Range(
+            breakdown["arithmetic"], sum(breakdown.values()), macs * KERAS_SPIKING["cpu_mac_energy"].nominal
+        ),
         latency_s=None,
         breakdown_j=breakdown,
         profile="horowitz2014-45nm",

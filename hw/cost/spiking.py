@@ -33,25 +33,25 @@ def _one(value: float) -> Range:
 ACCUMULATE = SpikingProfile(
     "accumulate-45nm",
     synapse=Range(
-        HOROWITZ_2014["add_int32_energy"].value,
-        HOROWITZ_2014["add_fp32_energy"].value,
-        HOROWITZ_2014["add_fp32_energy"].value + HOROWITZ_2014["sram_8kb_32bit_energy"].value,
+        HOROWITZ_2014["add_int32_energy"].nominal,
+        HOROWITZ_2014["add_fp32_energy"].nominal,
+        HOROWITZ_2014["add_fp32_energy"].nominal + HOROWITZ_2014["sram_8kb_32bit_energy"].nominal,
     ),
-    neuron=Range(0.0, 0.0, HOROWITZ_2014["mac_fp32_energy"].value),
+    neuron=Range(0.0, 0.0, HOROWITZ_2014["mac_fp32_energy"].nominal),
     note="one addition per event in 45 nm; low: of integers; high: with the read of its weight, and a "
     "multiply-accumulate per neuron update",
 )
 """How papers on spiking networks count: 0.9 pJ for what would take a multiply-accumulate else."""
 SPINNAKER = SpikingProfile(
     "spinnaker",
-    synapse=_one(KERAS_SPIKING["spinnaker_synapse_energy"].value),
-    neuron=_one(KERAS_SPIKING["spinnaker_neuron_energy"].value),
+    synapse=_one(KERAS_SPIKING["spinnaker_synapse_energy"].nominal),
+    neuron=_one(KERAS_SPIKING["spinnaker_neuron_energy"].nominal),
     note="processors that simulate spikes; one published figure of each event",
 )
 SPINNAKER2 = SpikingProfile(
     "spinnaker2",
-    synapse=_one(KERAS_SPIKING["spinnaker2_synapse_energy"].value),
-    neuron=_one(KERAS_SPIKING["spinnaker2_neuron_energy"].value),
+    synapse=_one(KERAS_SPIKING["spinnaker2_synapse_energy"].nominal),
+    neuron=_one(KERAS_SPIKING["spinnaker2_neuron_energy"].nominal),
     note="processors that simulate spikes; one published figure of each event",
 )
 SPIKING: Mapping[str, SpikingProfile] = {profile.name: profile for profile in (ACCUMULATE, SPINNAKER, SPINNAKER2)}

@@ -13,8 +13,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-THERMAL_V = 1.380649e-23 * 300.15 / 1.602176634e-19
-"""kT / q at 27 degrees Celsius, the temperature of a SPICE run: k and q by the definition of the SI."""
+from hw.cost.constants import PHYSICS
+
+SPICE_K = 300.15
+"""27 degrees Celsius, the temperature of a SPICE run."""
+THERMAL_V = PHYSICS["boltzmann"].nominal * SPICE_K / PHYSICS["elementary_charge"].nominal
+"""kT / q."""
 
 
 @dataclass(frozen=True)
