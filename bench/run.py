@@ -56,6 +56,13 @@ class MainOptions(RunOptions):
     disturbances: Annotated[tuple[str, ...], option("NAME..", "all of --list")] = DISTURBANCES
     """Noise and attacks; without a name: clean images only."""
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The zoo, and the controls beside it."""
+        from bench.networks import network_names
+
+        return network_names()
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -146,17 +153,18 @@ def prepare(config: RunConfig) -> Prepared:
         ConfigError: model, data or an option do not fit each other.
     """
     from bench.evaluate import Origin
+    from bench.networks import checkpoint_name
+    from models.controls import load_for_machines
     from models.data import load_data
-    from models.zoo import load_model
     from models.zoo.manifests import check_same, trained_on
 
     with before_work():
         model = model_of(config)
-        network = load_model(model)
-        origin = Origin(model, config.run.data or trained_on(model), config.run.seed)
+        network = load_for_machines(model)
+        origin = Origin(model, config.run.data or trained_on(checkpoint_name(model)), config.run.seed)
         dataset = load_data(origin.data, config.run.data_dir)
         if config.run.data is None:
-            check_same(model, dataset)
+            check_same(checkpoint_name(model), dataset)
         check_limit(config.run, dataset)
         check_fit(config.run.model, network, dataset)
         keys = row_keys(config.run.backend, config.run.precision, config.machines)

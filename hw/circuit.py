@@ -101,9 +101,12 @@ class Circuit:
     """Of layers 0..L, (units, len(hw.events.messages.COLUMNS)): what one message of each unit causes."""
     cores: tuple[int, ...]
     """Of layers 0..L, neuromorphic cores used."""
+    feedback: bool = True
+    """Whether states go down wires too; without, all rest after as many steps as there are wires."""
 
     def __repr__(self) -> str:
-        lines = [f"Circuit of {self.input_shape} images, {self.classes} classes, {self.neuron!r}"]
+        kind = "" if self.feedback else ", without feedback"
+        lines = [f"Circuit of {self.input_shape} images, {self.classes} classes, {self.neuron!r}{kind}"]
         lines += [f"  link{index}: {wire!r}" for index, wire in enumerate(self.wires, start=1)]
         return "\n".join([*lines, *([] if self.readout is None else [f"  readout: {self.readout!r}"])])
 

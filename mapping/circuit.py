@@ -47,8 +47,9 @@ def _of_network(network: EPNetwork) -> Circuit:
         readout=None if readout is None else _float_wire(readout),
         readout_bias=np.zeros(network.classes) if readout is None else readout.bias.numpy().astype(np.float64),
         logit_scale=1.0,
-        traffic=traffic(links, cores),
+        traffic=traffic(links, cores, feedback=network.feedback),
         cores=cores_used(cores),
+        feedback=network.feedback,
     )
 
 
@@ -71,8 +72,9 @@ def _of_program(program: Program) -> Circuit:
         readout=None if readout is None else _wire(readout.operator(readout.weight), readout.weight, 0, 0),
         readout_bias=np.zeros(links[-1].above[0]) if readout is None else readout.bias.astype(np.float64),
         logit_scale=scale,
-        traffic=traffic(links, cores),
+        traffic=traffic(links, cores, feedback=program.feedback),
         cores=cores_used(cores),
+        feedback=program.feedback,
     )
 
 

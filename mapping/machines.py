@@ -24,6 +24,11 @@ from models.ep.network import EPNetwork
 from models.train.free_memory import free_bytes
 
 
+def steps_of(source: EPNetwork | Program, steps: int) -> int:
+    """Steps that a machine takes: without feedback all rest after as many as there are layers, and it stops there."""
+    return steps if source.feedback else min(steps, len(source.links))
+
+
 def to_digital(
     source: EPNetwork | Program,
     *,
@@ -44,7 +49,7 @@ def to_digital(
         circuit_of(source),
         links,
         readout,
-        steps=steps,
+        steps=steps_of(source, steps),
         batch_size=batch_size,
         tolerance=tolerance,
         device=device,
@@ -66,7 +71,7 @@ def to_lava(
     `delta_threshold` codes."""
     return Lava(
         circuit_of(source),
-        steps=steps,
+        steps=steps_of(source, steps),
         batch_size=batch_size,
         tolerance=tolerance,
         delta_threshold=delta_threshold,
@@ -91,7 +96,7 @@ def to_crossbar(
     return Crossbar(
         circuit_of(source),
         fabrication,
-        steps=steps,
+        steps=steps_of(source, steps),
         batch_size=batch_size,
         tolerance=tolerance,
         update=update,

@@ -43,12 +43,14 @@ def place(links: Sequence[Link]) -> tuple[NDArray[np.int64], ...]:
     return tuple(cores)
 
 
-def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float64], ...]:
+def traffic(
+    links: Sequence[Link], cores: Sequence[NDArray[np.int64]], *, feedback: bool = True
+) -> tuple[NDArray[np.float64], ...]:
     """Per layer 0..L, (units, columns of `hw.events.messages.COLUMNS`) what one message of each unit causes.
 
     Fan-out counts every weight a unit meets: under pooling those of all windows it reaches, as the weights are stored.
     A unit sends one message to each core that holds a unit it is joined to, above or below, over the Manhattan distance
-    between their tiles. The input is clamped: nothing is sent down to it.
+    between their tiles. The input is clamped: nothing is sent down to it, and nothing at all without `feedback`.
     """
     ones = [_with_ones(link) for link in links]
     tables = []
@@ -57,7 +59,7 @@ def traffic(links: Sequence[Link], cores: Sequence[NDArray[np.int64]]) -> tuple[
         if layer < len(links):
             table[:, COLUMNS.index("synops_up")] = _fan_out(links[layer])
             _send(table, places, cores[layer + 1], partial(_down, ones[layer]))
-        if layer >= 2:
+        if layer >= 2 and feedback:
             table[:, COLUMNS.index("synops_down")] = _fan_in(links[layer - 1])
             _send(table, places, cores[layer - 1], partial(_up, ones[layer - 1]))
         table[:, COLUMNS.index("spikes")] = 1

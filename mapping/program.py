@@ -15,6 +15,8 @@ On disk a program is one safetensors file: int8 tensors `link1.weight`, int32 te
     {"version": 2, "state_bits": 8, "links": {"link1": {"kind": "conv", "below": [1, 8, 8], "exponent": 7, "stride": 1,
      "padding": 1, "pooling": "none", "pool_size": 1}, ..., "readout": {...}}, "sha256": "..."}
 
+and "feedback": false where no state goes down a link.
+
 The sha256 is that of all else (`models.files.digest.content_sha256`), so that no flipped bit is taken for a weight;
 older files have none.
 
@@ -109,6 +111,8 @@ class Program:
     readout: ProgramLink | None
     """Linear readout outside the dynamics: its accumulators are the scores, times one * 2**exponent."""
     state_bits: int
+    feedback: bool = True
+    """Whether states go down links too."""
 
     def __post_init__(self) -> None:
         if self.state_bits not in STATE_BITS:
@@ -167,7 +171,8 @@ class Program:
         for name, link in self.named_links().items():
             fields = {key: value for key, value in asdict(link).items() if key not in ("weight", "bias")}
             links[name] = {**fields, "below": list(link.below)}
-        return {"version": VERSION, "state_bits": self.state_bits, "links": links}
+        document = {"version": VERSION, "state_bits": self.state_bits, "links": links}
+        return document if self.feedback else {**document, "feedback": False}
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, complete or not at all; the same program gives the same bytes."""
@@ -198,7 +203,7 @@ class Program:
             links = {name: _restored(name, link, tensors) for name, link in content.links.items()}
             readout = links.pop("readout", None)
             chain = tuple(links[f"link{number}"] for number in range(1, len(links) + 1))
-            return Program(chain, readout, content.state_bits)
+            return Program(chain, readout, content.state_bits, content.feedback)
         except ValueError as error:
             raise ProgramError(f"{path}: {error}") from error
 

@@ -35,6 +35,7 @@ class ProgramDocument:
     state_bits: int
     links: Annotated[dict[str, LinkDocument], Field(min_length=1)]
     """link1, link2, ..., and the readout, if there is one."""
+    feedback: bool = True
 
     def __post_init__(self) -> None:
         count = len(self.links.keys() - {"readout"})

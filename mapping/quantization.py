@@ -94,7 +94,7 @@ def quantize(
         top = None if readout is None else _link_in_integers(readout, readout_exponent, readout_exponent, one, half=0)
         over = [name for name, b in accumulator_bounds(fixed, top, one).items() if b.max() > ACCUMULATOR_MAX]
         if not over:
-            return Program(tuple(fixed), top, state_bits)
+            return Program(tuple(fixed), top, state_bits, network.feedback)
         if "readout" in over:
             readout_exponent -= 1
         for index, point in enumerate(points):

@@ -79,6 +79,8 @@ def resistive_of(source: EPNetwork | DeepResistive, *, input_v: float = INPUT_V,
         return _of_circuit(source, source.circuit, input_v, g_max_s)
     check_chain(source)
     check_finite(source)
+    if not source.feedback:
+        raise NotResistiveError("the network has no feedback: a resistor carries current both ways")
     return _of_states(source, input_v, g_max_s)
 
 

@@ -85,8 +85,6 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
     drawn = {"--draws": "another --suite, which says how often a die is asked"}
     check_idle(arguments, {**idle, **OF_LEARNING, **drawn})
-    if options.cut and any(key != REFERENCE for key in keys):
-        raise ConfigError("--cut with machines: they settle, and a network without feedback does not")
 
 
 def prepare(config: RobustConfig, folder: Path) -> Study:
@@ -95,15 +93,17 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
     Raises:
         ConfigError: model, data or an option do not fit each other.
     """
-    from bench.robustness.loading import load_victim, trained_on
+    from bench.networks import checkpoint_name
+    from bench.robustness.loading import load_victim
     from bench.robustness.study import Study
     from bench.robustness.suites import SUITES, radii_of
     from bench.robustness.trials import balanced
     from models.data import load_data
+    from models.zoo.manifests import trained_on
 
     options, steps = config.run, config.settling.steps
     with before_work():
-        dataset = load_data(options.data or trained_on(options.model), options.data_dir)
+        dataset = load_data(options.data or trained_on(checkpoint_name(options.model)), options.data_dir)
         loaded = load_victim(options.model, dataset, steps, options.device, cut=options.cut)
         network = loaded.network
         suite = SUITES[options.suite]
@@ -117,7 +117,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         keys = [key for key in row_keys(options.backend, options.precision, config.machines) if key != REFERENCE]
         keys = [key for key in keys if key.point == config.chosen[key.backend].main_point()]
         if keys and network is None:
-            raise ConfigError(f"--model {options.model}: it runs once upwards, and machines settle")
+            raise ConfigError(f"--model {options.model}: a transformer, and machines hold chains of layers only")
         if network is not None:
             check_batch(options, config.settling, network, count)
             for machine in {key.backend: config.chosen[key.backend] for key in keys}.values():

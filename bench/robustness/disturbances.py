@@ -18,6 +18,7 @@ from bench.robustness.free_phase import FreePhase, equal_sweeps
 from bench.robustness.kept import keep, origin_of, read_kept
 from bench.robustness.names import ATTACKS, GAUSSIAN_SIGMAS, GAUSSIANS, PGD_EPSILONS
 from bench.robustness.slopes.unrolled import unrolled
+from mapping.machines import steps_of
 from models.ep.network import EPNetwork
 
 ATTACK_BYTES = 2**31
@@ -84,7 +85,7 @@ def disturbed(
                 images,
                 labels,
                 epsilon,
-                steps=settling.steps,
+                steps=steps_of(network, settling.steps),
                 batch_size=settling.batch_size,
                 device=conditions.torch_device,
             )

@@ -25,6 +25,7 @@ from bench.robustness.losses import Loss
 from bench.robustness.slopes.slope import by_scores
 from hw.machine import LearningMachine, Machine
 from mapping.learning import network_with
+from models.controls.classifier import FeedForward
 from models.ep.adjoint import adjoint_slope
 from models.ep.network import EPNetwork
 from models.ep.relaxation import relax
@@ -53,7 +54,8 @@ def shown_to(
 
 @dataclass(frozen=True)
 class OnDie:
-    """Scores of the die, averaged over draws; the slope through the network that the die holds, at its state of rest.
+    """Scores of the die, averaged over draws; the slope through the network that the die holds, at its state of rest,
+    or, without feedback, through its one pass.
 
     What the die does besides its weights (converters, wires, noise) is passed straight through, as integers are
     (Bengio, Leonard & Courville 2013, arXiv:1308.3432; in attacks, Athalye, Carlini & Wagner 2018).
@@ -66,6 +68,11 @@ class OnDie:
 
     def __call__(self, images: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
         scores = self.scores(images)
+        if not self.held.feedback:
+            with torch.enable_grad():
+                shown = images.clone().requires_grad_()
+                (slope,) = torch.autograd.grad(FeedForward(self.held)(shown), shown, by_scores(loss, scores))
+            return scores, slope
         with torch.no_grad():
             states = relax(self.held, images, steps=self.steps, schedule="synchronous").states
         return scores, adjoint_slope(self.held, images, states, by_scores(loss, scores), tolerance=1e-4)

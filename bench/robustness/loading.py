@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from bench.command_line import ConfigError
 from bench.robustness.kept import weights_digest
 from bench.robustness.victim import OnePass, Settling, Victim
-from models.controls import FOLDER, control_names, load_control
+from models.controls import load_control
 from models.controls.classifier import FeedForward
 from models.data import Dataset
 from models.ep.network import EPNetwork
-from models.files.checkpoint import SUFFIX
 from models.zoo import load_model, model_names
 from models.zoo.fit import check_form
-from models.zoo.manifests import trained_on as manifest_data
 
 
 @dataclass(frozen=True)
@@ -25,14 +23,9 @@ class Loaded:
 
     victim: Victim
     network: EPNetwork | None
-    """What machines run; None of what does not settle."""
+    """What machines run; None of a transformer."""
     digest: str
     """Of its weights."""
-
-
-def trained_on(name: str) -> str:
-    """The data set of a network, from the manifest beside it."""
-    return manifest_data(str(FOLDER / f"{name}{SUFFIX}") if name in control_names() else name)
 
 
 def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bool = False) -> Loaded:
@@ -56,7 +49,7 @@ def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bo
             raise ValueError(f"--cut: {name} runs once upwards, it has no feedback to cut")
         digest = weights_digest(network.named_parameters())
         if cut or isinstance(made, FeedForward):
-            return Loaded(OnePass(FeedForward(network)), None, digest)
+            return Loaded(OnePass(FeedForward(network)), replace(network, feedback=False), digest)
         return Loaded(Settling(network, steps), network, digest)
     except ValueError as error:
         raise ConfigError(str(error)) from error

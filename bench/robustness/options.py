@@ -25,9 +25,9 @@ class RobustOptions(RunOptions):
     @property
     def known(self) -> tuple[str, ...]:
         """The zoo, and the controls beside it."""
-        from models.controls import control_names
+        from bench.networks import network_names
 
-        return (*super().known, *control_names())
+        return network_names()
 
 
 @dataclass(frozen=True)

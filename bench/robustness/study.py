@@ -301,6 +301,7 @@ def _in_the_loop(
     images, labels = study.target.images[:count].cpu(), study.target.labels[:count].cpu()
     network, steps = study.work.network, study.work.conditions.settling.steps
     judged, draws = (JUDGED, LOOP_DRAWS) if noisy else (1, 1)
+    way = "implicit" if network.feedback else "backpropagation"
 
     def held(machine: Machine) -> EPNetwork:
         return held_by(machine, network) if noisy else network
@@ -315,7 +316,7 @@ def _in_the_loop(
                 threat=LOOP,
                 norm=trial.norm,
                 eps=trial.eps,
-                gradient="implicit, of the weights it holds" if noisy else "implicit, straight through",
+                gradient=f"{way}, of the weights it holds" if noisy else f"{way}, straight through",
                 budget=trial.budget if attack == "PGD" else LOOP_QUERIES,
                 draws=judged,
                 **{**told, "dies": 1},

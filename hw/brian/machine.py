@@ -195,6 +195,8 @@ class Brian:
 
 def check_circuit(circuit: Circuit, scheme: Scheme, imperfections: Imperfections) -> None:
     """Refuse what neurons in continuous time cannot be; ValueError names the link or the option."""
+    if not circuit.feedback:
+        raise ValueError("the circuit has no feedback: synapses in Brian are laid in both directions here")
     for index, wire in enumerate(circuit.wires, start=1):
         if wire.pooling == "max":
             raise ValueError(

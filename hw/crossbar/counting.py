@@ -27,6 +27,8 @@ class Chip:
     device: Device
     chain: int
     """Links before the readout, which is link number `chain` if there is one."""
+    feedback: bool
+    """Without it every link is read once, when the layer below has what it will send."""
 
 
 def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEvents) -> TileEvents:
@@ -35,11 +37,15 @@ def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEven
     Images at rest are no longer read and not counted.
     """
     links, chain = chip.links, chip.chain
-    done = [_products(link, steps, once=index in (0, chain), last=index == chain) for index, link in enumerate(links)]
-    slots = _slots(links)
-    each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
-    readout = slots[chain][0] if len(links) > chain else 0.0
-    busy = len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step
+    slots, every = _slots(links), tuple(range(len(links)))
+    once, last = ((0, chain), (chain,)) if chip.feedback else (every, every)
+    done = [_products(link, steps, once=index in once, last=index in last) for index, link in enumerate(links)]
+    if chip.feedback:
+        each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
+        readout = slots[chain][0] if len(links) > chain else 0.0
+        busy = len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step
+    else:
+        busy = len(steps) * sum(float(slot[0]) for slot in slots)
     answers = len(steps) * links[-1].matrix.shape[0]
     return _events(chip, done, written, busy, answers)
 

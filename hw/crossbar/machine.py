@@ -354,7 +354,7 @@ class Crossbar:
         return replace(settled, ledger=replace(settled.ledger, arithmetic=None, tiles=events))
 
     def _chip(self) -> Chip:
-        return Chip(self.names, self.links, self.design, self.device, len(self.circuit.wires))
+        return Chip(self.names, self.links, self.design, self.device, len(self.circuit.wires), self.circuit.feedback)
 
     def _learn_batch(
         self,

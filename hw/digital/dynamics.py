@@ -96,7 +96,7 @@ class Dynamics:
         """Of layers 1..L, what arrives from below and above and the bias, before it is clipped to a state."""
         ups = [(input_drive, None), *(self._up(index, states[index]) for index in range(1, len(self.operators)))]
         totals = [drive + bias for (drive, _), bias in zip(ups, self.biases, strict=True)]
-        for layer in range(len(ups) - 1):
+        for layer in range(len(ups) - 1 if self.circuit.feedback else 0):
             totals[layer] = totals[layer] + self._down(layer + 1, states[layer + 2], ups[layer + 1][1])
         return totals
 
@@ -155,6 +155,9 @@ class Dynamics:
         return Ledger(images, messages, arithmetic=ArithmeticEvents(macs, values * word))
 
     def _macs(self) -> tuple[int, int]:
-        """Multiply-accumulates per image: of the input drive, once, and of every step, up and down all other wires."""
+        """Multiply-accumulates per image: of the input drive, once, and of every step, up and down all other wires.
+
+        Without feedback one pass upwards is all that a clocked processor computes.
+        """
         first, *others = (wire.macs for wire in self.circuit.wires)
-        return first, 2 * sum(others)
+        return (first, 2 * sum(others)) if self.circuit.feedback else (first + sum(others), 0)

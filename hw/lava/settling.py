@@ -40,7 +40,7 @@ def build_settling_graph(job: Job) -> SettlingGraph:
     """Processes and connections of a circuit; fails before anything is started if the machine cannot hold it."""
     rows: list[BoardRow] = []
     source, links, layers, readout, rest = _processes(job, rows)
-    _connect(source, links, layers, readout, rest)
+    _connect(source, links, layers, readout, rest, feedback=job.circuit.feedback)
     kinds = {kind.__name__: kind for kind in (Source, Link, Layer, Readout, Rest)}
     unknown = sorted(set(job.process_models) - set(kinds))
     if unknown:
@@ -91,13 +91,19 @@ def _processes(
 
 
 def _connect(
-    source: Source, links: tuple[Link, ...], layers: tuple[Layer, ...], readout: Readout, rest: Rest | None
+    source: Source,
+    links: tuple[Link, ...],
+    layers: tuple[Layer, ...],
+    readout: Readout,
+    rest: Rest | None,
+    *,
+    feedback: bool,
 ) -> None:
-    """Who sends to whom."""
+    """Who sends to whom; nobody downwards without `feedback`."""
     source.s_out.connect(links[0].s_below)
     for index, (link, layer) in enumerate(zip(links, layers, strict=True)):
         link.a_up.connect(layer.a_in)
-        if index:
+        if index and feedback:
             # the input is clamped: its link hears nothing from above while the network only infers
             link.a_down.connect(layers[index - 1].a_in)
             layer.s_out.connect(link.s_above)

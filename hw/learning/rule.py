@@ -48,6 +48,10 @@ class LearningRule:
 
     def check(self, circuit: Circuit, labels: NDArray[np.integer], images: int) -> None:
         """Refuse a rule that does not fit the circuit, or labels that do not fit the images."""
+        if not circuit.feedback:
+            raise ValueError(
+                "the circuit has no feedback: equilibrium propagation needs it, or nothing tells the lower layers"
+            )
         self.phases.check(circuit)
         wires = len(circuit.wires) + (circuit.readout is not None)
         if len(self.descent.weight_rates) != wires:

@@ -74,7 +74,10 @@ def read_source(model: str, calibration: Calibration) -> Source:
         if path.suffix != SUFFIX:
             raise ValueError(f"model {model!r} is a file that does not end in {SUFFIX}")
         if is_program(path):
-            return Source(model, Program.load(path), calibration)
+            program = Program.load(path)
+            if not program.feedback:
+                raise ValueError(f"model {model!r} has no feedback: exported files hold links of both directions")
+            return Source(model, program, calibration)
     return Source(model, load_model(model), calibration)
 
 

@@ -9,6 +9,7 @@ equilibrium propagation in as few epochs. `models.controls.packed` says how they
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from models.controls.classifier import FeedForward
@@ -20,6 +21,7 @@ from models.files.tensorfile import is_of
 from models.files.typed import read_text
 from models.vit.network import KEY as TRANSFORMER
 from models.vit.network import VisionTransformer, load_transformer
+from models.zoo import load_model, model_names
 
 FOLDER = Path(__file__).parent
 ONE_PASS = '"evaluation": "one pass upwards'
@@ -53,3 +55,17 @@ def load_control(name_or_path: str) -> EPNetwork | FeedForward | VisionTransform
     network, manifest = load_network(path), manifest_path(path)
     one_pass = manifest.is_file() and ONE_PASS in read_text(manifest).decode("utf-8", errors="replace")
     return FeedForward(network) if one_pass else network
+
+
+def load_for_machines(name_or_path: str) -> EPNetwork:
+    """What machines hold: a network of the zoo, a control, or one in a file; a twin as a network without feedback.
+
+    Raises:
+        ValueError: as `load_control`, or a transformer, which machines have no wires for.
+    """
+    if name_or_path in model_names():
+        return load_model(name_or_path)
+    made = load_control(name_or_path)
+    if isinstance(made, VisionTransformer):
+        raise ValueError(f"{name_or_path} is a transformer: machines hold chains of layers only")
+    return replace(made.network, feedback=False) if isinstance(made, FeedForward) else made

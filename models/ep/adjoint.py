@@ -61,6 +61,7 @@ def adjoint_slope(
     Raises:
         NotAtRestError: that does not happen within `most` iterations.
     """
+    network.check_feedback("its gradient is that of one pass upwards, by autograd")
     held = switches(network, images, states)
     live = [((state > 0) & (state < 1)).to(state.dtype) for state in states]
     pull = slopes if network.readout is None else live[-1] * network.readout.down(slopes)

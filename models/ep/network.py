@@ -42,11 +42,15 @@ class EPNetwork:
     `readout` is a linear map of s_L to class scores outside the dynamics (softmax, cross-entropy), or None: then s_L is
     itself the output, one unit per class, and the cost is the squared error inside the dynamics. Every skip adds the
     Phi of its link, between the two layers it joins, to the sum.
+
+    Without `feedback` nothing goes down a link: a feed-forward network of the same wiring, at rest after as many steps
+    as it has layers. It has no energy, and equilibrium propagation does not train it.
     """
 
     links: tuple[Link, ...]
     readout: DenseLink | None = None
     skips: tuple[Skip, ...] = ()
+    feedback: bool = True
 
     def __post_init__(self) -> None:
         if not self.links:
@@ -65,7 +69,8 @@ class EPNetwork:
 
     def __repr__(self) -> str:
         count = sum(tensor.numel() for tensor in self.named_parameters().values())
-        lines = [f"EPNetwork of {self.input_shape} images, {self.classes} classes, {count:,} parameters"]
+        kind = "" if self.feedback else ", without feedback"
+        lines = [f"EPNetwork of {self.input_shape} images, {self.classes} classes, {count:,} parameters{kind}"]
         lines += [f"  {name}: {link!r}" for name, link in self._named_links()]
         lines += [f"  skip{number}: {skip.link!r}" for number, skip in enumerate(self.skips, start=1)]
         return "\n".join(lines)
@@ -113,6 +118,11 @@ class EPNetwork:
             weight = named[f"skip{number}.weight"]
             skips.append(replace(skip, link=with_tensors(skip.link, weight, weight.new_zeros(len(weight)))))
         return replace(self, links=tuple(changed.values()), readout=readout, skips=tuple(skips))
+
+    def check_feedback(self, why: str) -> None:
+        """Refuse a network without feedback; `why` says what asks for it."""
+        if not self.feedback:
+            raise ValueError(f"the network has no feedback: {why}")
 
     def skips_into(self, layer: int) -> tuple[Skip, ...]:
         """The residual links that arrive at a layer, from 1."""

@@ -190,10 +190,11 @@ class _Settling:
         for source, target, link in self.skips:
             if target == index:
                 drive = drive + link.up(self.states[source])[0]
-            elif source == index:
+            elif source == index and self.network.feedback:
                 drive = drive + link.down(self.states[target])
         if index + 1 < len(self.links):
-            drive = drive + self._down(index)
+            if self.network.feedback:
+                drive = drive + self._down(index)
         elif self.nudge is not None:
             drive = self._nudged(drive, self.nudge)
         return drive.clamp(0, 1)

@@ -41,6 +41,7 @@ class Engine:
     def __init__(self, network: EPNetwork, dtype: torch.dtype, image_dtype: torch.dtype | None = None) -> None:
         if network.readout is None:
             raise ValueError("the engine settles networks with a softmax readout; this one has none")
+        network.check_feedback("the engine settles networks that have it")
         self.network, self.dtype, self.image_dtype = network, dtype, image_dtype or dtype
         bottom, *others = network.links
         self.stages: tuple[Stage, ...] = (

@@ -114,6 +114,7 @@ def check_against_manifest(path: Path) -> None:
 
 def describe(network: EPNetwork) -> dict[str, Any]:
     """The wiring of a network as a JSON document, as in the head of this file."""
+    network.check_feedback("checkpoints hold networks that settle, controls hold the others")
     document = {
         "version": VERSION,
         "links": [_described(link) for link in network.links],

@@ -58,7 +58,7 @@ def equivalent(circuit: DeepResistive) -> ResistiveEP:
     volts = full / forms[-1].sqrt()
     volts = volts / volts.max()
     readout = DenseLink(torch.diag(volts).float(), (-offset * volts).float(), (circuit.classes,))
-    return ResistiveEP(tuple(links), readout, (), circuit, full, offset)
+    return ResistiveEP(tuple(links), readout, circuit=circuit, full=full, offset=offset)
 
 
 def diagonal(circuit: DeepResistive) -> list[Tensor]:
