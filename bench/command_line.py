@@ -93,7 +93,9 @@ def flat(options: Any) -> dict[str, Any]:
         if is_dataclass(value):
             values |= flat(value)
         else:
-            values[field.name] = (
-                [*value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-            )
+            values[field.name] = [*map(_plain, value)] if isinstance(value, tuple) else _plain(value)
     return values
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from rich.table import Table as Drawn
 from bench.command_line import ConfigError, Group, choose, option, parse
 from bench.reports.format import si
 from hw.cost.constants import KINDS, TABLE, Constant, Table
+from hw.cost.constants.own import read_own
 from models.command_line import exit_code, refuse_empty
 
 HELP = "The constants behind every modelled joule and second, with where each was published."
@@ -38,6 +40,8 @@ class ConstantsOptions:
     """How the source got its number: measured, simulated, fitted, derived, vendor, assumed."""
     find: Annotated[str, option("TEXT", default="all")] = ""
     """Only those that have this in their name, node, source or note."""
+    constants: Annotated[tuple[Path, ...], option("FILE..", default="the published alone")] = ()
+    """TOML of constants of one's own, shown as groups of their profiles' names."""
     format: Annotated[Literal["text", "csv", "json"], option()] = "text"
     """A table for people, or every column for programs."""
 
@@ -50,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         groups = {"constants": Group(ConstantsOptions())}
         options: ConstantsOptions = parse(groups, arguments, "python -m bench.constants", HELP).constants
         refuse_empty(arguments)
-        show(chosen(TABLE, options), options.format)
+        try:
+            own = {profile.name: profile.constants for profile in read_own(options.constants)}
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        show(chosen({**TABLE, **own}, options), options.format)
 
     if code := exit_code(work, batch=lambda: "fewer groups", stopped=lambda: "stopped"):
         raise SystemExit(code)

@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ from bench.options import (
 )
 from bench.robustness.names import ATTACKS, DISTURBANCES
 from bench.run_command import run_command
+from hw.cost.constants.own import read_own
 from models.command_line import before_work
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class MainOptions(RunOptions):
 
     disturbances: Annotated[tuple[str, ...], option("NAME..", "all of --list")] = DISTURBANCES
     """Noise and attacks; without a name: clean images only."""
+    constants: Annotated[tuple[Path, ...], option("FILE..", "published")] = ()
+    """TOML of your own constants, priced too."""
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -86,6 +90,9 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """What must not change when the run goes on."""
         fixed = fixed_part(self.run, self.settling, self.machines)
+        if self.run.constants:
+            digests = [sha256(file.read_bytes()).hexdigest() for file in self.run.constants]
+            fixed = {**fixed, "constants_sha256": digests}
         return {**fixed, "model_sha256": model_sha256(self.run.model)}
 
 
@@ -119,6 +126,7 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     for name in config.run.disturbances:
         choose("--disturbances", name, DISTURBANCES)
     try:
+        read_own(config.run.constants)
         model_of(config)
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -175,6 +183,7 @@ def prepare(config: RunConfig) -> Prepared:
         if note is not None:
             print(f"note: {note}", file=sys.stderr)
     work = workload_of(config.run, config.settling, network, dataset, [key.precision for key in keys])
+    work = replace(work, conditions=replace(work.conditions, own=read_own(config.run.constants)))
     return Prepared(config, keys, work, dataset, origin, images)
 
 

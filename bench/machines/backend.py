@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bench.command_line import option
 
 if TYPE_CHECKING:
+    from hw.cost.constants.own import OwnProfile
     from hw.cost.cost import Cost
     from hw.events.messages import Coding
     from hw.learning.rule import Learned
@@ -89,6 +90,8 @@ class Conditions:
     seed: int
     torch_device: str
     """Where torch computes: cpu, cuda or cuda:N."""
+    own: tuple[OwnProfile, ...] = ()
+    """Profiles of the user's constants, priced beside the published ones."""
 
 
 @dataclass(frozen=True)

@@ -184,13 +184,14 @@ class BrianBackend(Backend):
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """Of spikes by the profiles of Loihi, and by those of spiking hardware that charge events alone."""
         from hw.cost.loihi import loihi_cost
-        from hw.cost.profiles import PROFILES
+        from hw.cost.profiles import loihi_profiles
         from hw.cost.spiking import SPIKING, spiking_cost
 
+        profiles = loihi_profiles(work.conditions.own)
         if key.precision in ("rate", "fixed"):
             why = "neurons that say their state all the time send no spikes that have a price"
-            return Prices({}, dict.fromkeys((*PROFILES, *SPIKING), why))
-        on_chip = {name: loihi_cost(ledger, profile) for name, profile in PROFILES.items()}
+            return Prices({}, dict.fromkeys((*profiles, *SPIKING), why))
+        on_chip = {name: loihi_cost(ledger, profile) for name, profile in profiles.items()}
         costs = {name: replace(cost, note=f"{FLOATS}; {cost.note}") for name, cost in on_chip.items()}
         return Prices({**costs, **{name: spiking_cost(ledger, profile) for name, profile in SPIKING.items()}}, {})
 

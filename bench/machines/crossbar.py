@@ -120,7 +120,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
         """By the profiles that have prices for these converters, and why the others have none."""
         from bench.machines.crossbar_prices import crossbar_prices
 
-        return crossbar_prices(ledger, self.tiles.neurons)
+        return crossbar_prices(ledger, self.tiles.neurons, work.conditions.own)
 
     def describe(self, machine: Crossbar) -> Mapping[str, Any]:
         """What a die says about itself."""

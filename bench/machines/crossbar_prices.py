@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bench.machines.backend import Prices
+from hw.cost.constants.own import OwnProfile
 from hw.cost.crossbar import crossbar_cost
-from hw.cost.crossbar_profiles import CROSSBAR_PROFILES
+from hw.cost.crossbar_profiles import CROSSBAR_PROFILES, crossbar_profiles
 from hw.crossbar.machine import Crossbar
 from hw.learning.rule import Learned
 from hw.ledger import Ledger, counted
@@ -37,12 +39,12 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def crossbar_prices(ledger: Ledger, neurons: str) -> Prices:
+def crossbar_prices(ledger: Ledger, neurons: str, own: Sequence[OwnProfile] = ()) -> Prices:
     """Costs by the profiles that have prices for these converters, and why the others have none."""
     tiles, messages = counted(ledger.tiles, "tiles"), counted(ledger.messages, "messages")
     updates = 0.0 if neurons == "analog" else float(messages.neuron_updates_by_step().sum())
     costs, unpriced = {}, {}
-    for name, profile in CROSSBAR_PROFILES.items():
+    for name, profile in crossbar_profiles(own).items():
         try:
             costs[name] = crossbar_cost(tiles, updates, ledger.images, profile)
         except ValueError as error:

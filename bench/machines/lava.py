@@ -68,12 +68,13 @@ class LavaBackend(Backend):
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """By the profiles of Loihi, of what was sent."""
         from hw.cost.loihi import loihi2_cost, loihi_cost
-        from hw.cost.profiles import PROFILES
+        from hw.cost.profiles import loihi_profiles
 
+        profiles = loihi_profiles(work.conditions.own)
         if key.precision == "float":
             why = "no neuromorphic chip computes in floating point"
-            return Prices({}, dict.fromkeys((*PROFILES, "loihi2"), why))
-        costs = {name: loihi_cost(ledger, profile) for name, profile in PROFILES.items()}
+            return Prices({}, dict.fromkeys((*profiles, "loihi2"), why))
+        costs = {name: loihi_cost(ledger, profile) for name, profile in profiles.items()}
         return Prices({**costs, "loihi2": loihi2_cost(ledger)}, {})
 
     def coding(self, precision: str) -> Coding:

@@ -12,7 +12,7 @@ from bench.command_line import ConfigError
 from bench.records.folders import CONFIG
 from models.files.typed import read_text
 
-DIGESTS = ("model_sha256", "data_sha256", "device_sha256", "learn", "robustness")
+DIGESTS = ("model_sha256", "data_sha256", "device_sha256", "constants_sha256", "learn", "robustness")
 """What a configuration holds beside options."""
 
 

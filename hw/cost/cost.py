@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+End = Literal["low", "nominal", "high"]
+"""Of a range."""
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,12 @@ clock, control nor post-processing, and ISAAC, whose cells hold 2 bits, needs fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from hw.cost.constants import (
-    ACCELERGY_ADC,
-    ALADDIN_2014,
-    HERMES_2023,
-    HOROWITZ_2014,
-    ISAAC_2016,
-    MURMANN_2025,
-    NEUROSIM,
-    NEURRAM_2022,
-    PUMA_2019,
-    ZIGZAG_IMC,
-)
+from hw.cost.constants import TABLE, Table
+from hw.cost.constants.own import OwnProfile
 from hw.cost.cost import Range
 
 
@@ -91,158 +82,196 @@ def _same(value: float) -> Range:
     return Range(value, value, value)
 
 
-# One neuron update is s = clip(b + up + down, 0, 1): two additions, two comparisons, and one 32-bit register.
-_ARITHMETIC = 2 * ALADDIN_2014["add_32b_energy"].nominal + 2 * ALADDIN_2014["compare_32b_energy"].nominal
-_REGISTER = 32 * ALADDIN_2014["register_bit_energy"].nominal
+@dataclass(frozen=True)
+class _Common:
+    """What no source of a whole design has, and every profile takes from elsewhere; figures of one table."""
 
-NEURON = Range(PUMA_2019["activation_energy"].nominal, _ARITHMETIC, _ARITHMETIC + 2 * _REGISTER)
-"""Low: the activation unit of PUMA. Nominal: two additions and two comparisons. High: and a register, twice."""
+    table: Table
 
-HOLD = Range(
-    PUMA_2019["hold_1ns_energy"].nominal, PUMA_2019["hold_100ns_energy"].nominal, NEURRAM_2022["sample_energy"].nominal
-)
-"""Low: PUMA, 9.7 nW for 1 ns. Nominal: the same power for a read of ISAAC. High: NeuRRAM. 10**5 lies between: no figure
-decides what the analog neurons of a settle cost, and the range says so."""
+    def __call__(self, group: str, name: str) -> float:
+        return self.table[group][name].nominal
 
-_EDRAM = ISAAC_2016["edram_256b_energy"].nominal / 256
-_BUS = ISAAC_2016["edram_bus_bit_energy"].nominal
+    @property
+    def neuron(self) -> Range:
+        """One neuron update is s = clip(b + up + down, 0, 1).
 
-BUFFER_BIT = Range(_EDRAM, _EDRAM + _BUS, HOROWITZ_2014["sram_8kb_64bit_energy"].nominal / 64 + _BUS)
-"""Low: eDRAM of ISAAC. Nominal: eDRAM and bus. High: 8 KB of SRAM (Horowitz, 45 nm) and the bus."""
+        Low: the activation unit of PUMA. Nominal: two additions and two comparisons. High: and a register, twice.
+        """
+        arithmetic = 2 * self("aladdin2014", "add_32b_energy") + 2 * self("aladdin2014", "compare_32b_energy")
+        return Range(self("puma2019", "activation_energy"), arithmetic, arithmetic + 2 * self.register)
 
-_ROUTER = ISAAC_2016["router_256b_energy"].nominal / 256
+    @property
+    def register(self) -> float:
+        """32 bits of a register."""
+        return 32 * self("aladdin2014", "register_bit_energy")
 
-NETWORK_BIT = Range(_ROUTER, _ROUTER, _ROUTER + ISAAC_2016["chip_link_128b_energy"].nominal / 128)
-"""Low and nominal: one router of ISAAC. High: and its link to another chip."""
+    @property
+    def hold(self) -> Range:
+        """Low: PUMA, 9.7 nW for 1 ns. Nominal: the same power for a read of ISAAC. High: NeuRRAM.
 
-_FARAD_TO_J = ZIGZAG_IMC["supply"].nominal ** 2
-_ADD_BIT = (ZIGZAG_IMC["adder_bit_capacitance"].nominal + ZIGZAG_IMC["register_bit_capacitance"].nominal) * _FARAD_TO_J
+        10**5 lies between: no figure decides what the analog neurons of a settle cost, and the range says so.
+        """
+        puma = (self("puma2019", "hold_1ns_energy"), self("puma2019", "hold_100ns_energy"))
+        return Range(*puma, self("neurram2022", "sample_energy"))
 
-SHIFT_ADD = Range(16 * _ADD_BIT, 24 * _ADD_BIT, ALADDIN_2014["add_32b_energy"].nominal + _REGISTER)
-"""Low: 16 bits of the 28 nm adder and register. Nominal: 24 bits, the exact sum of 256 products of 8 and 8 bits. High:
-32 bits in 40 nm (Aladdin)."""
+    @property
+    def buffer_bit(self) -> Range:
+        """Low: eDRAM of ISAAC. Nominal: eDRAM and bus. High: 8 KB of SRAM (Horowitz, 45 nm) and the bus."""
+        edram, bus = self("isaac2016", "edram_256b_energy") / 256, self("isaac2016", "edram_bus_bit_energy")
+        return Range(edram, edram + bus, self("horowitz2014", "sram_8kb_64bit_energy") / 64 + bus)
+
+    @property
+    def network_bit(self) -> Range:
+        """Low and nominal: one router of ISAAC. High: and its link to another chip."""
+        router = self("isaac2016", "router_256b_energy") / 256
+        return Range(router, router, router + self("isaac2016", "chip_link_128b_energy") / 128)
+
+    @property
+    def farad_to_j(self) -> float:
+        """Joules of a farad of the 28 nm macros."""
+        return self("zigzag-imc", "supply") ** 2
+
+    @property
+    def shift_add(self) -> Range:
+        """Low: 16 bits of the 28 nm adder and register. Nominal: 24 bits, the exact sum of 256 products of 8 and 8
+        bits. High: 32 bits in 40 nm (Aladdin)."""
+        farad = self("zigzag-imc", "adder_bit_capacitance") + self("zigzag-imc", "register_bit_capacitance")
+        bit = farad * self.farad_to_j
+        return Range(16 * bit, 24 * bit, self("aladdin2014", "add_32b_energy") + self.register)
 
 
-def isaac_adc(bits: int) -> Range:
+def isaac_adc(bits: int, table: Table = TABLE) -> Range:
     """Nominal: the list of ISAAC. Bounds: it, PUMA (b**2) and the survey fit at the same rate."""
-    nominal = ISAAC_2016[f"adc_{bits}b_energy"].nominal
-    others = (PUMA_2019["adc_square_bit_energy"].nominal * bits**2, ACCELERGY_ADC[f"adc_{bits}b_energy"].nominal)
+    at = _Common(table)
+    nominal = at("isaac2016", f"adc_{bits}b_energy")
+    others = (at("puma2019", "adc_square_bit_energy") * bits**2, at("accelergy-adc", f"adc_{bits}b_energy"))
     return Range(min(nominal, *others), nominal, max(nominal, *others))
 
 
-def isaac_adc_s(bits: int, _devices: int) -> Range:
+def _isaac_adc_s(bits: int, _devices: int, table: Table) -> Range:
     """Nominal and high: 1.2 GS/s at 8 bits, and time proportional to bits. Low: PUMA, whose converter is faster."""
-    nominal = ISAAC_2016["adc_8b_time"].nominal * bits / 8
-    return Range(PUMA_2019["adc_bit_time"].nominal * bits, nominal, nominal)
+    at = _Common(table)
+    nominal = at("isaac2016", "adc_8b_time") * bits / 8
+    return Range(min(at("puma2019", "adc_bit_time") * bits, nominal), nominal, nominal)
 
 
-ISAAC = CrossbarProfile(
-    name="isaac-32nm",
+def isaac(table: Table = TABLE, name: str = "isaac-32nm") -> CrossbarProfile:
+    """ISAAC and its descendants: one bit of the input per read, one fast converter for 128 columns in turn."""
+    at = _Common(table)
+    drive = at("isaac2016", "dac_1b_energy")
     # Low: PUMA charges the driver for 1 ns of the 100 ns that a read lasts.
-    dac=Converter(
-        (1, 1),
-        lambda _bits: Range(
-            PUMA_2019["dac_1b_energy"].nominal, ISAAC_2016["dac_1b_energy"].nominal, ISAAC_2016["dac_1b_energy"].nominal
+    driven = Range(min(at("puma2019", "dac_1b_energy"), drive), drive, drive)
+    add = at("isaac2016", "shift_add_energy")
+    return CrossbarProfile(
+        name=name,
+        dac=Converter((1, 1), lambda _bits: driven),
+        adc=Converter((4, 10), partial(isaac_adc, table=table)),
+        adc_s=partial(_isaac_adc_s, table=table),
+        columns_per_adc=int(at("isaac2016", "columns_per_adc")),
+        integrates=False,
+        hold_j=at.hold,
+        shift_add_j=Range(add, add, max(add, at("puma2019", "shift_add_energy"))),
+        buffer_bit_j=at.buffer_bit,
+        network_bit_j=at.network_bit,
+        neuron_j=at.neuron,
+        note=(
+            "ISAAC in 32 nm, a design; no clock, control or leakage; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
         ),
-    ),
-    adc=Converter((4, 10), isaac_adc),
-    adc_s=isaac_adc_s,
-    columns_per_adc=int(ISAAC_2016["columns_per_adc"].nominal),
-    integrates=False,
-    hold_j=HOLD,
-    shift_add_j=Range(
-        ISAAC_2016["shift_add_energy"].nominal,
-        ISAAC_2016["shift_add_energy"].nominal,
-        PUMA_2019["shift_add_energy"].nominal,
-    ),
-    buffer_bit_j=BUFFER_BIT,
-    network_bit_j=NETWORK_BIT,
-    neuron_j=NEURON,
-    note="ISAAC in 32 nm, a design; no clock, control or leakage; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM",
-)
-"""ISAAC and its descendants: one bit of the input per read, one fast converter for 128 columns in turn."""
-
-
-def hermes_conversion(_bits: int) -> Range:
-    """Low: the core alone. Nominal: the chip in one phase. High: in four phases. Each without the devices."""
-    return Range(
-        HERMES_2023["conversion_core_energy"].nominal,
-        HERMES_2023["conversion_one_phase_energy"].nominal,
-        HERMES_2023["conversion_four_phase_energy"].nominal,
     )
 
 
-def hermes_read_s(_bits: int, _devices: int) -> Range:
-    """Low and nominal: one phase. High: four phases."""
-    one = HERMES_2023["one_phase_read_time"].nominal
-    return Range(one, one, HERMES_2023["four_phase_read_time"].nominal)
+def hermes(table: Table = TABLE, name: str = "hermes-14nm") -> CrossbarProfile:
+    """The only silicon here, for reads of one phase, 133 ns.
+
+    A conversion takes low: what the core alone does, nominal: the chip in one phase, high: in four phases, each without
+    the devices; a read low and nominal: one phase, high: four.
+
+    Its joules are those of full 256 x 256 products upwards. The chip reads in one direction only: that a transposed
+    read costs as much is an assumption, and so is a price per column, whatever the rows in use. The devices are counted
+    apart, in the ledger, so 1.2 nJ of the 13.4 nJ were taken off for them, an estimate between 0 and 7.2 nJ. A ledger
+    with longer reads (the noise of the chip was fitted at 512 ns) has that much more in its devices.
+    """
+    at = _Common(table)
+    phase, phases = (at("hermes2023", f"{phase}_phase_read_time") for phase in ("one", "four"))
+    conversion = [at("hermes2023", f"conversion_{of}_energy") for of in ("core", "one_phase", "four_phase")]
+    converted = Range(min(conversion), conversion[1], max(conversion))
+    return CrossbarProfile(
+        name=name,
+        dac=Converter((8, 8), lambda _bits: _same(0.0)),
+        adc=Converter((8, 8), lambda _bits: converted),
+        adc_s=lambda _bits, _devices: Range(phase, phase, max(phase, phases)),
+        columns_per_adc=1,
+        integrates=True,
+        hold_j=at.hold,
+        shift_add_j=at.shift_add,
+        # What a core keeps of its own operands is in the measured figure; high: the buffers of ISAAC beside it.
+        buffer_bit_j=Range(0.0, 0.0, at.buffer_bit.nominal),
+        network_bit_j=at.network_bit,
+        neuron_j=at.neuron,
+        note=(
+            "measured on the 14 nm HERMES chip, whole reads: a conversion holds drivers, buffers, post-processing and "
+            "control, so that a read without conversions costs too little; network: ISAAC, 32 nm; neurons: PUMA and "
+            "Aladdin; holds: PUMA and NeuRRAM; additions: 28 nm"
+        ),
+    )
 
 
-HERMES = CrossbarProfile(
-    name="hermes-14nm",
-    dac=Converter((8, 8), lambda _bits: _same(0.0)),
-    adc=Converter((8, 8), hermes_conversion),
-    adc_s=hermes_read_s,
-    columns_per_adc=1,
-    integrates=True,
-    hold_j=HOLD,
-    shift_add_j=SHIFT_ADD,
-    # What a core keeps of its own operands is in the measured figure; high: the buffers of ISAAC beside it.
-    buffer_bit_j=Range(0.0, 0.0, BUFFER_BIT.nominal),
-    network_bit_j=NETWORK_BIT,
-    neuron_j=NEURON,
-    note=(
-        "measured on the 14 nm HERMES chip, whole reads: a conversion holds drivers, buffers, post-processing and "
-        "control, so that a read without conversions costs too little; network: ISAAC, 32 nm; neurons: PUMA and "
-        "Aladdin; holds: PUMA and NeuRRAM; additions: 28 nm"
-    ),
-)
-"""The only silicon here, for reads of one phase, 133 ns.
-
-Its joules are those of full 256 x 256 products upwards. The chip reads in one direction only: that a transposed read
-costs as much is an assumption, and so is a price per column, whatever the rows in use. The devices are counted apart,
-in the ledger, so 1.2 nJ of the 13.4 nJ were taken off for them, an estimate between 0 and 7.2 nJ. A ledger with longer
-reads (the noise of the chip was fitted at 512 ns) has that much more in its devices.
-"""
-
-
-def aimc_adc(bits: int) -> Range:
+def _aimc_adc(bits: int, table: Table) -> Range:
     """Nominal: (k5 b + k6 4**b) V**2. Low: it or the best of the ADC survey. High: after layout (NeuroSim)."""
-    farad = ZIGZAG_IMC["adc_bit_capacitance"].nominal * bits + ZIGZAG_IMC["adc_level_capacitance"].nominal * 4**bits
-    nominal = farad * _FARAD_TO_J
-    best = MURMANN_2025["envelope_floor_energy"].nominal + MURMANN_2025["envelope_level_energy"].nominal * 4**bits
-    return Range(min(nominal, best), nominal, nominal * NEUROSIM["post_layout_ratio"].nominal)
+    at = _Common(table)
+    farad = at("zigzag-imc", "adc_bit_capacitance") * bits + at("zigzag-imc", "adc_level_capacitance") * 4**bits
+    nominal = farad * at.farad_to_j
+    best = at("murmann2025", "envelope_floor_energy") + at("murmann2025", "envelope_level_energy") * 4**bits
+    return Range(min(nominal, best), nominal, nominal * at("neurosim", "post_layout_ratio"))
 
 
-def aimc_dac(bits: int) -> Range:
+def _aimc_dac(bits: int, table: Table) -> Range:
     """Nominal: k0 b V**2, and nothing at 1 bit, where the wire is the driver. High: after layout (NeuroSim)."""
-    nominal = 0.0 if bits == 1 else ZIGZAG_IMC["dac_bit_capacitance"].nominal * bits * _FARAD_TO_J
-    return Range(nominal, nominal, nominal * NEUROSIM["post_layout_ratio"].nominal)
+    at = _Common(table)
+    nominal = 0.0 if bits == 1 else at("zigzag-imc", "dac_bit_capacitance") * bits * at.farad_to_j
+    return Range(nominal, nominal, nominal * at("neurosim", "post_layout_ratio"))
 
 
-def aimc_adc_s(bits: int, devices: int) -> Range:
+def _aimc_adc_s(bits: int, devices: int, table: Table) -> Range:
     """b (k3 devices + k4)."""
-    return _same(bits * (ZIGZAG_IMC["adc_bit_row_time"].nominal * devices + ZIGZAG_IMC["adc_bit_time"].nominal))
+    at = _Common(table)
+    return _same(bits * (at("zigzag-imc", "adc_bit_row_time") * devices + at("zigzag-imc", "adc_bit_time")))
 
 
-AIMC = CrossbarProfile(
-    name="aimc-28nm",
-    dac=Converter((1, 11), aimc_dac),
-    adc=Converter((1, 11), aimc_adc),
-    adc_s=aimc_adc_s,
-    columns_per_adc=1,
-    integrates=False,
-    hold_j=HOLD,
-    shift_add_j=SHIFT_ADD,
-    buffer_bit_j=BUFFER_BIT,
-    network_bit_j=NETWORK_BIT,
-    neuron_j=NEURON,
-    note=(
-        "converters by the 28 nm formula of zigzag-imc, fitted to SRAM macros; no clock, control or leakage; buffers "
-        "and network: ISAAC, 32 nm; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
-    ),
-)
-"""A formula for any resolution, for sweeps over bits: a lower bound, a seventh of measured silicon at 8 bits."""
+def aimc(table: Table = TABLE, name: str = "aimc-28nm") -> CrossbarProfile:
+    """A formula for any resolution, for sweeps over bits: a lower bound, a seventh of measured silicon at 8 bits."""
+    at = _Common(table)
+    return CrossbarProfile(
+        name=name,
+        dac=Converter((1, 11), partial(_aimc_dac, table=table)),
+        adc=Converter((1, 11), partial(_aimc_adc, table=table)),
+        adc_s=partial(_aimc_adc_s, table=table),
+        columns_per_adc=1,
+        integrates=False,
+        hold_j=at.hold,
+        shift_add_j=at.shift_add,
+        buffer_bit_j=at.buffer_bit,
+        network_bit_j=at.network_bit,
+        neuron_j=at.neuron,
+        note=(
+            "converters by the 28 nm formula of zigzag-imc, fitted to SRAM macros; no clock, control or leakage; "
+            "buffers and network: ISAAC, 32 nm; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
+        ),
+    )
 
+
+ISAAC, HERMES, AIMC = isaac(), hermes(), aimc()
 CROSSBAR_PROFILES = {profile.name: profile for profile in (ISAAC, HERMES, AIMC)}
 """The profiles by name."""
+OF_GROUP = {"isaac2016": isaac, "hermes2023": hermes, "zigzag-imc": aimc}
+"""How a profile is made of a table, by the group that gives it its character."""
+
+
+def crossbar_profiles(own: Sequence[OwnProfile] = ()) -> dict[str, CrossbarProfile]:
+    """The published profiles, and those of a user's own constants that are like one of them."""
+    made = {
+        one.name: OF_GROUP[one.like]({**TABLE, one.like: one.constants}, one.name)
+        for one in own
+        if one.like in OF_GROUP
+    }
+    return {**CROSSBAR_PROFILES, **made}

@@ -14,7 +14,8 @@ Latency of one image, t = sum over steps of max(floor, barrier(tiles) + work + f
     work        = max over layers of arriving(l) + neurons(l)
     flight      = mean time of one message on the mesh (the barrier waits for the last one)
 
-What the three figures mean. Every coefficient is published; they differ in what is assumed where nothing is:
+What the three figures mean. Every coefficient is published, with the bounds that its source gives it (`constants`);
+beyond those they differ in what is assumed where nothing is:
 
 |               | low                             | nominal                       | high                             |
 |---------------|---------------------------------|-------------------------------|----------------------------------|
@@ -57,6 +58,8 @@ LOIHI2_NOTE = "Loihi 1 energies (Davies 2018) on Loihi 2 counts: no per-operatio
 class _Corner:
     """One column of the table above, made concrete for one ledger and profile."""
 
+    profile: LoihiProfile
+    """Of the lowest, nominal or highest figures."""
     synapse: Mapping[str, Event]
     silent: Event
     """Update of a unit that sends nothing."""
@@ -75,18 +78,18 @@ def _corners(profile: LoihiProfile, cores: int) -> tuple[_Corner, _Corner, _Corn
     barrier = profile.barrier(min(math.ceil(cores / CORES_PER_TILE), TILES_PER_CHIP))
     static_w = LOIHI_1["static_power"].nominal
 
-    def every_kind(pick: Callable[..., float]) -> dict[str, Event]:
+    def every_kind(profile: LoihiProfile, pick: Callable[..., float]) -> dict[str, Event]:
         event = Event(
             pick(event.energy_j for event in profile.synapse.values()),
             pick(event.latency_s for event in profile.synapse.values()),
         )
         return dict.fromkeys(profile.synapse, event)
 
-    idle, active = profile.neuron_inactive, profile.neuron_active
+    low, high, share_w = profile.low or profile, profile.high or profile, static_w * cores / CORES_PER_CHIP
     return (
-        _Corner(every_kind(min), idle, 0.0, True, False, barrier.low, 0.0),
-        _Corner(profile.synapse, idle, 1.0, False, False, barrier.nominal, static_w * cores / CORES_PER_CHIP),
-        _Corner(every_kind(max), active, 1.0, False, True, barrier.high, static_w * chips),
+        _Corner(low, every_kind(low, min), low.neuron_inactive, 0.0, True, False, barrier.low, 0.0),
+        _Corner(profile, profile.synapse, profile.neuron_inactive, 1.0, False, False, barrier.nominal, share_w),
+        _Corner(high, every_kind(high, max), high.neuron_active, 1.0, False, True, barrier.high, static_w * chips),
     )
 
 
@@ -169,9 +172,9 @@ def _messages_in(messages: Array, up: Array, down: Array, cores: Array) -> Array
     return arriving
 
 
-def _energy_j(counts: _Counts, profile: LoihiProfile, corner: _Corner, latency_s: float) -> dict[str, float]:
+def _energy_j(counts: _Counts, corner: _Corner, latency_s: float) -> dict[str, float]:
     """Joules of one image by where they went; `latency_s` holds the barriers."""
-    total = counts.per_image
+    total, profile = counts.per_image, corner.profile
     active, updates = total(counts.active), total(counts.updates)
     barrier_s = corner.barrier_s * math.fsum(counts.weight)
     return {
@@ -188,8 +191,9 @@ def _energy_j(counts: _Counts, profile: LoihiProfile, corner: _Corner, latency_s
     }
 
 
-def _latency_s(counts: _Counts, profile: LoihiProfile, corner: _Corner) -> float:
+def _latency_s(counts: _Counts, corner: _Corner) -> float:
     """Seconds of one image."""
+    profile = corner.profile
     arriving = counts.messages_in * profile.message_in.latency_s
     for kind, events in counts.synops_in.items():
         arriving = arriving + events * corner.synapse[kind].latency_s
@@ -223,8 +227,8 @@ def loihi_cost(ledger: Ledger, profile: LoihiProfile) -> Cost:
     counts, cores = _counts(sent, ledger.images), sum(sent.cores)
     parts, latencies = [], []
     for corner in _corners(profile, cores):
-        latencies.append(_latency_s(counts, profile, corner))
-        parts.append(_energy_j(counts, profile, corner, latencies[-1]))
+        latencies.append(_latency_s(counts, corner))
+        parts.append(_energy_j(counts, corner, latencies[-1]))
     chips = math.ceil(cores / CORES_PER_CHIP)
     note = f"{sent.coding} coding on {cores} cores"
     if chips > 1:
@@ -252,4 +256,4 @@ def loihi2_latency(ledger: Ledger) -> Range:
     """
     sent = counted(ledger.messages, "messages")
     counts = _counts(sent, ledger.images)
-    return Range(*(_latency_s(counts, LOIHI2, corner) for corner in _corners(LOIHI2, sum(sent.cores))))
+    return Range(*(_latency_s(counts, corner) for corner in _corners(LOIHI2, sum(sent.cores))))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from hw.cost.constants import DAVIES_2018, LOIHI_1, LOIHI_2, SANAFE_2025, Constant
-from hw.cost.cost import Range
+from hw.cost.constants import DAVIES_2018, LOIHI_1, LOIHI_2, SANAFE_2025, Group
+from hw.cost.constants.own import OwnProfile
+from hw.cost.cost import End, Range
 
 CORES_PER_CHIP = int(LOIHI_1["cores_per_chip"].nominal)
 CORES_PER_TILE = int(LOIHI_1["cores_per_tile"].nominal)
@@ -54,93 +56,132 @@ class LoihiProfile:
     """Seconds of the barrier that ends a step, by tiles in use on a chip."""
     floor_s: float
     """Shortest possible step."""
+    low: LoihiProfile | None = None
+    """The same of the lowest figures that the sources of its constants allow; None: they allow no other."""
+    high: LoihiProfile | None = None
+    """The same of the highest."""
 
 
-def davies_barrier(tiles: int) -> Range:
+def davies_barrier(tiles: int, constants: Group = DAVIES_2018) -> Range:
     """Published: 113 ns at 1 tile, 465 ns at 32. The straight line between them, the nominal figure, is ours."""
-    low, high = DAVIES_2018["barrier_1_tile_time"].nominal, DAVIES_2018["barrier_32_tiles_time"].nominal
-    return Range(low, float(np.interp(tiles, (1, TILES_PER_CHIP), (low, high))), high)
+    one, all_tiles = constants["barrier_1_tile_time"], constants["barrier_32_tiles_time"]
+    between = np.interp(tiles, (1, TILES_PER_CHIP), (one.nominal, all_tiles.nominal))
+    return Range(one.low, float(between), all_tiles.high)
 
 
-def sanafe_barrier(tiles: int) -> Range:
+def sanafe_barrier(tiles: int, constants: Group = SANAFE_2025) -> Range:
     """The table of SANA-FE, which holds 1, 2, 4 and 29 tiles.
 
-    Low and nominal are the entry at or below `tiles`, as SANA-FE itself looks it up (`LookupTable::get` of its
-    src/utils.hpp); high is the entry at or above.
+    Low and nominal are of the entry at or below `tiles`, as SANA-FE itself looks it up (`LookupTable::get` of its
+    src/utils.hpp); high is of the entry at or above.
     """
     table = {
-        1: SANAFE_2025["sync_1_tile_time"].nominal,
-        2: SANAFE_2025["sync_2_tiles_time"].nominal,
-        4: SANAFE_2025["sync_4_tiles_time"].nominal,
-        29: SANAFE_2025["sync_29_tiles_time"].nominal,
+        1: constants["sync_1_tile_time"],
+        2: constants["sync_2_tiles_time"],
+        4: constants["sync_4_tiles_time"],
+        29: constants["sync_29_tiles_time"],
     }
     below = table[max(entry for entry in table if entry <= tiles)]
     above = table[min((entry for entry in table if entry >= tiles), default=max(table))]
-    return Range(below, below, above)
+    return Range(below.low, below.nominal, above.high)
 
 
-def loihi2_barrier(tiles: int) -> Range:
+def loihi2_barrier(tiles: int, constants: Group = DAVIES_2018, loihi2: Group = LOIHI_2) -> Range:
     """Davies 2018, but never longer than the shortest whole step of Loihi 2: no ratio of the barriers is published."""
-    loihi1, step = davies_barrier(tiles), LOIHI_2["step_time"].nominal
+    loihi1, step = davies_barrier(tiles, constants), loihi2["step_time"].nominal
     return Range(min(loihi1.low, step), min(loihi1.nominal, step), min(loihi1.high, step))
 
 
-def _event(table: Mapping[str, Constant], name: str) -> Event:
-    return Event(table[f"{name}_energy"].nominal, table[f"{name}_time"].nominal)
+def _event(table: Group, end: End, name: str) -> Event:
+    return Event(getattr(table[f"{name}_energy"], end), getattr(table[f"{name}_time"], end))
 
 
-def _faster(event: Event, ratio: str) -> Event:
-    return Event(event.energy_j, event.latency_s / LOIHI_2[ratio].nominal)
+def _bounded(at: Callable[[End], LoihiProfile]) -> LoihiProfile:
+    """The profile of nominal figures, with those of the lowest and the highest beside it."""
+    return replace(at("nominal"), low=at("low"), high=at("high"))
 
 
-DAVIES = LoihiProfile(
-    name="davies2018",
-    # One figure for every kind of synapse.
-    synapse={kind: _event(DAVIES_2018, "synapse") for kind in ("conv", "dense")},
-    neuron_inactive=_event(DAVIES_2018, "neuron_inactive"),
-    neuron_active=_event(DAVIES_2018, "neuron_active"),
-    spike_out=UNPUBLISHED,
-    message_out=UNPUBLISHED,
-    message_in=UNPUBLISHED,
-    within_tile=_event(DAVIES_2018, "within_tile"),
-    hop_ew=_event(DAVIES_2018, "hop_ew"),
-    hop_ns=_event(DAVIES_2018, "hop_ns"),
-    barrier=davies_barrier,
-    floor_s=0.0,
-)
-"""Loihi 1 by its designers, simulated before silicon at 0.75 V."""
+def davies(constants: Group = DAVIES_2018, name: str = "davies2018") -> LoihiProfile:
+    """Loihi 1 by its designers, simulated before silicon at 0.75 V; or by constants of the same names."""
 
-_ACCESS, _UPDATE = _event(SANAFE_2025, "neuron_access"), _event(SANAFE_2025, "neuron_update")
+    def at(end: End) -> LoihiProfile:
+        event = partial(_event, constants, end)
+        return LoihiProfile(
+            name=name,
+            # One figure for every kind of synapse.
+            synapse={kind: event("synapse") for kind in ("conv", "dense")},
+            neuron_inactive=event("neuron_inactive"),
+            neuron_active=event("neuron_active"),
+            spike_out=UNPUBLISHED,
+            message_out=UNPUBLISHED,
+            message_in=UNPUBLISHED,
+            within_tile=event("within_tile"),
+            hop_ew=event("hop_ew"),
+            hop_ns=event("hop_ns"),
+            barrier=partial(davies_barrier, constants=constants),
+            floor_s=0.0,
+        )
 
-SANAFE = LoihiProfile(
-    name="sanafe",
-    synapse={kind: _event(SANAFE_2025, f"synapse_{kind}") for kind in ("conv", "dense")},
-    neuron_inactive=_ACCESS,
-    # SANA-FE reads the state of every unit, and then updates those with something to do.
-    neuron_active=Event(_ACCESS.energy_j + _UPDATE.energy_j, _ACCESS.latency_s + _UPDATE.latency_s),
-    spike_out=_event(SANAFE_2025, "spike_out"),
-    message_out=_event(SANAFE_2025, "message_out"),
-    message_in=_event(SANAFE_2025, "message_in"),
-    within_tile=UNPUBLISHED,
-    hop_ew=_event(SANAFE_2025, "hop_ew"),
-    hop_ns=_event(SANAFE_2025, "hop_ns"),
-    barrier=sanafe_barrier,
-    floor_s=0.0,
-)
-"""Loihi 1 as fitted on a Nahuku board: prefer it for latency."""
+    return _bounded(at)
 
-LOIHI2 = replace(
-    DAVIES,
-    name="loihi2",
-    synapse={kind: _faster(event, "synapse_speedup") for kind, event in DAVIES.synapse.items()},
-    neuron_inactive=_faster(DAVIES.neuron_inactive, "neuron_speedup"),
-    neuron_active=_faster(DAVIES.neuron_active, "neuron_speedup"),
-    # Davies 2018 has no time of spike generation, the spike within a tile is the nearest; hops have no published ratio.
-    within_tile=_faster(DAVIES.within_tile, "spike_speedup"),
-    barrier=loihi2_barrier,
-    floor_s=LOIHI_2["step_time"].nominal,
-)
-"""Loihi 2 by the published ratios of its times, with the energies of Loihi 1: no energy of Loihi 2 is published."""
 
+def sanafe(constants: Group = SANAFE_2025, name: str = "sanafe") -> LoihiProfile:
+    """Loihi 1 as fitted on a Nahuku board: prefer it for latency; or by constants of the same names."""
+
+    def at(end: End) -> LoihiProfile:
+        event = partial(_event, constants, end)
+        access, update = event("neuron_access"), event("neuron_update")
+        return LoihiProfile(
+            name=name,
+            synapse={kind: event(f"synapse_{kind}") for kind in ("conv", "dense")},
+            neuron_inactive=access,
+            # SANA-FE reads the state of every unit, and then updates those with something to do.
+            neuron_active=Event(access.energy_j + update.energy_j, access.latency_s + update.latency_s),
+            spike_out=event("spike_out"),
+            message_out=event("message_out"),
+            message_in=event("message_in"),
+            within_tile=UNPUBLISHED,
+            hop_ew=event("hop_ew"),
+            hop_ns=event("hop_ns"),
+            barrier=partial(sanafe_barrier, constants=constants),
+            floor_s=0.0,
+        )
+
+    return _bounded(at)
+
+
+def loihi2(constants: Group = DAVIES_2018, loihi2: Group = LOIHI_2) -> LoihiProfile:
+    """Loihi 2 by the published ratios of its times, with the energies of Loihi 1: no energy of Loihi 2 is published."""
+
+    def faster(event: Event, ratio: str) -> Event:
+        return Event(event.energy_j, event.latency_s / loihi2[ratio].nominal)
+
+    def at(loihi1: LoihiProfile) -> LoihiProfile:
+        return replace(
+            loihi1,
+            name="loihi2",
+            synapse={kind: faster(event, "synapse_speedup") for kind, event in loihi1.synapse.items()},
+            neuron_inactive=faster(loihi1.neuron_inactive, "neuron_speedup"),
+            neuron_active=faster(loihi1.neuron_active, "neuron_speedup"),
+            # Davies 2018 has no time of spike generation, the spike within a tile is the nearest; hops have no
+            # published ratio.
+            within_tile=faster(loihi1.within_tile, "spike_speedup"),
+            barrier=partial(loihi2_barrier, constants=constants, loihi2=loihi2),
+            floor_s=loihi2["step_time"].nominal,
+        )
+
+    nominal = davies(constants)
+    return replace(at(nominal), low=at(nominal.low or nominal), high=at(nominal.high or nominal))
+
+
+DAVIES, SANAFE, LOIHI2 = davies(), sanafe(), loihi2()
 PROFILES = {profile.name: profile for profile in (DAVIES, SANAFE)}
 """The profiles of the chip whose energies are published, by name."""
+OF_GROUP = {"davies2018": davies, "sanafe": sanafe}
+"""How a profile is made of the constants of a group."""
+
+
+def loihi_profiles(own: Sequence[OwnProfile] = ()) -> dict[str, LoihiProfile]:
+    """The published profiles, and those of a user's own constants that are like one of them."""
+    made = {one.name: OF_GROUP[one.like](one.constants, one.name) for one in own if one.like in OF_GROUP}
+    return {**PROFILES, **made}

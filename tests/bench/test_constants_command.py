@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,17 @@ def test_what_there_is_not_is_refused(arguments: list[str], words: str, capsys: 
         main(arguments)
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_own_constants_are_shown_beside_the_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '[mine]\nlike = "sanafe"\n[mine.hop_ew_energy]\nnominal = 9e-12\nunit = "J"\nsource = "our own, page 4"\n'
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    main(["--constants", str(file), "--group", "mine", "--find", "hop_ew_energy", "--format", "json"])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["group"], row["nominal"], row["source"]) == ("mine", 9e-12, "our own, page 4")
+    file.write_text(text.replace('unit = "J"\n', ""))
+    with pytest.raises(SystemExit) as stopped:
+        main(["--constants", str(file)])
+    assert stopped.value.code == 2
+    assert "mine.hop_ew_energy has no unit" in capsys.readouterr().err

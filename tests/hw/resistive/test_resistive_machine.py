@@ -233,4 +233,4 @@ def test_joules_are_power_at_rest_times_time_once_it_is_at_rest() -> None:
 
 def test_constants_of_the_cost_are_those_of_physics() -> None:
     assert thermal_limit_j(1, 8) == pytest.approx(3.26e-15, rel=0.01)
-    assert driver_w(1e-12, 1e-9, 1.0) == pytest.approx(1.3 * 0.02585 * 10 * 1e-12 / 1e-9)
+    assert driver_w(1e-12, 1e-9, 1.0) == pytest.approx(1.3 * 0.025852 * 10 * 1e-12 / 1e-9, rel=1e-5)
