@@ -43,6 +43,8 @@ class RobustRow:
     """Of natural corruptions."""
     budget: int | None = None
     """Steps, queries or draws."""
+    starts: int | None = None
+    """Of attacks that begin more than once, at the clean image first."""
     queries: float | None = None
     """Times the network was asked, per image."""
     zero_slopes: Share | None = None

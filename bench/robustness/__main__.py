@@ -152,7 +152,7 @@ def run(config: RobustConfig, folder: Path) -> list[RobustRow]:
     from bench.records.robust_row import RobustRow
     from bench.records.rows_file import append_row, finished_rows
     from bench.reports.robustness import write_report
-    from bench.robustness.study import every_row, expected_rows, worst_rows
+    from bench.robustness.rows import every_row, expected_rows, worst_rows
 
     study = prepare(config, folder)
 
@@ -188,8 +188,8 @@ def _checks(study: Study, rows: list[RobustRow], folder: Path, announce: Any) ->
     """The checks and the reach of the network; kept, and read where they are kept."""
     import torch
 
+    from bench.robustness.rows import checks_of_rows
     from bench.robustness.sanity import Check, every_check
-    from bench.robustness.study import checks_of_rows
     from bench.robustness.theory import reach
     from models.files.whole import write_atomically
 

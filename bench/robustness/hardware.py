@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,46 +80,52 @@ class OnDie:
 
     def scores(self, images: Tensor) -> Tensor:
         """(B, K) mean over the draws."""
-        shown = images.cpu().numpy()
-        read = [self.machine.settle(shown).logits for _ in range(self.draws)]
-        return torch.from_numpy(np.mean(read, axis=0, dtype=np.float32)).to(images)
+        return mean_scores(self.machine, self.draws, images)
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Attacks on one machine with itself in the loop."""
+    """Attacks on one machine with itself in the loop; what they find is shown to it over and over."""
 
     ball: Ball
     steps: int
-    draws: int
-    """That every score of the attack is averaged over."""
     judged: int
     """Fresh draws that the result is scored by."""
-    queries: int
-    """Of Square; 0: it is not asked."""
     seed: int
 
-    def attack(
+    def by_slopes(
         self,
         make: Callable[[], Machine],
         held: Callable[[Machine], EPNetwork],
         images: Tensor,
         labels: Tensor,
         steps: int,
-    ) -> dict[str, Right]:
-        """How often the machine is right, (1, N), about images found by what `held` knows of it, and by queries."""
-        found: dict[str, Tensor] = {}
+        draws: int,
+    ) -> Right:
+        """(1, N) how often it is right after PGD by what `held` knows of it; scores are means of so many draws."""
         with make() as machine:
-            slope = OnDie(machine, held(machine), steps, self.draws)
+            slope = OnDie(machine, held(machine), steps, draws)
             target = Target(slope.scores, images, labels)
-            found["PGD"] = PGD(self.ball, self.steps, seed=self.seed).strongest(target, slope).images
-            if self.queries:
-                found["Square"] = Square(self.ball, self.queries, self.seed).find(target).images
-            truth = labels.cpu().numpy()
-            return {
-                name: how_often_right(machine, attacked.cpu().numpy(), truth, self.judged)[None]
-                for name, attacked in found.items()
-            }
+            found = PGD(self.ball, self.steps, seed=self.seed).strongest(target, slope).images
+            return self._scored(machine, found, labels)
+
+    def by_queries(
+        self, make: Callable[[], Machine], images: Tensor, labels: Tensor, queries: int, draws: int
+    ) -> Right:
+        """(1, N) the same after Square, which sees scores only."""
+        with make() as machine:
+            target = Target(partial(mean_scores, machine, draws), images, labels)
+            return self._scored(machine, Square(self.ball, queries, self.seed).find(target).images, labels)
+
+    def _scored(self, machine: Machine, found: Tensor, labels: Tensor) -> Right:
+        return how_often_right(machine, found.cpu().numpy(), labels.cpu().numpy(), self.judged)[None]
+
+
+def mean_scores(machine: Machine, draws: int, images: Tensor) -> Tensor:
+    """(B, K) class scores, the mean over so many settles."""
+    shown = images.cpu().numpy()
+    read = [machine.settle(shown).logits for _ in range(draws)]
+    return torch.from_numpy(np.mean(read, axis=0, dtype=np.float32)).to(images)
 
 
 def how_often_right(machine: Machine, images: Images, labels: NDArray[np.int64], draws: int) -> NDArray[np.float64]:

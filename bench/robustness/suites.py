@@ -47,6 +47,8 @@ class Suite:
 
     images: int
     pgd_steps: int = 20
+    starts: int = 1
+    """Of PGD: the clean image, and further ones drawn from the ball."""
     auto_steps: int = 0
     """Of Auto-PGD by cross-entropy and, towards `targets` classes, by ratios of logits; 0: none."""
     targets: int = 0
@@ -66,12 +68,17 @@ class Suite:
     """Times each die is asked about every image, its noise drawn anew."""
     looped: int = 20
     """Images of attacks on one die itself."""
+    averaged: tuple[int, ...] = (4,)
+    """Draws of a noisy die that every score of an attack on it is averaged over: the curve must be flat."""
+    asked: int = 0
+    """Queries of Square to the die itself; 0: none."""
 
 
 SUITES = {
     "quick": Suite(images=100),
     "standard": Suite(
         images=500,
+        starts=2,
         auto_steps=50,
         targets=3,
         queries=1_000,
@@ -82,9 +89,12 @@ SUITES = {
         planted=5,
         draws=4,
         looped=100,
+        averaged=(1, 4, 16),
+        asked=200,
     ),
     "full": Suite(
         images=1_000,
+        starts=5,
         auto_steps=100,
         targets=9,
         queries=5_000,
@@ -95,6 +105,8 @@ SUITES = {
         planted=20,
         draws=20,
         looped=200,
+        averaged=(1, 4, 16, 64),
+        asked=5_000,
     ),
 }
 
@@ -115,6 +127,8 @@ class Trial:
     gradient: str | None = None
     budget: int = 0
     """Steps, queries or draws."""
+    starts: int = 1
+    """Of PGD."""
 
     @property
     def ball(self) -> Ball:
@@ -125,28 +139,50 @@ class Trial:
     def name(self) -> str:
         """Of its files."""
         words = f"{self.attack} {self.norm} {self.eps:.4g} {self.gradient or ''} {self.budget}"
+        words += f" {self.starts} starts" if self.starts > 1 else ""
         return "-".join(words.lower().split())
 
 
 CLEAN, WORST = "none", "worst of all"
 """Rows of no attack, and of the images that no attack brought down."""
 PGD_, STRONGEST, AUTO, TARGETED, SQUARE, NOISE = "PGD", "PGD to the end", "APGD-CE", "APGD-T", "Square", "noise"
+OFFICIAL = "AutoAttack (fra31)"
+"""The ensemble of Croce & Hein as its authors publish it, run where it is installed."""
+OF = "of "
+"""What the name of a gradient of another network begins with: a surrogate."""
 
 
-def trials_of(suite: Suite, radii: Radii, gradients: tuple[str, ...], exact: str) -> tuple[Trial, ...]:
-    """Everything that one network is attacked by, gradients by name, the main one first."""
+@dataclass(frozen=True)
+class Means:
+    """What an attacker of one network has."""
+
+    gradients: tuple[str, ...]
+    """By name, the main one first."""
+    exact: str
+    """The one of attacks that compare losses."""
+    surrogates: tuple[str, ...] = ()
+    """Other networks, whose gradients are followed on this one."""
+    official: bool = False
+    """Whether the authors' AutoAttack is installed."""
+
+
+def trials_of(suite: Suite, radii: Radii, means: Means) -> tuple[Trial, ...]:
+    """Everything that one network is attacked by."""
+    gradients = means.gradients
     main, middle = gradients[0], radii.middle()
     balls = radii.balls()
     trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, DRAWS) for ball in middle]
-    trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in balls]
+    trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps, suite.starts) for ball in balls]
     trials += [Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in middle]
     if suite.every_gradient:
-        others = [name for name in gradients if name != main]
+        others = [name for name in gradients if name != main] + [f"{OF}{name}" for name in means.surrogates]
         trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, name, suite.pgd_steps) for ball in middle for name in others]
     if suite.auto_steps:
-        trials += [Trial(AUTO, WHITE, ball.norm, ball.eps, exact, suite.auto_steps) for ball in balls]
+        trials += [Trial(AUTO, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in balls]
     if suite.targets:
-        trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, exact, suite.auto_steps) for ball in balls]
+        trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in balls]
     if suite.queries:
         trials += [Trial(SQUARE, QUERIES, ball.norm, ball.eps, None, suite.queries) for ball in middle]
+    if suite.auto_steps and means.official:
+        trials += [Trial(OFFICIAL, WHITE, ball.norm, ball.eps, "implicit") for ball in middle]
     return tuple(trials)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from torch import Tensor
 from bench.command_line import ConfigError
 from bench.robustness.attacks.apgd import APGD, TargetedAPGD
 from bench.robustness.attacks.noise import RandomNoise
+from bench.robustness.attacks.official import official
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
 from bench.robustness.attacks.target import Attacked, Target
 from bench.robustness.kept import keep, read_kept
 from bench.robustness.slopes.slope import Slope
-from bench.robustness.suites import AUTO, NOISE, PGD_, SQUARE, STRONGEST, TARGETED, Trial
+from bench.robustness.suites import AUTO, NOISE, OF, OFFICIAL, PGD_, SQUARE, STRONGEST, TARGETED, Trial
 from bench.robustness.victim import Victim
 
 BATCH = 50
@@ -40,13 +41,20 @@ class Plan:
     """Where batches are kept."""
     origin: dict[str, Any]
     """Digests of the network and the images, which kept batches must be of."""
+    others: Mapping[str, Victim] = field(default_factory=dict)
+    """Networks whose gradients are followed too, by name."""
     slopes: dict[str, Slope] = field(default_factory=dict)
     """Gradients that were set up, by name."""
 
     def slope(self, name: str) -> Slope:
         """The gradient of that name, set up on the first images by whoever asks for it first."""
         if name not in self.slopes:
-            self.slopes[name] = self.victim.gradient(name, self.target.images, self.target.labels)
+            shown = self.target.images, self.target.labels
+            if name.startswith(OF):
+                other = self.others[name.removeprefix(OF)]
+                self.slopes[name] = other.gradient(other.main, *shown)
+            else:
+                self.slopes[name] = self.victim.gradient(name, *shown)
         return self.slopes[name]
 
 
@@ -61,8 +69,11 @@ def carry_out(plan: Plan, trial: Trial, announce: Callable[[str], None]) -> Atta
             parts.append(_read(file, origin, target))
             continue
         announce(f"{trial.attack} {trial.ball}, image {number * size} of {len(plan.target.labels)}")
-        slope = None if trial.gradient is None else plan.slope(trial.gradient)
-        found = _attacked(trial, target, slope, plan.seed + number, plan.targets)
+        if trial.attack == OFFICIAL:
+            found = official(plan.victim.differentiable, target, trial.ball, plan.seed + number)
+        else:
+            slope = None if trial.gradient is None else plan.slope(trial.gradient)
+            found = _attacked(trial, target, slope, plan.seed + number, plan.targets)
         _keep(file, origin, found)
         parts.append(found)
     return joined(parts)
@@ -87,7 +98,7 @@ def _attacked(trial: Trial, target: Target, slope: Slope | None, seed: int, targ
         return Square(ball, budget, seed).find(target)
     assert slope is not None, "an attack by a gradient names it"
     if trial.attack == PGD_:
-        return PGD(ball, budget, seed=seed).find(target, slope)
+        return PGD(ball, budget, trial.starts, seed).find(target, slope)
     if trial.attack == STRONGEST:
         return PGD(ball, budget, seed=seed).strongest(target, slope)
     if trial.attack == AUTO:

@@ -14,7 +14,7 @@ from bench.robustness.attacks.target import Predict, Target
 from bench.robustness.free_phase import FreePhase
 from bench.robustness.losses import crossed_entropy
 from bench.robustness.slopes.engine import on_engine
-from bench.robustness.slopes.resting import Implicit, Propagated
+from bench.robustness.slopes.resting import Implicit, Propagated, at_rest
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
 from models.ep.network import EPNetwork
@@ -42,6 +42,11 @@ class Victim(ABC):
     @abstractmethod
     def gradients(self) -> Mapping[str, MakeSlope]:
         """Every gradient, by name; the first is what most attacks go by."""
+
+    @property
+    @abstractmethod
+    def differentiable(self) -> Predict:
+        """Images to scores, which autograd goes back through in a memory that does not grow with the steps."""
 
     @property
     def main(self) -> str:
@@ -75,6 +80,11 @@ class OnePass(Victim):
         """Images to scores."""
         return self.forward
 
+    @property
+    def differentiable(self) -> Predict:
+        """The same."""
+        return self.forward
+
     def gradients(self) -> Mapping[str, MakeSlope]:
         """One, that of the whole computation."""
         return {"backpropagation": lambda _images, _labels: Differentiated(self.forward)}
@@ -100,6 +110,11 @@ class Settling(Victim):
     def predict(self) -> Predict:
         """Images to scores."""
         return FreePhase(self.network, self.steps).forward
+
+    @property
+    def differentiable(self) -> Predict:
+        """Its slope is that of rest, implicit."""
+        return partial(at_rest, self.network, self.steps)
 
     def gradients(self) -> Mapping[str, MakeSlope]:
         """Of the state of rest, and through the steps that lead there."""

@@ -60,7 +60,7 @@ def learn_rows(config: learn.LearnConfig, kept: Path, answers: Path) -> Iterator
 
 def robust_rows(config: RobustConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:  # noqa: ARG001
     """Rows of `bench.robustness`, which hold what was answered themselves; attacked images are kept."""
-    from bench.robustness.study import every_row, worst_rows
+    from bench.robustness.rows import every_row, worst_rows
 
     study = robustness.prepare(config, kept)
     rows = list(every_row(study, {}, lambda _: None))

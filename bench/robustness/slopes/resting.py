@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -66,3 +67,23 @@ class Propagated:
                 ends.append(network.links[0].down(states[0], held[0]))
             slope = (ends[0] - ends[1]) / (2 * self.beta) * size[:, None, None, None]
         return scores, slope
+
+
+class _AtRest(torch.autograd.Function):
+    """Scores at rest of images, with the implicit slope."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, network: EPNetwork, steps: int) -> Tensor:
+        states = relax(network, images, steps=steps, schedule="synchronous").states
+        ctx.settled = network, images, states
+        return scores_of(network, images, states)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        network, images, states = ctx.settled
+        return adjoint_slope(network, images, states, slopes[0], tolerance=TOLERANCE), None, None
+
+
+def at_rest(network: EPNetwork, steps: int, images: Tensor) -> Tensor:
+    """(B, K) scores, differentiable in the images once: what libraries of attacks go back through."""
+    return cast(Tensor, _AtRest.apply(images, network, steps))

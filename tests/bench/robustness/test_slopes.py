@@ -11,9 +11,9 @@ from torch import Tensor
 
 from bench.robustness.losses import Loss, crossed_entropy, lead, logit_ratio, targeted_ratio
 from bench.robustness.slopes.engine import LEAST_COSINE, OnEngine, on_engine
-from bench.robustness.slopes.resting import Implicit, Propagated
+from bench.robustness.slopes.resting import Implicit, Propagated, at_rest
 from bench.robustness.slopes.slope import Slope
-from bench.robustness.slopes.unrolled import Summed, Truncated, unrolled
+from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
 from models.ep.adjoint import scores_of
 from models.ep.network import EPNetwork
 from models.ep.pooling import PoolKind
@@ -33,6 +33,7 @@ def test_slopes_agree_at_rest(kind: PoolKind, readout: bool) -> None:
     truth_scores, truth = unrolled(network, STEPS)(images, loss)
     slopes: dict[str, Slope] = {
         "implicit": Implicit(network, STEPS),
+        "implicit, by autograd": Differentiated(partial(at_rest, network, STEPS)),
         "all steps": Truncated(network, STEPS, STEPS),
         "last 50": Truncated(network, STEPS, 50),
     }
