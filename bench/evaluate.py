@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,10 @@ from bench.machines.backend import Backend, Images, RowKey, Workload
 from bench.records.answers import CLEAN, Answers
 from bench.records.row import Row
 from bench.records.statistics import estimate
-from hw.cost.meters import measure_energy, open_meters
 from hw.events.messages import CODINGS
 from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
+from hw.meters import CounterError, Missing, Plan, measure, open_meter
 from models.files.provenance import now, this_program
 
 LATENCY_REPEATS = 5
@@ -234,8 +235,20 @@ def _measured(machine: Machine, images: Images, device: str) -> tuple[float, flo
         start = time.perf_counter()
         machine.settle(images[:1])
         times.append(time.perf_counter() - start)
-    energy = measure_energy(settle_all, open_meters(device))
-    return median(times), None if energy is None else energy.energy_j / len(images)
+    return median(times), _joules(settle_all, device, len(images))
+
+
+def _joules(work: Callable[[], None], device: str, images: int) -> float | None:
+    """Gross joules per image; None where the device has no counter, which is not said, or one that fails, which is."""
+    meter = open_meter(device)
+    if isinstance(meter, Missing):
+        return None
+    try:
+        gross = measure(work, meter, Plan(repeats=2)).gross_j
+    except CounterError as error:
+        print(f"note: no joules were measured: {error}", file=sys.stderr)
+        return None
+    return None if gross is None else gross / images
 
 
 def _residual(settled: Settled) -> dict[str, float]:

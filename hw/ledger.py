@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 from typing import TypeVar
@@ -33,6 +33,17 @@ class Ledger:
     def __post_init__(self) -> None:
         if self.images < 1:
             raise ValueError(f"a ledger of {self.images} images, expected at least 1")
+
+
+def until(ledger: Ledger, steps: int, looks: int = 1) -> Ledger:
+    """The ledger of the same settle, had it been stopped after `steps`, of a machine that counts messages alone.
+
+    `looks` as of `MessageEvents.until`. Raises ValueError for events that are not kept step by step.
+    """
+    other = [name for name in ("tiles", "arithmetic", "analog") if getattr(ledger, name) is not None]
+    if other:
+        raise ValueError(f"the ledger has {other[0]!r}, which no ledger keeps step by step: ask the machine")
+    return replace(ledger, messages=counted(ledger.messages, "messages").until(steps, looks))
 
 
 def counted(part: Part | None, name: str) -> Part:

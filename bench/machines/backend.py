@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.command_line import option
+from hw.ledger import until
 
 if TYPE_CHECKING:
     from hw.cost.constants.own import OwnProfile
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hw.events.messages import Coding
     from hw.learning.rule import Learned
     from hw.ledger import Ledger
-    from hw.machine import LearningMachine, Machine
+    from hw.machine import LearningMachine, Machine, Settled
     from mapping.program import Program
     from models.ep.network import EPNetwork
 
@@ -194,6 +195,19 @@ class Backend(ABC):
     @abstractmethod
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:
         """Modelled costs of what a ledger counted; `wall_s` are measured seconds per image."""
+
+    def pricer(self, key: RowKey, work: Workload) -> Callable[[Ledger], Prices]:
+        """`prices` of one machine for many ledgers, where no wall time is known."""
+        return lambda ledger: self.prices(ledger, key, work, 0.0)
+
+    def course(self, machine: Any, images: Images) -> tuple[Settled, Callable[[int, int], Ledger]]:
+        """Settle images together, with their trace; and the ledger of the same settle, had it been stopped after so
+        many steps, or rows of times, with the readout looked at so often per image, once or each time.
+
+        Ask for ledgers before the machine settles anything else.
+        """
+        settled = machine.settle(images, trace=True)
+        return settled, lambda steps, looks: until(settled.ledger, steps, looks)
 
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """Refuse options that cannot be used, before anything is loaded: ValueError names option, value, choices."""

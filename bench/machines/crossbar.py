@@ -10,13 +10,23 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
+from bench.machines.backend import (
+    Backend,
+    Conditions,
+    Images,
+    LearningKey,
+    Prices,
+    RowKey,
+    ScratchLearner,
+    Settling,
+    Workload,
+)
 from bench.machines.crossbar_options import CrossbarOptions
 
 if TYPE_CHECKING:
     from hw.crossbar.machine import Crossbar
     from hw.ledger import Ledger
-    from hw.machine import Machine
+    from hw.machine import Machine, Settled
     from models.ep.network import EPNetwork
 
 NOISE_AWARE = "-noise-aware"
@@ -115,6 +125,13 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
         make = partial(die, work.network, key.point, self, work.conditions)
         return [partial(make, index) for index in range(self.device.dies)]
+
+    def course(self, machine: Crossbar, images: Images) -> tuple[Settled, Callable[[int, int], Ledger]]:
+        """Tiles keep what they did at every step of the last settle."""
+        from hw.crossbar.stopped import until
+
+        settled = machine.settle(images, trace=True)
+        return settled, lambda steps, looks: until(machine, settled.ledger, steps, looks)
 
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """By the profiles that have prices for these converters, and why the others have none."""

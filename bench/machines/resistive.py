@@ -8,12 +8,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.command_line import choose, option
-from bench.machines.backend import Backend, Conditions, LearningKey, Prices, RowKey, ScratchLearner, Settling, Workload
+from bench.machines.backend import (
+    Backend,
+    Conditions,
+    Images,
+    LearningKey,
+    Prices,
+    RowKey,
+    ScratchLearner,
+    Settling,
+    Workload,
+)
 
 if TYPE_CHECKING:
     from hw.learning.rule import Learned
     from hw.ledger import Ledger
-    from hw.machine import Machine
+    from hw.machine import Machine, Settled
     from hw.resistive.machine import Resistive
 
 NO_DEVICE, DAMAGED_DEVICE = "ideal", "pcm-nandakumar-2019"
@@ -157,8 +167,19 @@ class ResistiveBackend(Backend):
         make = partial(circuit, work.network, self, work.conditions, _point(key.point))
         return [partial(make, index) for index in range(self.machines())]
 
+    def course(self, machine: Resistive, images: Images) -> tuple[Settled, Callable[[int, int], Ledger]]:
+        """The circuit dissipates until it is stopped; whoever looks at the outputs reads voltages, which is free."""
+        from hw.ledger import Ledger
+
+        settled, heat = machine.course(images)
+        return settled, lambda rows, _looks: Ledger(len(images), analog=heat[rows - 1])
+
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """Heat of the ledger, drivers, and converters at the ends."""
+        return self.pricer(key, work)(ledger)
+
+    def pricer(self, key: RowKey, work: Workload) -> Callable[[Ledger], Prices]:  # noqa: ARG002
+        """The circuit is built once: its lines and time constant make the prices."""
         from math import prod
 
         from hw.cost.resistive import driver_w, resistive_cost
@@ -167,8 +188,13 @@ class ResistiveBackend(Backend):
         machine = circuit(work.network, self, work.conditions, None, 0)
         line_f = driven_f(machine.network, machine.physics.parasitics)
         watts = driver_w(line_f, machine.tau_s, self.supply_v)
-        cost = resistive_cost(ledger, watts, prod(machine.network.links[0].below), machine.network.units[-1])
-        return Prices({cost.profile: cost}, {})
+        inputs, outputs = prod(machine.network.links[0].below), machine.network.units[-1]
+
+        def priced(ledger: Ledger) -> Prices:
+            cost = resistive_cost(ledger, watts, inputs, outputs)
+            return Prices({cost.profile: cost}, {})
+
+        return priced
 
     def describe(self, machine: Resistive) -> Mapping[str, Any]:
         """What a circuit says about itself."""

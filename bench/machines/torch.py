@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench.machines.backend import Backend, Conditions, Prices, RowKey, ScratchLearner, Workload, learners_by_precision
+from bench.machines.backend import (
+    Backend,
+    Conditions,
+    Images,
+    Prices,
+    RowKey,
+    ScratchLearner,
+    Workload,
+    learners_by_precision,
+)
 
 if TYPE_CHECKING:
     from hw.ledger import Ledger
-    from hw.machine import LearningMachine, Machine
+    from hw.machine import LearningMachine, Machine, Settled
     from mapping.program import Program
     from models.ep.network import EPNetwork
 
@@ -42,6 +51,11 @@ class TorchBackend(Backend):
                 device=work.conditions.torch_device,
             )
         ]
+
+    def course(self, machine: Any, images: Images) -> tuple[Settled, Callable[[int, int], Ledger]]:
+        """What it computed is known of any number of steps."""
+        settled = machine.settle(images, trace=True)
+        return settled, lambda steps, looks: machine.until(settled.ledger, steps, looks)
 
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:
         """On a CPU from what it computed and moved; on a GPU by the published figures of the board, if there are."""

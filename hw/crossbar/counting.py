@@ -31,19 +31,23 @@ class Chip:
     """Without it every link is read once, when the layer below has what it will send."""
 
 
-def settle_events(chip: Chip, steps: NDArray[np.int64], written: ProgrammingEvents) -> TileEvents:
-    """The events of a settle whose images came to rest after `steps` (B,).
+def settle_events(
+    chip: Chip, steps: NDArray[np.int64], written: ProgrammingEvents, *, looked: bool = False
+) -> TileEvents:
+    """The events of a settle whose images came to rest after `steps` (B,), or were stopped then.
 
-    Images at rest are no longer read and not counted.
+    Images at rest are no longer read and not counted. `looked`: the readout was read at every step, by who decides by
+    it when to stop, and not at the end alone.
     """
     links, chain = chip.links, chip.chain
     slots, every = _slots(links), tuple(range(len(links)))
-    once, last = ((0, chain), (chain,)) if chip.feedback else (every, every)
+    once, last = ((0,) if looked else (0, chain), () if looked else (chain,)) if chip.feedback else (every, every)
     done = [_products(link, steps, once=index in once, last=index in last) for index, link in enumerate(links)]
     if chip.feedback:
         each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
         readout = slots[chain][0] if len(links) > chain else 0.0
-        busy = len(steps) * (slots[0][0] + readout) + int(steps.sum()) * each_step
+        looks = int(steps.sum()) if looked else len(steps)
+        busy = len(steps) * slots[0][0] + looks * readout + int(steps.sum()) * each_step
     else:
         busy = len(steps) * sum(float(slot[0]) for slot in slots)
     answers = len(steps) * links[-1].matrix.shape[0]
@@ -125,12 +129,13 @@ class _Products:
 def _products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last: bool) -> _Products:
     """Add up a link's log over the images that were still running.
 
-    `once`: the link is read once per image, whatever the steps; `last`: only the last of its products is used.
+    `once`: the link is read once per image, whatever the steps; `last`: only that of the last of these steps is used.
     """
+    end = int(steps.max())
     ran, array_j, clipped = np.zeros(2), np.zeros(2), np.zeros(2)
     for side, direction in enumerate(DIRECTIONS):
         reads = [read for name, read in link.log if name == direction]
-        for step, read in enumerate(reads[-1:] if last else reads):
+        for step, read in enumerate(reads[:end][-1:] if last else reads):
             running = np.ones(len(steps), bool) if once else step < steps
             ran[side] += running.sum()
             array_j[side] += read.array_j.double().numpy()[running].sum()

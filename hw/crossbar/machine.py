@@ -349,11 +349,12 @@ class Crossbar:
             )
             settled = replace(settled, logits=logits, logits_by_step=by_step)
         written, self._written = self._written, NO_WRITES
-        assert settled.steps is not None, "the processor has a clock"
-        events = settle_events(self._chip(), settled.steps, written)
+        assert settled.steps is not None
+        events = settle_events(self.chip(), settled.steps, written)
         return replace(settled, ledger=replace(settled.ledger, arithmetic=None, tiles=events))
 
-    def _chip(self) -> Chip:
+    def chip(self) -> Chip:
+        """Its links on their tiles, as `hw.crossbar.counting` counts them."""
         return Chip(self.names, self.links, self.design, self.device, len(self.circuit.wires), self.circuit.feedback)
 
     def _learn_batch(
@@ -380,7 +381,7 @@ class Crossbar:
         shift_biases(self.processor.dynamics, ends, rule)
         self._updates += 1
         written, self._written = self._written, NO_WRITES
-        events = learning_events(self._chip(), len(images), rule.phases.steps, written)
+        events = learning_events(self.chip(), len(images), rule.phases.steps, written)
         ledger = replace(ends.ledger, arithmetic=None, tiles=events)
         done.append(Learned(len(images), ends.hits, ledger))
         return self._worn_out()

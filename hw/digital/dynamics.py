@@ -139,7 +139,9 @@ class Dynamics:
         inputs, per_step = self.macs
         readout_macs = 0 if circuit.readout is None else circuit.readout.weight.size * images
         word = 4 if self.arithmetic.dtype is torch.float32 else 8
-        values = sum(units) * 3 * int(running.sum()) + sum(wire.weight.size for wire in circuit.wires) * len(running)
+        # without feedback it passes over all of it once, however many steps a chip with messages takes
+        passes, batches = (int(running.sum()), len(running)) if circuit.feedback else (images, 1)
+        values = sum(units) * 3 * passes + sum(wire.weight.size for wire in circuit.wires) * batches
         messages = MessageEvents(
             running=running,
             units=units,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import RLock
 from types import TracebackType
 from typing import Any
@@ -15,9 +16,11 @@ from torch import Tensor
 from hw.circuit import Circuit, FixedNeuron, Weights, checked_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
+from hw.events.messages import CODINGS
 from hw.exclusive import exclusive
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
 from hw.learning.rule import Descent, Learned, LearningRule, LearningStoppedError, joined
+from hw.ledger import Ledger, counted
 from hw.machine import Settled, concatenate, split
 
 EXACT = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
@@ -88,6 +91,19 @@ class Digital:
             self._descend(slopes, rule.descent)
             batches.append(Learned(len(batch), ends.hits, ends.ledger))
         return joined(batches)
+
+    def until(self, ledger: Ledger, steps: int, looks: int = 1) -> Ledger:
+        """The ledger of one of its settles, had that been stopped after `steps` (`MessageEvents.until`)."""
+        sent = counted(ledger.messages, "messages")
+        counters = torch.as_tensor(np.stack([sent.events(coding)[:steps] for coding in CODINGS]))
+        again = self.dynamics.ledger(counters, sent.running[:steps], ledger.images)
+        done = counted(again.arithmetic, "arithmetic")
+        readout = 0 if self.circuit.readout is None else self.circuit.readout.weight.size * ledger.images
+        return replace(
+            again,
+            messages=sent.until(steps, looks),
+            arithmetic=replace(done, macs=done.macs + (looks - 1) * readout),
+        )
 
     @exclusive
     def read_weights(self) -> Weights:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -83,6 +83,23 @@ class MessageEvents:
         """(T, S) neuron updates; the input layer is clamped and updates nothing."""
         computed = np.array((0, *self.units[1:]), dtype=np.int64)
         return self.running[:, None] * computed[None, :]
+
+    def until(self, steps: int, looks: int = 1) -> MessageEvents:
+        """The events of the same settle, had its images been stopped after `steps`.
+
+        The readout was then evaluated `looks` times per image: once at the end, or at every step by who decides by it.
+        Raises ValueError for steps that the settle did not have.
+        """
+        if not 1 <= steps <= self.steps:
+            raise ValueError(f"stopped after {steps} steps: the settle had {self.steps}")
+        return replace(
+            self,
+            running=self.running[:steps],
+            dense=self.dense[:steps],
+            zero_skip=self.zero_skip[:steps],
+            delta=self.delta[:steps],
+            readout_synops=self.readout_synops * looks,
+        )
 
     def __add__(self, other: MessageEvents) -> MessageEvents:
         """The events of two settles on one machine."""

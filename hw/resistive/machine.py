@@ -105,7 +105,22 @@ class Resistive:
         images = checked_images(images, self.reading.input_shape)
         die = self.physics.die
         solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
-        return concatenate([self._settle_batch(solver, part, trace) for part in split(images, self.batch_size)])
+        return concatenate([self._settle_batch(solver, part, trace)[0] for part in split(images, self.batch_size)])
+
+    @exclusive
+    @torch.no_grad()
+    def course(self, images: ArrayLike) -> tuple[Settled, tuple[AnalogEvents, ...]]:
+        """As `settle` of one batch with its trace, and what the circuit had taken, had all images been stopped at each
+        of `times_s`."""
+        images = checked_images(images, self.reading.input_shape)
+        die = self.physics.die
+        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
+        settled, heat = self._settle_batch(solver, images, trace=True)
+        stopped = [
+            AnalogEvents({part: float(track[row].sum()) for part, track in heat.items()}, len(images) * float(time))
+            for row, time in enumerate(self.times_s)
+        ]
+        return settled, tuple(stopped)
 
     @exclusive
     @torch.no_grad()
@@ -183,7 +198,9 @@ class Resistive:
             raise ValueError("the resistors of this circuit are ideal: it has no die")
         return die
 
-    def _settle_batch(self, solver: Solver, images: NDArray[np.floating], trace: bool) -> Settled:
+    def _settle_batch(
+        self, solver: Solver, images: NDArray[np.floating], trace: bool
+    ) -> tuple[Settled, dict[str, Array]]:
         sources = solver.sources(images)
         end = settle(solver, sources)
         path = settle_in_time(solver, sources, self._farad, self.times_s[:-1], substeps=SUBSTEPS)
@@ -197,8 +214,11 @@ class Resistive:
         ]
         scores = self.reading.scores(volts[-1] + sense)
         flat = np.concatenate([layer.reshape(*layer.shape[:2], -1) for layer in states], axis=2)
-        energy = self._energy_j(solver, sources, rows, rest)
-        return Settled(
+        heat = self._heat_j(solver, sources, rows)
+        energy = {part: float(track[rest, np.arange(len(rest))].sum()) for part, track in heat.items()}
+        # what the capacitors hold at the end, which is lost when they are emptied
+        energy["capacitors"] = float(heat["capacitors"][-1].sum())
+        settled = Settled(
             logits=scores[-1],
             logits_by_step=scores,
             states=tuple(layer[-1] for layer in states),
@@ -210,6 +230,7 @@ class Resistive:
             times_s=self.times_s,
             rest_s=self.times_s[rest],
         )
+        return settled, heat
 
     def _rest_rows(self, rows: Sequence[Tensor]) -> NDArray[np.int64]:
         """(B,) first row from which an image stays where it ends."""
@@ -221,11 +242,9 @@ class Resistive:
         found: NDArray[np.int64] = (late.amax(dim=0) + far.any(dim=0)).cpu().numpy()
         return found
 
-    def _energy_j(
-        self, solver: Solver, sources: Tensor, rows: Sequence[Tensor], rest: NDArray[np.int64]
-    ) -> dict[str, float]:
-        """Joules from 0 V until every image is at rest: resistors by the trapezoidal rule, diodes and what they lead to
-        as at rest, and what the capacitors hold, which is lost when they are emptied."""
+    def _heat_j(self, solver: Solver, sources: Tensor, rows: Sequence[Tensor]) -> dict[str, Array]:
+        """(T, B) joules by part from 0 V until each row: resistors by the trapezoidal rule, diodes and what they lead
+        to as at rest, and what the capacitors hold then."""
         times = np.concatenate([[0.0], self.times_s])
         zero = [torch.zeros_like(layer[0]) for layer in rows]
         power: dict[str, list[Array]] = {}
@@ -233,13 +252,13 @@ class Resistive:
             volts = zero if row == 0 else [layer[row - 1] for layer in rows]
             for part, watts in dissipated_w(solver, sources, volts).items():
                 power.setdefault(part, []).append(watts.cpu().numpy())
-        held = np.arange(len(times) - 1)[:, None] <= rest  # (T, B) intervals before rest
-        energy = {}
+        heat = {}
         for part, tracked in power.items():
             track = np.stack(tracked)
             if part in ("diodes", "clamps"):
                 track = np.broadcast_to(track[-1], track.shape)
             spans = 0.5 * (track[1:] + track[:-1]) * np.diff(times)[:, None]
-            energy[part] = max(float((spans * held).sum()), 0.0)
-        stored = sum(0.5 * float((c * layer[-1].square()).sum()) for c, layer in zip(self._farad, rows, strict=True))
-        return {**energy, "capacitors": stored}
+            heat[part] = np.maximum(np.cumsum(spans, axis=0), 0.0)
+        held = [0.5 * (layer.square() * c).sum(dim=2) for c, layer in zip(self._farad, rows, strict=True)]
+        heat["capacitors"] = torch.stack(held).sum(dim=0).cpu().numpy()
+        return heat
