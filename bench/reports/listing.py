@@ -11,6 +11,7 @@ from bench.robustness.names import DISTURBANCES
 from bench.studies.options import NUDGINGS, STUDIES
 from hw.crossbar.devices.presets import PRESETS
 from hw.crossbar.tiles.wires import WIRES
+from models.controls import control_names
 from models.data import DATASETS
 from models.zoo import model_names
 
@@ -20,6 +21,7 @@ def listing() -> str:
     document = {
         "backends": {name: list(backend.precisions) for name, backend in BACKENDS.items()},
         "models": list(model_names()),
+        "controls": list(control_names()),
         "data": list(DATASETS),
         "device_presets": list(PRESETS),
         "wires": list(WIRES),
@@ -30,7 +32,7 @@ def listing() -> str:
     }
     lines = [f"backend {name}: precision {', '.join(backend.precisions)}" for name, backend in BACKENDS.items()]
     lines += [f"device-preset {', '.join(PRESETS)}, {EVERY}, or a FILE", f"wires {', '.join(WIRES)}"]
-    lines += [f"model {', '.join(model_names())}"]
+    lines += [f"model {', '.join(model_names())}", f"model, as a control, {', '.join(control_names())}"]
     lines += [f"data {', '.join(DATASETS)}, an .npz FILE, or a FOLDER of classes"]
     lines += [f"disturbances {', '.join(DISTURBANCES)}"]
     lines += [f"bench.learn {', '.join(STUDIES)}: update {', '.join(UPDATES)}; estimator {', '.join(NUDGINGS)}"]

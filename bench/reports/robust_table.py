@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from scipy.stats import spearmanr
@@ -22,11 +23,22 @@ from bench.records.robust_row import RobustRow
 from bench.records.rows_file import read_rows
 from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
+from bench.reports.robust_networks import draw_networks
 from bench.reports.robustness import mean_corruption
 from bench.robustness.suites import WORST
 from models.command_line import before_work, exit_code, refuse_empty
 
 DIGITAL = "torch float"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line."""
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run folders of bench.robustness."""
+    picture: Path | None = None
+    """PNG to draw: what is left by eps, by smoothness and by feedback."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
 
     def work() -> None:
-        folders = tyro.cli(tyro.conf.Positional[tuple[Path, ...]], args=arguments, prog="bench.reports.robust_table")
+        options = tyro.cli(Options, args=arguments, prog="bench.reports.robust_table", description=__doc__)
+        folders = options.folders
         refuse_empty(arguments)
         with before_work():
             if not folders:
                 raise ConfigError("no folder: name runs of bench.robustness")
             studies = [read_study(folder) for folder in folders]
         print("\n".join([*robust_table(studies), "", *differences(studies), ""]))
+        if options.picture is not None:
+            draw_networks(studies, options.picture)
         if lines := smoothness(studies):
             print("rank correlation with the first-order distance: " + "; ".join(lines))
 

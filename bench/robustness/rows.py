@@ -155,12 +155,12 @@ def _transferred(study: Study, found: Mapping[str, Attacked]) -> Rows:
                 eps=trial.eps,
                 gradient=f"{trial.gradient} of {study.model}",
                 budget=trial.budget,
-                same_wrong=_same_wrong(study.victim, other, found[trial_name]),
+                same_wrong=same_wrong(study.victim, other, found[trial_name]),
             )
 
 
 @torch.no_grad()
-def _same_wrong(victim: Victim, other: Victim, attacked: Attacked) -> float | None:
+def same_wrong(victim: Victim, other: Victim, attacked: Attacked) -> float | None:
     """Of the images that fell, the share that the other network answers by the same wrong class; None if none fell."""
     fallen = attacked.images[attacked.fell]
     if not len(fallen):

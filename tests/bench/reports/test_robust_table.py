@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import append_row
 from bench.reports import robust_table
-from bench.reports.robust_table import balls_of, differences, read_study, smoothness
+from bench.reports.robust_networks import feedback_share
+from bench.reports.robust_table import Studied, balls_of, differences, read_study, smoothness
+from models.zoo.manifests import manifest_of
 
 
 def study(folder: Path, model: str, answers: str, reach: float) -> Path:
@@ -41,6 +44,18 @@ def test_networks_are_compared_image_by_image(tmp_path: Path, capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert "| three | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | 0.100 |" in printed
     assert "L2 0.5: 1.00" in printed
+
+
+def test_the_picture_has_every_network_and_the_feedback_of_those_that_were_measured(tmp_path: Path) -> None:
+    folders = [
+        study(tmp_path / str(number), name, "XX00", 0.2) for number, name in enumerate(("feedback-strong", "mine"))
+    ]
+    robust_table.main([*map(str, folders), "--picture", str(tmp_path / "networks.png")])
+    assert (tmp_path / "networks.png").read_bytes().startswith(b"\x89PNG")
+    known, unknown = map(read_study, folders)
+    assert feedback_share(known) == max(manifest_of("feedback-strong")["feedback"]["share"]) > 0.35
+    assert feedback_share(unknown) is None
+    assert feedback_share(Studied([replace(known.rows[0], feedback=False)], known.reach)) == 0
 
 
 def test_a_folder_without_a_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
