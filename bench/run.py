@@ -37,7 +37,7 @@ from bench.options import (
     model_sha256,
     workload_of,
 )
-from bench.robustness.names import ATTACKS, DISTURBANCES
+from bench.robustness.names import ALL, DISTURBANCES, EPSILONS, chosen_disturbances
 from bench.run_command import run_command
 from hw.cost.constants.own import read_own
 from models.command_line import before_work
@@ -55,8 +55,8 @@ HELP = "What would this network do on that hardware? Accuracy, robustness, energ
 class MainOptions(RunOptions):
     """The main job's own beside what all runs have."""
 
-    disturbances: Annotated[tuple[str, ...], option("NAME..", "all of --list")] = DISTURBANCES
-    """Noise and attacks; without a name: clean images only."""
+    disturbances: Annotated[tuple[str, ...], option("NAME..")] = (ALL,)
+    """Noise and attacks (--list); without a name: clean images only."""
     constants: Annotated[tuple[Path, ...], option("FILE..", "published")] = ()
     """TOML of your own constants, priced too."""
 
@@ -124,7 +124,9 @@ def check(config: RunConfig, arguments: Sequence[str] = ()) -> None:
     check_idle(arguments, {**idle, **OF_LEARNING})
     check_once("--disturbances", config.run.disturbances)
     for name in config.run.disturbances:
-        choose("--disturbances", name, DISTURBANCES)
+        choose("--disturbances", name, (ALL, *DISTURBANCES))
+    if ALL in config.run.disturbances and len(config.run.disturbances) > 1:
+        raise ConfigError(f"--disturbances {list(config.run.disturbances)}: {ALL} stands alone")
     try:
         read_own(config.run.constants)
         model_of(config)
@@ -246,12 +248,11 @@ def rows_of(
 
     test = dataset.test.at_most(config.run.shown or len(dataset.test))
     images, labels = test.floats().numpy(), test.labels.numpy()
-    settles = [
-        config.machines[key.backend].machines() * (1 + len(config.run.disturbances) * is_main(key)) for key in left
-    ]
-    with Progress("settling", len(ATTACKS) + sum(settles)) as progress:
+    names = chosen_disturbances(config.run.disturbances, images.shape[1])
+    settles = [config.machines[key.backend].machines() * (1 + len(names) * is_main(key)) for key in left]
+    with Progress("settling", len(EPSILONS.keys() & set(names)) + sum(settles)) as progress:
         clean = Shown(images, labels, {})
-        shown = _disturbed(config, clean, work, places.attacks, progress.advance) if any(map(is_main, left)) else clean
+        shown = _disturbed(names, clean, work, places.attacks, progress.advance) if any(map(is_main, left)) else clean
         for key in left:
             machine = config.machines[key.backend]
             if not machine.published(key.point):
@@ -275,11 +276,12 @@ def _against(answers: Answers, reference: Answers | None) -> dict[str, Any] | No
     return {"difference": change, "ci95": [*interval]}
 
 
-def _disturbed(config: RunConfig, clean: Shown, work: Workload, folder: Path, announce: Callable[[str], None]) -> Shown:
+def _disturbed(
+    names: Sequence[str], clean: Shown, work: Workload, folder: Path, announce: Callable[[str], None]
+) -> Shown:
     from bench.evaluate import Shown
     from bench.robustness.disturbances import disturbed
 
-    names = config.run.disturbances
     made = disturbed(work.network, clean.images, clean.labels, names, work.conditions, folder, announce)
     return Shown(clean.images, clean.labels, dict(made))
 

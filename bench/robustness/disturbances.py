@@ -16,7 +16,7 @@ from bench.robustness.attacks.target import Target
 from bench.robustness.ball import Ball
 from bench.robustness.free_phase import FreePhase, equal_sweeps
 from bench.robustness.kept import keep, origin_of, read_kept
-from bench.robustness.names import ATTACKS, GAUSSIAN_SIGMAS, GAUSSIANS, PGD_EPSILONS
+from bench.robustness.names import EPSILONS, SIGMAS
 from bench.robustness.slopes.unrolled import unrolled
 from mapping.machines import steps_of
 from models.ep.network import EPNetwork
@@ -70,11 +70,11 @@ def disturbed(
     announce: Callable[[str], None],
 ) -> Iterator[tuple[str, Images]]:
     """These of `DISTURBANCES`, by name; attacks are kept in the run folder, so that a resumed run shows them again."""
-    for name, sigma in zip(GAUSSIANS, GAUSSIAN_SIGMAS, strict=True):
+    for name, sigma in SIGMAS.items():
         if name in names:
             yield name, gaussian(images, sigma, conditions.seed)
     settling = conditions.settling
-    for name, epsilon in zip(ATTACKS, PGD_EPSILONS, strict=True):
+    for name, epsilon in EPSILONS.items():
         if name not in names:
             continue
         file, origin = folder / f"{name}.safetensors", origin_of(name, network, images)

@@ -17,7 +17,7 @@ from bench.machines.crossbar import CrossbarBackend
 from bench.machines.crossbar_dies import Point, check_options, device_of, die, points, reference_point
 from bench.machines.crossbar_options import CrossbarOptions, DeviceOptions, RemedyOptions, TileOptions
 from bench.reports.format import si
-from bench.robustness.names import DISTURBANCES
+from bench.robustness.names import disturbances_of
 from bench.run import MainOptions, RunConfig, check, model_of
 from hw.crossbar.devices.presets import PRESETS
 from mapping.machines import to_digital
@@ -50,7 +50,7 @@ def test_a_sweep_has_a_row_for_every_point_and_pictures_of_it(tmp_path):
         assert row["latency_s"]["measured"] is None
     disturbed = [row for row in dies if row["robust"]]
     assert [row["point"]["noise_scale"] for row in disturbed] == [1.0], "attacks are shown to one point"
-    assert set(disturbed[0]["robust"]) == set(DISTURBANCES)
+    assert set(disturbed[0]["robust"]) == set(disturbances_of(1))
     clean = [row for row in dies if row["point"] == {**disturbed[0]["point"], "noise_scale": 0.0, "adc_bits": None}]
     assert clean[0]["accuracy"] == reference["accuracy"], "no noise, hardly any rounding: the float answers"
     priced = [set(row["costs"]) for row in dies if row["point"]["adc_bits"] == 8]
