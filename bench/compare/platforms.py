@@ -1,4 +1,4 @@
-"""What is run: every machine in every number format, its rules chosen on validation and judged on test images."""
+"""What is run: a network on a machine, its rules of stopping chosen on validation images and judged on test images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from bench.machines.backend import Backend, Images, Prices, RowKey, Workload
 from hw.cost.cost import Cost
 from hw.cost.roofline import gpu_cost
 from hw.ledger import Ledger
+from mapping.machines import steps_of
 
 BOARD = "H200"
-"""The GPU that pays for arithmetic, whatever computer this is."""
+"""The GPU that is paid for arithmetic, whatever computer this is."""
 CURVE = 8
 """Thresholds of each rule that make its curve."""
 
@@ -34,19 +35,54 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One network on one machine in one number format."""
+
+    network: str
+    backend: Backend
+    key: RowKey
+    work: Workload
+
+    @property
+    def name(self) -> str:
+        """As progress tells it."""
+        return f"{self.network} on {self.key.backend} {self.key.precision}"
+
+    @property
+    def settles(self) -> bool:
+        """Whether states go down too; a twin is one pass."""
+        return self.work.network.feedback
+
+    @property
+    def in_floats(self) -> bool:
+        """On a clocked processor: it is priced as a published GPU too."""
+        return (self.key.backend, self.key.precision) == ("torch", "float")
+
+
+@dataclass(frozen=True)
 class Compared:
-    """One machine in one number format."""
+    """What came of an entry."""
 
     rows: list[CompareRow]
     curves: list[dict[str, Any]]
-    """Points of accuracy against time and energy: backend, precision, profile, kind, threshold, accuracy, stops,
+    """Points of accuracy against time and energy: network, platform, profile, kind, threshold, accuracy, stops,
     energy_j, latency_s."""
     unpriced: Mapping[str, str]
+    ledger: Ledger
+    """Of the first test image, run to the end: what constants are varied on."""
 
 
-def with_boards(pricer: Callable[[Ledger], Prices], backend: str, precision: str) -> Callable[[Ledger], Prices]:
-    """Prices, and of a processor that computes in floats those of a published GPU too."""
-    if (backend, precision) != ("torch", "float"):
+def on_board(ledger: Ledger) -> dict[str, Cost]:
+    """The published GPU's price of arithmetic, by its profile."""
+    cost = gpu_cost(ledger, BOARD)
+    assert cost is not None, "the board is in the table"
+    return {cost.profile: cost}
+
+
+def pricer_of(entry: Entry) -> Callable[[Ledger], Prices]:
+    """Prices by all profiles of the machine, and by the GPU where it computes in floats."""
+    pricer = entry.backend.pricer(entry.key, entry.work)
+    if not entry.in_floats:
         return pricer
 
     def priced(ledger: Ledger) -> Prices:
@@ -56,54 +92,46 @@ def with_boards(pricer: Callable[[Ledger], Prices], backend: str, precision: str
     return priced
 
 
-def on_board(ledger: Ledger) -> dict[str, Cost]:
-    """The published GPU's price of arithmetic."""
-    cost = gpu_cost(ledger, BOARD)
-    assert cost is not None, "the board is in the table"
-    return {cost.profile: cost}
+def compare_on(entry: Entry, shown: Shown, loss: float, done: Callable[[str], None]) -> Compared:
+    """Every rule on one machine, on the first of its dies; a network without feedback runs once through."""
+
+    def told(what: str) -> None:
+        done(f"{entry.name}: {what}")
+
+    backend, pricer = entry.backend, pricer_of(entry)
+    with backend.open(entry.work, entry.key)[0]() as machine:
+        picked: dict[str, Rule] = {}
+        curve: list[Rule] = []
+        if entry.settles:
+            looks = watched(backend, machine, shown.validation, told)
+            picked = {
+                rule_name(kind): choose(candidates(kind, looks), looks, shown.validation_labels, loss) for kind in KINDS
+            }
+            curve, count = _curve(looks), looks.count
+        else:
+            count = steps_of(entry.work.network, entry.work.conditions.settling.steps)
+        rules = [Rule("steps", count), *picked.values(), *curve]
+        whole, *stopped = stop_all(backend, machine, (shown.test, shown.test_labels), rules, pricer, told)
+        ledger = backend.course(machine, shown.test[:1])[1](count, 1)
+        together = machine.settle(shown.test).ledger if entry.in_floats else None
+    way = "settles" if entry.settles else "one pass"
+    rows = rows_of(entry.network, way, entry.key, whole, ALL)
+    for name, one in zip(picked, stopped, strict=False):
+        rows += rows_of(entry.network, way, entry.key, one, name)
+    if together is not None:
+        rows.append(_shared(entry, whole, together))
+    curves = [point for one in (whole, *stopped) for point in _points(entry, one)] if entry.settles else []
+    return Compared(rows, curves, whole.unpriced, ledger)
 
 
-def settle_on(
-    backend: Backend,
-    key: RowKey,
-    work: Workload,
-    shown: Shown,
-    network: str,
-    loss: float,
-    done: Callable[[str], None],
-) -> Compared:
-    """Every rule on one machine; of dies, on the first."""
-    pricer = with_boards(backend.pricer(key, work), key.backend, key.precision)
-    name = f"{key.backend} {key.precision}"
-    with backend.open(work, key)[0]() as machine:
-        looks = watched(backend, machine, shown.validation, lambda what: done(f"{name}: {what}"))
-        picked = {kind: choose(candidates(kind, looks), looks, shown.validation_labels, loss) for kind in KINDS}
-        rules = [*picked.values(), Rule("steps", looks.count), *_curve(looks)]
-        test = (shown.test, shown.test_labels)
-        stopped = stop_all(backend, machine, test, rules, pricer, lambda what: done(f"{name}: {what}"))
-        batch = _batch_ledger(machine, shown.test) if (key.backend, key.precision) == ("torch", "float") else None
-    platform, rows = (key.backend, key.precision), []
-    for rule, one in zip(picked.values(), stopped, strict=False):
-        rows += rows_of(network, platform, one, rule_name(rule))
-    whole = stopped[len(picked)]
-    rows += rows_of(network, platform, whole, ALL)
-    if batch is not None:
-        rows += _shared(network, key, whole, batch)
-    curves = [point for one in stopped for point in _points(platform, one)]
-    return Compared(rows, curves, whole.unpriced)
-
-
-def _batch_ledger(machine: Any, images: Images) -> Ledger:
-    ledger: Ledger = machine.settle(images).ledger
-    return ledger
-
-
-def _shared(network: str, key: RowKey, whole: Stopped, ledger: Ledger) -> list[CompareRow]:
+def _shared(entry: Entry, whole: Stopped, ledger: Ledger) -> CompareRow:
     """The GPU with all images in one batch: weights are fetched once for all."""
     (profile, cost), *_ = on_board(ledger).items()
+    key = entry.key
     platform = Platform(key.backend, key.precision, profile, ledger.images)
+    way = "settles" if entry.settles else "one pass"
     steps = {"steps": whole.stops.astype(np.float64)}
-    return [row_of(network, "settles", platform, (ALL, None), whole.right, repeated(cost, ledger.images), steps)]
+    return row_of(entry.network, way, platform, (ALL, None), whole.right, repeated(cost, ledger.images), steps)
 
 
 def repeated(cost: Cost, images: int) -> Paid:
@@ -124,12 +152,12 @@ def _curve(looks: Looks) -> list[Rule]:
     return rules
 
 
-def _points(platform: tuple[str, str], one: Stopped) -> list[dict[str, Any]]:
-    backend, precision = platform
+def _points(entry: Entry, one: Stopped) -> list[dict[str, Any]]:
+    backend, precision = entry.key.backend, entry.key.precision
     return [
         {
-            "backend": backend,
-            "precision": precision,
+            "network": entry.network,
+            "platform": Platform(backend, precision, profile).name,
             "profile": profile,
             "kind": one.rule.kind,
             "threshold": one.rule.threshold,

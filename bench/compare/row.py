@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.compare.courses import BOUNDS, Paid, Stopped
-from bench.compare.stopping import Array, Rule
+from bench.compare.stopping import Array, Kind
+from bench.machines.backend import RowKey
 from bench.records.statistics import accuracy_interval
 
 Way = Literal["settles", "one pass"]
@@ -97,15 +98,14 @@ class CompareRow:
         return asdict(self)
 
 
-def rows_of(network: str, platform: tuple[str, str], stopped: Stopped, rule: str) -> list[CompareRow]:
-    """One row per profile that has a price, of a network that settled image by image."""
-    backend, precision = platform
-    timed = stopped.times_s is not None
-    own = {"settle_s": stopped.times_s[stopped.stops - 1]} if timed and stopped.times_s is not None else {}
-    steps: dict[str, Array] = own or {"steps": stopped.stops.astype(np.float64)}
+def rows_of(network: str, way: Way, key: RowKey, stopped: Stopped, rule: str) -> list[CompareRow]:
+    """One row per profile that has a price, of a network that ran image by image under one rule."""
+    own: dict[str, Array] = {"steps": stopped.stops.astype(np.float64)}
+    if stopped.times_s is not None:
+        own = {"settle_s": stopped.times_s[stopped.stops - 1]}
     threshold = None if rule == ALL else stopped.rule.threshold
     return [
-        row_of(network, "settles", Platform(backend, precision, profile), (rule, threshold), stopped.right, paid, steps)
+        row_of(network, way, Platform(key.backend, key.precision, profile), (rule, threshold), stopped.right, paid, own)
         for profile, paid in stopped.paid.items()
     ]
 
@@ -150,14 +150,9 @@ def row_of(
     )
 
 
-def chosen(rows: Sequence[CompareRow], rule: str) -> list[CompareRow]:
-    """Rows of one rule; those of one pass have none and are always there."""
-    return [row for row in rows if row.rule == rule or row.way == "one pass"]
-
-
-def rule_name(rule: Rule) -> str:
+def rule_name(kind: Kind) -> str:
     """As a row has it."""
-    return {"steps": "fixed steps", "residual": "residual", "confidence": "confidence"}[rule.kind]
+    return "fixed steps" if kind == "steps" else kind
 
 
 def _mean(values: Array) -> dict[str, float]:

@@ -1,0 +1,156 @@
+"""The whole comparison: networks, machines and images are loaded, then everything is run, measured and worked out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.compare.options import CompareOptions
+from bench.compare.platforms import Compared, Entry, Shown, compare_on
+from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Workload
+from bench.options import CALIBRATION_IMAGES, DIE_CALIBRATION_IMAGES, check_fit
+from bench.progress import Progress
+from models.command_line import before_work
+from models.data import Dataset
+from models.ep.network import EPNetwork
+
+TWIN_PRECISIONS = {"torch": "float", "lava": "delta", "crossbar": "analog"}
+"""Platforms of the twin: a processor, changes on a chip, tiles."""
+RESISTIVE = {"digits": "drn-digits", "mnist": "drn-mnist"}
+"""Networks of resistors, by data: they stand in where the network itself is none that resistors can express."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is run."""
+
+    options: CompareOptions
+    machines: Mapping[str, Backend]
+    entries: tuple[Entry, ...]
+    shown: Shown
+    data: Dataset
+    absent: Mapping[str, str]
+    """Machines that cannot hold the network, and why."""
+
+
+def prepare(options: CompareOptions, machines: Mapping[str, Backend]) -> Prepared:
+    """Load and check; ConfigError where model, data or an option do not fit each other."""
+    from bench.networks import checkpoint_name
+    from models.controls import load_for_machines
+    from models.data import load_data
+    from models.zoo.manifests import check_same, trained_on
+
+    with before_work():
+        network = load_for_machines(options.model)
+        data = load_data(trained_on(checkpoint_name(options.model)), options.data_dir)
+        check_same(checkpoint_name(options.model), data)
+        check_fit(options.model, network, data)
+        entries, absent = _entries(options, machines, network, data)
+        if (twin := options.twin_name) is not None:
+            other = load_for_machines(twin)
+            check_fit(twin, other, data)
+            if other.feedback:
+                raise ValueError(f"--twin {twin!r} has feedback: a twin is one pass, made by python -m models.twin")
+            entries += _entries_of_twin(options, machines, (twin, other), data)
+    validation = data.validation.at_most(options.at_most(options.validation))
+    test = data.test.at_most(options.at_most(options.limit))
+    shown = Shown(*(part for one in (validation, test) for part in (one.floats().numpy(), one.labels.numpy())))
+    return Prepared(options, machines, tuple(entries), shown, data, absent)
+
+
+def _entries(
+    options: CompareOptions, machines: Mapping[str, Backend], network: EPNetwork, data: Dataset
+) -> tuple[list[Entry], dict[str, str]]:
+    """Every machine in every number format that it usually runs in, with the network that it is given."""
+    from models.zoo import load_model, model_names
+
+    entries: list[Entry] = []
+    absent: dict[str, str] = {}
+    for name in options.backends:
+        backend = machines[name]
+        given = backend.model(options.model) if options.model in model_names() else options.model
+        used = network if given == options.model else load_model(given)
+        if name == "resistive" and (why := _no_resistors(used)) is not None:
+            absent[name] = why
+            if (stand_in := RESISTIVE.get(data.name)) is None:
+                continue
+            given, used = stand_in, load_model(stand_in)
+        backend.check_network(used, options.settling, 1)
+        keys = [
+            RowKey(name, precision, backend.main_point())
+            for precision in backend.precisions
+            if precision not in backend.on_request
+        ]
+        work = _workload(options, used, data, any(key.precision in INTEGERS for key in keys))
+        entries += [Entry(given, backend, key, work) for key in keys if (name, key.precision) not in UNPRICED]
+    return entries, absent
+
+
+UNPRICED = (("torch", "fixed"), ("lava", "float"), ("brian", "rate"))
+"""Number formats for which no profile has a price."""
+
+
+def _entries_of_twin(
+    options: CompareOptions, machines: Mapping[str, Backend], twin: tuple[str, EPNetwork], data: Dataset
+) -> list[Entry]:
+    name, network = twin
+    work = _workload(options, network, data, "lava" in options.backends)
+    return [
+        Entry(name, machines[backend], RowKey(backend, TWIN_PRECISIONS[backend], machines[backend].main_point()), work)
+        for backend in options.backends
+        if backend in TWIN_PRECISIONS
+    ]
+
+
+def _no_resistors(network: EPNetwork) -> str | None:
+    """Why resistors cannot be the network; None if they can."""
+    from mapping.resistive import NotResistiveError, resistive_of
+
+    try:
+        resistive_of(network)
+    except NotResistiveError as error:
+        return str(error)
+    return None
+
+
+def _workload(options: CompareOptions, network: EPNetwork, data: Dataset, integers: bool) -> Workload:
+    from mapping.quantization import quantize
+
+    calibration = data.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
+    conditions = Conditions(options.settling, calibration, options.seed, options.device)
+    if not integers:
+        return Workload(network, None, conditions)
+    shown = data.train.at_most(CALIBRATION_IMAGES).floats()
+    program = quantize(network, shown, state_bits=options.state_bits, steps=options.steps)
+    return Workload(network, program, conditions)
+
+
+def compare(prepared: Prepared) -> dict[str, Any]:
+    """Every figure, as JSON types."""
+    from bench.compare.robust import with_robustness
+
+    options = prepared.options
+    found: list[tuple[Entry, Compared]] = []
+    with Progress("comparing", len(prepared.entries)) as progress:
+        for entry in prepared.entries:
+            progress.advance(entry.name)
+            found.append((entry, compare_on(entry, prepared.shown, options.loss, progress.note)))
+            progress.finished(entry.name)
+    rows = with_robustness([row for _, one in found for row in one.rows])
+    return {
+        "model": options.model,
+        "twin": options.twin_name,
+        "data": prepared.data.name,
+        "images": len(prepared.shown.test),
+        "validation": len(prepared.shown.validation),
+        "loss": options.loss,
+        "steps": options.steps,
+        "rows": [row.to_json() for row in rows],
+        "curves": [point for _, one in found for point in one.curves],
+        "absent": dict(prepared.absent),
+        "unpriced": {entry.name: dict(one.unpriced) for entry, one in found if one.unpriced},
+    }
