@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> None:
-        command = parse({"compare": Group(CompareOptions()), **machine_groups()}, given, "python -m bench.compare", HELP)
+        command = parse(
+            {"compare": Group(CompareOptions()), **machine_groups()}, given, "python -m bench.compare", HELP
+        )
         options: CompareOptions = command.compare
         refuse_empty(given)
         machines = machines_of(command)

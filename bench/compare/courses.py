@@ -48,6 +48,8 @@ class Stopped:
     unpriced: Mapping[str, str]
     times_s: Array | None
     """(R,) of the looks, on machines without a clock: how long the settle itself took, converters aside."""
+    ledgers: tuple[Ledger, ...]
+    """Of each image."""
 
 
 def looks_of(settled: Settled, tau_s: float | None = None) -> Looks:
@@ -110,14 +112,15 @@ def stop_all(
         done(f"test image {index + 1} of {len(images)}")
         settled, until = backend.course(machine, images[index : index + 1])
         looks, times_s = looks_of(settled, tau_s), settled.times_s
-        priced: dict[tuple[int, int], Prices] = {}
+        priced: dict[tuple[int, int], tuple[Ledger, Prices]] = {}
         for rule, ones in zip(rules, taken, strict=True):
             stop = int(rule.stops(looks)[0])
             seen = stop if rule.looks_at_scores else 1
             if (stop, seen) not in priced:
-                priced[stop, seen] = pricer(until(stop, seen))
+                ledger = until(stop, seen)
+                priced[stop, seen] = (ledger, pricer(ledger))
             answer = int(answers_at(looks, np.array([stop]))[0])
-            ones.append(_One(stop, answer == int(labels[index]), priced[stop, seen]))
+            ones.append(_One(stop, answer == int(labels[index]), *priced[stop, seen]))
     return [_joined(rule, ones, times_s) for rule, ones in zip(rules, taken, strict=True)]
 
 
@@ -125,6 +128,7 @@ def stop_all(
 class _One:
     stop: int
     right: bool
+    ledger: Ledger
     prices: Prices
 
 
@@ -137,6 +141,7 @@ def _joined(rule: Rule, ones: Sequence[_One], times_s: Array | None) -> Stopped:
         {name: _paid([one.prices.costs[name] for one in ones]) for name in first.costs},
         first.unpriced,
         times_s,
+        tuple(one.ledger for one in ones),
     )
 
 

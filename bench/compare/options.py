@@ -96,7 +96,11 @@ def check_options(options: CompareOptions, machines: Mapping[str, Backend]) -> N
             choose(flag, model, (*network_names(), *((NO_TWIN,) if flag == "--twin" else ())))
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise ConfigError(f"--data-dir {str(options.data_dir)!r} is not a folder")
-    counts = {"--limit": options.limit, "--validation": options.validation, **{"--batches": min(options.batches, default=1)}}
+    counts = {
+        "--limit": options.limit,
+        "--validation": options.validation,
+        **{"--batches": min(options.batches, default=1)},
+    }
     for flag, count in counts.items():
         if count < 1:
             raise ConfigError(f"{flag} is {count}, must be at least 1")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.compare.courses import BOUNDS, Paid, Stopped, stop_all, watched
-from bench.compare.row import ALL, CompareRow, Platform, row_of, rows_of, rule_name
+from bench.compare.row import ALL, CompareRow, Platform, Way, row_of, rows_of, rule_name
 from bench.compare.stopping import KINDS, Looks, Rule, candidates, choose
 from bench.machines.backend import Backend, Images, Prices, RowKey, Workload
 from hw.cost.cost import Cost
 from hw.cost.roofline import gpu_cost
-from hw.ledger import Ledger
+from hw.ledger import Ledger, merge
 from mapping.machines import steps_of
 
 BOARD = "H200"
@@ -54,6 +54,11 @@ class Entry:
         return self.work.network.feedback
 
     @property
+    def way(self) -> Way:
+        """How it comes to its answer."""
+        return "settles" if self.settles else "one pass"
+
+    @property
     def in_floats(self) -> bool:
         """On a clocked processor: it is priced as a published GPU too."""
         return (self.key.backend, self.key.precision) == ("torch", "float")
@@ -69,7 +74,9 @@ class Compared:
     energy_j, latency_s."""
     unpriced: Mapping[str, str]
     ledger: Ledger
-    """Of the first test image, run to the end: what constants are varied on."""
+    """Of all test images, each run to the end alone."""
+    together: Ledger | None
+    """Of all test images in one batch, on a processor."""
 
 
 def on_board(ledger: Ledger) -> dict[str, Cost]:
@@ -112,16 +119,14 @@ def compare_on(entry: Entry, shown: Shown, loss: float, done: Callable[[str], No
             count = steps_of(entry.work.network, entry.work.conditions.settling.steps)
         rules = [Rule("steps", count), *picked.values(), *curve]
         whole, *stopped = stop_all(backend, machine, (shown.test, shown.test_labels), rules, pricer, told)
-        ledger = backend.course(machine, shown.test[:1])[1](count, 1)
         together = machine.settle(shown.test).ledger if entry.in_floats else None
-    way = "settles" if entry.settles else "one pass"
-    rows = rows_of(entry.network, way, entry.key, whole, ALL)
+    rows = rows_of(entry.network, entry.way, entry.key, whole, ALL)
     for name, one in zip(picked, stopped, strict=False):
-        rows += rows_of(entry.network, way, entry.key, one, name)
+        rows += rows_of(entry.network, entry.way, entry.key, one, name)
     if together is not None:
         rows.append(_shared(entry, whole, together))
     curves = [point for one in (whole, *stopped) for point in _points(entry, one)] if entry.settles else []
-    return Compared(rows, curves, whole.unpriced, ledger)
+    return Compared(rows, curves, whole.unpriced, merge(list(whole.ledgers)), together)
 
 
 def _shared(entry: Entry, whole: Stopped, ledger: Ledger) -> CompareRow:
@@ -129,9 +134,12 @@ def _shared(entry: Entry, whole: Stopped, ledger: Ledger) -> CompareRow:
     (profile, cost), *_ = on_board(ledger).items()
     key = entry.key
     platform = Platform(key.backend, key.precision, profile, ledger.images)
-    way = "settles" if entry.settles else "one pass"
     steps = {"steps": whole.stops.astype(np.float64)}
-    return row_of(entry.network, way, platform, (ALL, None), whole.right, repeated(cost, ledger.images), steps)
+    taken = repeated(cost, ledger.images)
+    # an image of a batch has its answer when the batch has
+    waited = None if taken.latency_s is None else taken.latency_s * ledger.images
+    paid = replace(taken, latency_s=waited)
+    return row_of(entry.network, entry.way, platform, (ALL, None), whole.right, paid, steps)
 
 
 def repeated(cost: Cost, images: int) -> Paid:

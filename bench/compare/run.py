@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from bench.compare.bits import Bits, bits_needed
+from bench.compare.measured import measure_all
 from bench.compare.options import CompareOptions
-from bench.compare.platforms import Compared, Entry, Shown, compare_on
+from bench.compare.physics import fan_in, physics_of
+from bench.compare.platforms import Compared, Entry, Shown, compare_on, on_board
+from bench.compare.sensitivity import Side, conclusions
+from bench.compare.training import training_rows
 from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Workload
 from bench.options import CALIBRATION_IMAGES, DIE_CALIBRATION_IMAGES, check_fit
 from bench.progress import Progress
+from hw.ledger import counted
+from hw.meters import Plan
+from mapping.circuit import circuit_of
 from models.command_line import before_work
 from models.data import Dataset
 from models.ep.network import EPNetwork
@@ -140,6 +145,10 @@ def compare(prepared: Prepared) -> dict[str, Any]:
             progress.advance(entry.name)
             found.append((entry, compare_on(entry, prepared.shown, options.loss, progress.note)))
             progress.finished(entry.name)
+        plan = Plan(options.window_s, options.repeats)
+        measured = measure_all(prepared.entries, prepared.shown.test, options.batches, plan, progress.note)
+        training = training_rows(prepared.entries, prepared.data.train, progress.note)
+        physics = _physics(prepared, found, progress.note)
     rows = with_robustness([row for _, one in found for row in one.rows])
     return {
         "model": options.model,
@@ -150,7 +159,74 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "loss": options.loss,
         "steps": options.steps,
         "rows": [row.to_json() for row in rows],
+        "measured": measured,
+        "training": training,
+        "sensitivity": _sensitivity(found),
+        "physics": physics,
         "curves": [point for _, one in found for point in one.curves],
         "absent": dict(prepared.absent),
         "unpriced": {entry.name: dict(one.unpriced) for entry, one in found if one.unpriced},
     }
+
+
+VARIED = {
+    ("lava", "delta"): "sanafe",
+    ("crossbar", "analog"): "hermes-14nm",
+    ("resistive", "analog"): "settling-circuit",
+}
+"""Platforms whose constants are varied, and by which profile."""
+NOISY_IMAGES = 100
+"""Validation images that noise is added to the sums of."""
+
+
+def _sensitivity(found: Sequence[tuple[Entry, Compared]]) -> list[dict[str, Any]]:
+    """The platforms on which the network settles, against the twin on the GPU, all images at once; without a twin
+    against the network itself there."""
+    ours, theirs = [], None
+    for entry, one in found:
+        where = (entry.key.backend, entry.key.precision)
+        if entry.in_floats and one.together is not None and (theirs is None or not entry.settles):
+            (profile, cost), *_ = on_board(one.together).items()
+            theirs = Side(f"{entry.network} on a GPU (H200)", profile, one.together, cost)
+        if entry.settles and (profile := VARIED.get(where, "")):
+            prices = entry.backend.pricer(entry.key, entry.work)(one.ledger)
+            updates = _digital_updates(entry, one)
+            row = next((row for row in one.rows if row.profile == profile), None)
+            if row is not None:
+                name = f"{entry.network} on {row.platform}"
+                ours.append(Side(name, profile, one.ledger, prices.costs[profile], updates))
+    return [] if theirs is None else conclusions(ours, theirs)
+
+
+def _digital_updates(entry: Entry, one: Compared) -> float:
+    """Neuron updates of digital neurons of crossbars, summed over images."""
+    if entry.key.backend != "crossbar" or entry.backend.tiles.neurons == "analog":  # type: ignore[attr-defined]
+        return 0.0
+    return float(counted(one.ledger.messages, "messages").neuron_updates_by_step().sum())
+
+
+def _physics(
+    prepared: Prepared, found: Sequence[tuple[Entry, Compared]], done: Callable[[str], None]
+) -> dict[str, Any]:
+    """Joules per multiply-accumulate, of the steps that a processor would do for the same answers."""
+    macs: dict[tuple[str, str], float] = {}
+    needed: dict[str, Bits] = {}
+    devices: dict[str, float] = {}
+    for entry, _ in found:
+        network, name = entry.work.network, entry.network
+        if name not in needed:
+            done(f"{name}: noise on its sums")
+            images = prepared.data.validation.at_most(prepared.options.at_most(NOISY_IMAGES))
+            needed[name] = bits_needed(network, images, prepared.options.steps)
+            devices[name] = fan_in(network)
+        macs[name, entry.key.backend] = _macs(entry, prepared.options.steps)
+    return physics_of([row for _, one in found for row in one.rows], macs, needed, devices)
+
+
+def _macs(entry: Entry, steps: int) -> float:
+    """Of one image: those of a processor in as many steps; of a circuit without steps, one pass up and one down."""
+    wires = circuit_of(entry.work.network)
+    first, *others = [wire.macs for wire in wires.wires]
+    readout = 0 if wires.readout is None else wires.readout.weight.size
+    passes = 1 if entry.key.backend == "resistive" else steps
+    return first + readout + (2 * passes * sum(others) if entry.settles else sum(others))

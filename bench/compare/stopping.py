@@ -28,6 +28,8 @@ THRESHOLDS = 24
 """Thresholds that are tried of each kind."""
 LARGEST, SMALLEST = 0.5, 2.0**-12
 """Of the thresholds of the residual, in states; 0 is tried too."""
+LEADS = 100.0
+"""The largest lead over the smallest of the thresholds of confidence."""
 
 Array = NDArray[np.float64]
 
@@ -109,8 +111,9 @@ def candidates(kind: Kind, looks: Looks) -> tuple[Rule, ...]:
         return tuple(Rule(kind, float(step)) for step in range(1, looks.count + 1))
     if kind == "residual":
         return tuple(Rule(kind, float(value)) for value in (*np.geomspace(LARGEST, SMALLEST, THRESHOLDS), 0.0))
-    shares = np.linspace(0.02, 1.0, THRESHOLDS)
-    return tuple(Rule(kind, float(value)) for value in np.unique(np.quantile(looks.lead, shares)))
+    most = float(looks.lead.max())
+    leads = np.geomspace(most / LEADS, most, THRESHOLDS) if most > 0 else [0.0]
+    return tuple(Rule(kind, float(value)) for value in leads)
 
 
 def choose(rules: Sequence[Rule], looks: Looks, labels: NDArray[np.integer], loss: float) -> Rule:

@@ -8,7 +8,7 @@ reaches its peak; a settle of many small kernels takes longer, and the measured 
 
 from __future__ import annotations
 
-from hw.cost.constants import GPUS, HOROWITZ_2014, KERAS_SPIKING
+from hw.cost.constants import GPUS, HOROWITZ_2014, KERAS_SPIKING, Table
 from hw.cost.cost import Cost, Range
 from hw.ledger import Ledger, counted
 
@@ -29,7 +29,9 @@ def board_of(device_name: str) -> str | None:
     return BOARDS.get(device_name.removeprefix("NVIDIA ").removeprefix("Tesla "))
 
 
-def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> Cost | None:
+def gpu_cost(
+    ledger: Ledger, device_name: str, wall_s: float | None = None, boards: Table = GPUS
+) -> Cost | None:
     """Roofline of a published GPU at its thermal design power: E = TDP * t in all three cases.
 
     - low: the same multiply-accumulates at the dense int8 peak of the tensor cores, with no wait for memory
@@ -40,6 +42,7 @@ def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> C
     Args:
         device_name: as `torch.cuda.get_device_name` gives it.
         wall_s: measured seconds per image.
+        boards: peaks and power of every board.
 
     Returns:
         None for a device without published figures in the table, slices of a board included: never a guess.
@@ -52,7 +55,7 @@ def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None) -> C
         return None
     done = counted(ledger.arithmetic, "arithmetic")
     macs, moved = done.macs / ledger.images, done.bytes_moved / ledger.images
-    gpu = {name: constant.nominal for name, constant in GPUS[key].items()}
+    gpu = {name: constant.nominal for name, constant in boards[key].items()}
     arithmetic = 2.0 * macs / gpu["peak_fp32"]
     waiting = max(0.0, moved / gpu["bandwidth"] - arithmetic)
     nominal = arithmetic + waiting

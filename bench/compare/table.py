@@ -1,0 +1,146 @@
+"""Tables of a comparison, for a terminal and for a page: what is modelled, and apart from it what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from bench.compare.row import ALL
+from bench.reports.format import NOTHING, percent, si, spread
+
+Row = Mapping[str, Any]
+
+MODELLED = (
+    "network",
+    "platform",
+    "stops",
+    "accuracy %",
+    "energy modelled",
+    "latency modelled",
+    "correct answer",
+    "energy x delay",
+    "most goes to",
+    "attacked %",
+)
+EARLY = ("network", "platform", "rule", "accuracy %", "steps", "energy", "latency")
+MEASURED = (
+    "network",
+    "device",
+    "images at once",
+    "seconds measured",
+    "joules measured",
+    "above idling",
+    "idle",
+    "counter",
+)
+PHYSICS = ("network", "platform", "joules per MAC", "over 24 kT 4^b / N", "over kT ln 2")
+TRAINING = ("how", "platform", "energy of an epoch", "note")
+
+
+def platform_lines(rows: Sequence[Row]) -> list[list[str]]:
+    """One line per network and platform, run to the end."""
+    return [
+        [
+            row["network"],
+            row["platform"],
+            "one pass" if row["way"] == "one pass" else row["rule"],
+            percent(row["accuracy"], row["accuracy_ci95"]),
+            spread(row["energy_j"], "J"),
+            spread(row["latency_s"] or {}, "s"),
+            spread(row["correct_j"], "J"),
+            si((row["energy_delay_js"] or {}).get("nominal"), "Js"),
+            most_of(row["breakdown_j"]),
+            ", ".join(f"{ball}: {100 * share:.1f}" for ball, share in row["robust"].items()) or NOTHING,
+        ]
+        for row in rows
+        if row["rule"] == ALL
+    ]
+
+
+def early_lines(rows: Sequence[Row]) -> list[list[str]]:
+    """What each rule makes of it: median and 95th percentile of steps, joules and seconds of an image."""
+    lines = []
+    for row in rows:
+        if row["way"] == "one pass" or row["batch"] > 1:
+            continue
+        one = row["per_image"]
+        steps = _pair(one["steps"], "") if "steps" in one else _pair(one["settle_s"], "s")
+        rule = row["rule"] if row["threshold"] is None else f"{row['rule']} {row['threshold']:.3g}"
+        latency = _pair(one["latency_s"], "s") if "latency_s" in one else NOTHING
+        share = f"{100 * row['accuracy']:.1f}"
+        lines.append([row["network"], row["platform"], rule, share, steps, _pair(one["energy_j"], "J"), latency])
+    return lines
+
+
+def measured_lines(measured: Sequence[Row]) -> list[list[str]]:
+    """What this computer took, by the clock and by its counter; never a modelled figure."""
+    return [
+        [
+            row["network"],
+            row["device"],
+            str(row["batch"]),
+            f"{si(row['seconds'], 's')} ± {si(row['seconds_sd'], 's')}",
+            NOTHING if row["gross_j"] is None else f"{si(row['gross_j'], 'J')} ± {si(row['gross_sd_j'], 'J')}",
+            si(row["net_j"], "J"),
+            si(row["idle_w"], "W"),
+            row["counter"] or "none",
+        ]
+        for row in measured
+    ]
+
+
+def reasons(measured: Sequence[Row]) -> list[str]:
+    """Why nothing was counted where nothing was."""
+    return list(dict.fromkeys(f"Joules were not measured: {row['reason']}." for row in measured if row["reason"]))
+
+
+def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
+    """How far every platform is from what physics asks for."""
+    return [
+        [
+            row["network"],
+            row["platform"],
+            si(row["mac_j"], "J"),
+            f"{row['over_thermal']:.3g}",
+            f"{row['over_landauer']:.3g}",
+        ]
+        for row in physics["rows"]
+    ]
+
+
+def training_lines(training: Sequence[Row]) -> list[list[str]]:
+    """What one epoch takes."""
+    return [
+        [row["how"], row["platform"], spread(row["energy_j"], "J") if row["energy_j"] else NOTHING, row["note"]]
+        for row in training
+    ]
+
+
+def platform_table(rows: Sequence[Row]) -> Table:
+    """The platform table on a terminal."""
+    table = Table("network", "platform", "accuracy %", "energy", "latency", title="modelled, of an image to the end")
+    for row in rows:
+        if row["rule"] == ALL:
+            figures = (
+                f"{100 * row['accuracy']:.1f}",
+                spread(row["energy_j"], "J"),
+                spread(row["latency_s"] or {}, "s"),
+            )
+            table.add_row(row["network"], row["platform"], *figures)
+    return table
+
+
+def most_of(parts: Mapping[str, float]) -> str:
+    """The two parts that take most, with their shares."""
+    total = sum(parts.values())
+    if total <= 0:
+        return NOTHING
+    first = sorted(parts.items(), key=lambda part: -part[1])[:2]
+    return ", ".join(f"{name} {100 * joules / total:.0f} %" for name, joules in first if joules > 0)
+
+
+def _pair(values: Mapping[str, float], unit: str) -> str:
+    """Median, and the 95th percentile."""
+    return f"{si(values['median'], unit)}, {si(values['p95'], unit)}"
