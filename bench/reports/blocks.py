@@ -19,6 +19,7 @@ from bench.records.zoo_row import ZooRow
 from bench.reports import resistive
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
+from bench.reports.robust_machines import machines_table
 from bench.reports.robust_table import read_study, robust_table
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
@@ -173,6 +174,12 @@ def _robustness() -> list[str]:
     return robust_table([read_study(folder) for folder in folders])
 
 
+def _robust_machines() -> list[str]:
+    """All studies of robustness on machines that are kept."""
+    folders = sorted(path.parent for path in (RESULTS / "robustness-machines").glob("*/checks.json"))
+    return machines_table([read_study(folder) for folder in folders])
+
+
 def _speeds() -> list[str]:
     settle, train = (_json(RESULTS / "speed" / f"{name}.json") for name in ("settle", "train"))
     cells = [
@@ -224,6 +231,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "twins": _twins,
     "controls": _controls,
     "robustness": _robustness,
+    "robustness on machines": _robust_machines,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),
     "rest": _rest,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import append_row
 from bench.reports import robust_table
+from bench.reports.robust_machines import machines_table
 from bench.reports.robust_networks import feedback_share
 from bench.reports.robust_table import Studied, balls_of, differences, read_study, smoothness
 from models.zoo.manifests import manifest_of
@@ -63,3 +65,29 @@ def test_a_folder_without_a_study_is_named(tmp_path: Path, capsys: pytest.Captur
         robust_table.main([str(tmp_path)])
     assert ended.value.code == 2
     assert "holds no finished run of bench.robustness" in capsys.readouterr().err
+
+
+def test_machines_stand_below_their_float_network_and_attacks_beside_transfers_of_the_same_images() -> None:
+    def row(backend: str, precision: str, attack: str, threat: str, answers: str, **others: Any) -> RobustRow:
+        right = answers.count("X") / len(answers)
+        ball = {} if attack == "none" else {"norm": "L2", "eps": 0.5}
+        return RobustRow(
+            "net", "digits", 0, backend, precision, attack, threat, len(answers), right, (0.0, 1.0), 1.0, True,
+            answers=answers, **ball, **others,
+        )  # fmt: skip
+
+    point = {"device": "pcm", "hours": 1.0}
+    rows = [
+        row("torch", "float", "none", "natural", "XXXX"),
+        row("torch", "float", "PGD to the end", "white box", "X000"),
+        row("crossbar", "analog", "none", "natural", "XXX0", dies=3, point=point),
+        row("crossbar", "analog", "PGD to the end", "digital twin", "X0X0", dies=3, point=point),
+        row("crossbar", "analog", "PGD", "hardware in the loop", "XX", dies=1, point=point, gradient="mean of 1"),
+        row("crossbar", "analog", "PGD", "hardware in the loop", "00", dies=1, point=point, gradient="mean of 4"),
+    ]
+    table = machines_table([Studied(rows, {}), Studied(rows[:2], {})])
+    assert table[0] == "| network | machine | clean % | L2 0.5 | in the loop / transferred | corrupted % |"
+    assert table[2:] == [
+        "| net | torch float | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | - |",
+        "| net | 3 dies of pcm, 1 h | 75.0 (0.0-100.0) | 50.0 (0.0-100.0) | 0 / 50 | - |",
+    ]
