@@ -29,9 +29,7 @@ def board_of(device_name: str) -> str | None:
     return BOARDS.get(device_name.removeprefix("NVIDIA ").removeprefix("Tesla "))
 
 
-def gpu_cost(
-    ledger: Ledger, device_name: str, wall_s: float | None = None, boards: Table = GPUS
-) -> Cost | None:
+def gpu_cost(ledger: Ledger, device_name: str, wall_s: float | None = None, boards: Table = GPUS) -> Cost | None:
     """Roofline of a published GPU at its thermal design power: E = TDP * t in all three cases.
 
     - low: the same multiply-accumulates at the dense int8 peak of the tensor cores, with no wait for memory
