@@ -67,7 +67,7 @@ def _more(document: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]
             "",
             *markdown(table.MEASURED, table.measured_lines(document["measured"])),
         ]
-        lines += ["", *table.reasons(document["measured"]), ""]
+        lines += ["", *table.best(document["measured"]), *table.reasons(document["measured"]), ""]
     lines += ["## One epoch of training", "", *markdown(table.TRAINING, table.training_lines(document["training"])), ""]
     lines += ["## Which constant moves the conclusion?", "", *_pictures(pictures, ("sensitivity.png",))]
     lines += [*(f"- {one['words']}" for one in document["sensitivity"]), ""]

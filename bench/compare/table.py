@@ -96,6 +96,18 @@ def reasons(measured: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(f"Joules were not measured: {row['reason']}." for row in measured if row["reason"]))
 
 
+def best(measured: Sequence[Row]) -> list[str]:
+    """How many images at once take least each: joules where they were measured, else seconds."""
+    lines = []
+    for network in dict.fromkeys(row["network"] for row in measured):
+        rows = [row for row in measured if row["network"] == network]
+        by = "seconds" if any(row["gross_j"] is None for row in rows) else "gross_j"
+        least = min(rows, key=lambda row: row[by])
+        figure = si(least[by], "s" if by == "seconds" else "J")
+        lines.append(f"Least of an image of {network}: {figure}, {least['batch']} at once.")
+    return lines
+
+
 def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
     """How far every platform is from what physics asks for."""
     return [

@@ -96,6 +96,7 @@ def test_what_no_counter_measured_is_none_and_says_why() -> None:
     assert (told["seconds"], told["gross_j"], told["net_j"], told["reason"]) == (1.0, None, None, "no powercap here")
     row = {"network": "net", "device": "device", "batch": 3, **told}
     assert table.measured_lines([row])[0][4:] == ["-", "-", "-", "none"]
+    assert table.best([row, {**row, "batch": 1, "seconds": 9.0}]) == ["Least of an image of net: 1 s, 3 at once."]
     assert table.reasons([row, row]) == ["Joules were not measured: no powercap here."]
 
 
