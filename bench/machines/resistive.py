@@ -110,6 +110,11 @@ class ResistiveBackend(Backend):
             if point.resistor != NO_DEVICE:
                 PRESETS[point.resistor].check_time(point.resistor_hours * HOUR_S)
 
+    def check_network(self, network: EPNetwork, settling: Settling, images: int) -> str | None:  # noqa: ARG002
+        """A network without feedback is refused."""
+        network.check_feedback("a resistor carries current both ways")
+        return None
+
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
         """Options of devices, where there are none."""
         if self.devices != (NO_DEVICE,):
