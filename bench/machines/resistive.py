@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hw.ledger import Ledger
     from hw.machine import Machine, Settled
     from hw.resistive.machine import Resistive
+    from models.ep.network import EPNetwork
 
 NO_DEVICE, DAMAGED_DEVICE = "ideal", "pcm-nandakumar-2019"
 """Resistors where the command line is silent: of a run, and of a repair."""
