@@ -5,7 +5,8 @@ A circuit is plain numpy, so that it can be sent to another process; machines tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -85,6 +86,20 @@ class FixedNeuron:
 
 
 @dataclass(frozen=True)
+class LayerCores:
+    """A layer on the cores of a neuromorphic chip."""
+
+    cores: int
+    """How many it takes."""
+    first: int = 0
+    """Number of its first core."""
+    busiest: float = 1.0
+    """Units on the fullest of them over those on a mean one."""
+    full: Mapping[str, float] = field(default_factory=dict)
+    """Share of each limit of a core that the fullest takes: units, bytes, axons_in, axons_out."""
+
+
+@dataclass(frozen=True)
 class Circuit:
     """Layers 0 (the input) to L in a chain, wire l joining layer l - 1 to layer l."""
 
@@ -99,8 +114,10 @@ class Circuit:
     """Class scores in units of the trained network = readout value * logit_scale."""
     traffic: tuple[NDArray[np.float64], ...]
     """Of layers 0..L, (units, len(hw.events.messages.COLUMNS)): what one message of each unit causes."""
-    cores: tuple[int, ...]
-    """Of layers 0..L, neuromorphic cores used."""
+    placed: tuple[LayerCores, ...]
+    """Of layers 0..L, the cores of `chip` that they sit on."""
+    chip: str = "loihi1"
+    """The neuromorphic chip that messages and hops are counted for."""
     feedback: bool = True
     """Whether states go down wires too; without, all rest after as many steps as there are wires."""
 
@@ -114,6 +131,16 @@ class Circuit:
     def input_shape(self) -> Shape:
         """(C, H, W) of one image."""
         return self.wires[0].below
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """Of layers 0..L, neuromorphic cores used."""
+        return tuple(layer.cores for layer in self.placed)
+
+    @property
+    def busiest(self) -> tuple[float, ...]:
+        """Of layers 0..L, units on the fullest core over those on a mean one."""
+        return tuple(layer.busiest for layer in self.placed)
 
     @property
     def layers(self) -> tuple[Shape, ...]:

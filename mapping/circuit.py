@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.circuit import Circuit, FixedNeuron, FloatNeuron, Wire
-from mapping.place import cores_used, place, traffic
+from mapping.placement.chip import LOIHI_1, Chip
+from mapping.placement.cores import place
 from mapping.program import Program, ProgramError
 from models.ep.links import DenseLink, Link
 from models.ep.network import EPNetwork
 
 
-def circuit_of(source: EPNetwork | Program) -> Circuit:
-    """A network as a circuit of floats, a program as one of integers."""
-    return _of_network(source) if isinstance(source, EPNetwork) else _of_program(source)
+def circuit_of(source: EPNetwork | Program, chip: Chip = LOIHI_1) -> Circuit:
+    """A network as a circuit of floats, a program as one of integers; messages are counted for the cores of `chip`."""
+    return _of_network(source, chip) if isinstance(source, EPNetwork) else _of_program(source, chip)
 
 
 def check_chain(network: EPNetwork) -> None:
@@ -35,11 +36,11 @@ def check_finite(network: EPNetwork) -> None:
             raise ProgramError(f"{name} holds {float(tensor[index])} at index {index}: no machine computes with it")
 
 
-def _of_network(network: EPNetwork) -> Circuit:
+def _of_network(network: EPNetwork, chip: Chip) -> Circuit:
     check_chain(network)
     check_finite(network)
     links, readout = network.links, network.readout
-    cores = place(links)
+    placement = place(links, chip, feedback=network.feedback)
     return Circuit(
         wires=tuple(_float_wire(link) for link in links),
         biases=tuple(link.spread_bias().numpy().astype(np.float32) for link in links),
@@ -47,15 +48,16 @@ def _of_network(network: EPNetwork) -> Circuit:
         readout=None if readout is None else _float_wire(readout),
         readout_bias=np.zeros(network.classes) if readout is None else readout.bias.numpy().astype(np.float64),
         logit_scale=1.0,
-        traffic=traffic(links, cores, feedback=network.feedback),
-        cores=cores_used(cores),
+        traffic=placement.traffic,
+        placed=placement.on_cores(),
+        chip=chip.name,
         feedback=network.feedback,
     )
 
 
-def _of_program(program: Program) -> Circuit:
+def _of_program(program: Program, chip: Chip) -> Circuit:
     links = [link.operator(link.weight) for link in program.links]
-    cores = place(links)
+    placement = place(links, chip, feedback=program.feedback)
     exponents, readout = program.exponents, program.readout
     wires = []
     for index, link in enumerate(program.links):
@@ -72,8 +74,9 @@ def _of_program(program: Program) -> Circuit:
         readout=None if readout is None else _wire(readout.operator(readout.weight), readout.weight, 0, 0),
         readout_bias=np.zeros(links[-1].above[0]) if readout is None else readout.bias.astype(np.float64),
         logit_scale=scale,
-        traffic=traffic(links, cores, feedback=program.feedback),
-        cores=cores_used(cores),
+        traffic=placement.traffic,
+        placed=placement.on_cores(),
+        chip=chip.name,
         feedback=program.feedback,
     )
 

@@ -18,6 +18,7 @@ from hw.resistive.learning import InPlace
 from hw.resistive.machine import Physics, Resistive
 from mapping.circuit import circuit_of
 from mapping.operators import float_operator, integer_operator
+from mapping.placement.chip import LOIHI_1, Chip
 from mapping.program import Program
 from mapping.resistive import G_MAX_S, INPUT_V, Mapped, resistive_of
 from models.ep.network import EPNetwork
@@ -66,11 +67,12 @@ def to_lava(
     delta_threshold: int | None = None,
     hosting: Hosting = HOSTING,
     seed: int = 0,
+    chip: Chip = LOIHI_1,
 ) -> Lava:
     """A Lava graph: a network in float, a program in fixed point, or in fixed point sending only changes of at least
-    `delta_threshold` codes."""
+    `delta_threshold` codes; messages are counted between the cores of `chip`."""
     return Lava(
-        circuit_of(source),
+        circuit_of(source, chip),
         steps=steps_of(source, steps),
         batch_size=batch_size,
         tolerance=tolerance,

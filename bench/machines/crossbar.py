@@ -152,7 +152,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
     def warning(self, network: EPNetwork) -> str | None:
         """Where tiles are so many that a die takes minutes."""
         from bench.machines.crossbar_dies import points
-        from mapping.place import tiles_used
+        from mapping.placement.tiles import tiles_used
 
         matrices = network.links if network.readout is None else (*network.links, network.readout)
         size = min(point.tile_size for point in points(self))

@@ -15,7 +15,9 @@ from bench.records.row import Row
 from bench.records.statistics import accuracy_interval
 from bench.records.zoo_row import ZooRow, card_key
 from hw.events.messages import CODINGS
-from mapping.place import cores_used, place, synapses_per_unit, tiles_used
+from mapping.placement.cores import place
+from mapping.placement.synapses import synapses_per_unit
+from mapping.placement.tiles import tiles_used
 from mapping.quantization import quantize
 from models.data import Dataset
 from models.ep.contraction import contraction
@@ -96,7 +98,7 @@ def make_row(card: Card, dataset: Dataset, setting: Setting, advance: Callable[[
 
 def anatomy(network: EPNetwork) -> dict[str, Any]:
     """Size, what a step is sure to contract by, and room taken on either kind of hardware."""
-    cores = cores_used(place(network.links))
+    cores = place(network.links, feedback=network.feedback).used
     matrices = network.links if network.readout is None else (*network.links, network.readout)
     return {
         "parameters": parameter_count(network),

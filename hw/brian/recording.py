@@ -68,6 +68,7 @@ class Counter:
             delta=self.events[1, :-1],
             coding="dense" if rates else "delta",
             readout_synops=float(0 if circuit.readout is None else circuit.readout.weight.size * self.images),
+            busiest=circuit.busiest,
         )
         return Ledger(self.images, messages)
 

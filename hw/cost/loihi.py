@@ -8,9 +8,9 @@ Energy of one image, summed over its steps and layers:
 
 Latency of one image, t = sum over steps of max(floor, barrier(tiles) + work + flight) + readout, where in one step
 
-    arriving(l) = (synops into l * t_synapse + messages into l * t_message_in) / cores(l)
-    neurons(l)  = (inactive * t_inactive + active * t_active
-                   + spikes * t_spike_out + messages * t_message_out) / cores(l)
+    arriving(l) = busiest(l) * (synops into l * t_synapse + messages into l * t_message_in) / cores(l)
+    neurons(l)  = busiest(l) * (inactive * t_inactive + active * t_active
+                                + spikes * t_spike_out + messages * t_message_out) / cores(l)
     work        = max over layers of arriving(l) + neurons(l)
     flight      = mean time of one message on the mesh (the barrier waits for the last one)
 
@@ -23,15 +23,17 @@ beyond those they differ in what is assumed where nothing is:
 | silent neuron | inactive update                 | inactive update               | active update                    |
 | messages      | within a tile, pipelined        | hops of the ledger, pipelined | hops; a core sends one at a time |
 | in a core     | max(arriving, neurons): overlap | arriving + neurons            | arriving + neurons               |
+| busiest core  | as every other of its layer     | as full as it was placed      | as full as it was placed         |
 | barrier       | lowest published                | see the profile               | highest published                |
 | static power  | none                            | used cores / 128 of a chip    | every chip in use, whole         |
 
-Assumptions. The work of a layer is balanced over its cores and a core serves one layer, so the busiest core of the chip
-is one of the busiest layer. Ledgers hold sums over images, so a step is priced at the mean of the images still running,
-and the busiest layer of the mean image stands for the mean over images of the busiest layer. A unit is active when it
-sends a message in the coding of the ledger. The input layer sends and is charged for its spikes, but updates nothing.
-The readout runs once, on one core, on synapses of the dense kind. No energy of a barrier is published: it costs static
-power while it lasts. Getting images onto the chip and results off it is not included.
+Assumptions. A core serves one layer, and its share of the work of the layer is its share of the units, so the busiest
+core of the chip is the fullest one of the busiest layer. Ledgers hold sums over images, so a step is priced at the mean
+of the images still running, and the busiest layer of the mean image stands for the mean over images of the busiest
+layer. A unit is active when it sends a message in the coding of the ledger. The input layer sends and is charged for
+its spikes, but updates nothing. The readout runs once, on one core, on synapses of the dense kind. No energy of a
+barrier is published: it costs static power while it lasts. Getting images onto the chip and results off it is not
+included.
 """
 
 from __future__ import annotations
@@ -101,6 +103,8 @@ class _Counts:
     """(T,) fraction of the images that run the step."""
     cores: Array
     """(S,)"""
+    busiest: Array
+    """(S,) what the fullest core of a layer does over what a mean one does."""
     synops_in: dict[str, Array]
     """Synaptic operations in the cores of a layer, by kind of link."""
     updates: Array
@@ -145,6 +149,7 @@ def _counts(sent: MessageEvents, images: int) -> _Counts:
     return _Counts(
         weight=sent.running / images,
         cores=cores,
+        busiest=np.asarray(sent.busiest or np.ones(len(cores)), dtype=np.float64),
         synops_in=synops_in,
         updates=mean(sent.neuron_updates_by_step().astype(np.float64)),
         active=active,
@@ -203,7 +208,8 @@ def _latency_s(counts: _Counts, corner: _Corner) -> float:
         + counts.spikes * profile.spike_out.latency_s
         + counts.messages * profile.message_out.latency_s
     )
-    work = np.maximum(arriving, neurons) if corner.overlap else arriving + neurons
+    # low: a core receives while it updates, and all cores of a layer do the same
+    work = np.maximum(arriving, neurons) if corner.overlap else (arriving + neurons) * counts.busiest
     path = counts.messages * profile.within_tile.latency_s + corner.hops * (
         counts.hops_ew * profile.hop_ew.latency_s + counts.hops_ns * profile.hop_ns.latency_s
     )

@@ -152,6 +152,7 @@ class Dynamics:
             delta=delta,
             coding="dense",
             readout_synops=float(readout_macs),
+            busiest=circuit.busiest,
         )
         macs = inputs * images + per_step * int(running.sum()) + readout_macs + correlated
         return Ledger(images, messages, arithmetic=ArithmeticEvents(macs, values * word))

@@ -48,6 +48,8 @@ class MessageEvents:
     """Which of the three this machine put on the wire."""
     readout_synops: float
     """Synaptic operations of the readout outside the dynamics, evaluated once per image."""
+    busiest: tuple[float, ...] = ()
+    """(S,) units on the fullest core of a layer over those on a mean one; empty: all cores of a layer are alike."""
 
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
@@ -103,7 +105,7 @@ class MessageEvents:
 
     def __add__(self, other: MessageEvents) -> MessageEvents:
         """The events of two settles on one machine."""
-        check_same(self, other, ("units", "cores", "link_kinds", "coding", "steps"))
+        check_same(self, other, ("units", "cores", "link_kinds", "coding", "steps", "busiest"))
         return MessageEvents(
             running=self.running + other.running,
             units=self.units,
@@ -114,4 +116,5 @@ class MessageEvents:
             delta=self.delta + other.delta,
             coding=self.coding,
             readout_synops=self.readout_synops + other.readout_synops,
+            busiest=self.busiest,
         )

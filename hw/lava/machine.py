@@ -206,6 +206,7 @@ class Lava:
             delta=events[1],
             coding="zero_skip" if self.delta_threshold is None else "delta",
             readout_synops=float(0 if circuit.readout is None else circuit.readout.weight.size * images),
+            busiest=circuit.busiest,
         )
         return Ledger(images, messages)
 

@@ -16,7 +16,7 @@ import numpy as np
 from mapping.export.folder import MANIFEST, changed_files, read_manifest
 from mapping.export.packages import missing_packages
 from mapping.inspect.contents import Array, Contents
-from mapping.place import UNITS_PER_CORE, cores_used, place
+from mapping.placement.cores import place
 from mapping.program import ACCUMULATOR_BITS, ACCUMULATOR_MAX, Program, is_program
 from models.ep.network import EPNetwork
 from models.files.checkpoint import load_network
@@ -91,15 +91,14 @@ def _of_program(program: Program) -> Contents:
     tensors: dict[str, Array] = {}
     for name, link in program.named_links().items():
         tensors |= {f"{name}.weight": link.weight, f"{name}.bias": link.bias}
-    cores = place([link.operator(link.weight) for link in program.links])
-    used = cores_used(cores)
+    placed = place([link.operator(link.weight) for link in program.links], feedback=program.feedback)
     bounds = {name: float(bound.max()) for name, bound in program.accumulator_bounds().items()}
     lines = [*repr(program).splitlines(), "cores of every layer, the images first, and how full of units they are:"]
-    for layer, (count, units) in enumerate(zip(used, cores, strict=True)):
-        lines.append(f"  layer {layer}: {count} cores, {len(units) / count / UNITS_PER_CORE:.0%}")
+    for layer, on in zip(placed.layers, placed.on_cores(), strict=True):
+        lines.append(f"  {layer.name}: {layer.cores} cores, {on.full['units']:.0%}")
     for name, bound in bounds.items():
         lines.append(f"  accumulator of {name}: at most {bound:,.0f}, {ACCUMULATOR_BITS} bits hold {ACCUMULATOR_MAX:,}")
-    facts = {"state_bits": program.state_bits, "cores": list(used), "accumulators": bounds}
+    facts = {"state_bits": program.state_bits, "cores": list(placed.used), "accumulators": bounds}
     return Contents("program", tensors, tuple(lines), facts)
 
 

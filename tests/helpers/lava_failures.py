@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.circuit import Circuit, FloatNeuron, Wire
+from hw.circuit import Circuit, FloatNeuron, LayerCores, Wire
 from hw.lava.hosting import Hosting
 from hw.lava.machine import Lava
 
@@ -26,7 +26,9 @@ def small_circuit(units: int = 4, classes: int = 3) -> Circuit:
     ]
     biases = tuple(np.full(wire.above, 0.1, np.float32) for wire in wires[:2])
     tables = tuple(np.ones((int(np.prod(shape)), 6)) for shape in shapes[:3])
-    return Circuit(tuple(wires[:2]), biases, FloatNeuron(), wires[2], np.zeros(classes), 1.0, tables, (1, 1, 1))
+    return Circuit(
+        tuple(wires[:2]), biases, FloatNeuron(), wires[2], np.zeros(classes), 1.0, tables, (LayerCores(1),) * 3
+    )
 
 
 def expected_logits(circuit: Circuit, steps: int) -> NDArray[np.float64]:

@@ -137,13 +137,19 @@ LOIHI_2 = {
     "units_per_core": _loihi2(8192, "1", note="up to"),
     "synapse_memory_per_core": _loihi2(128 * 1024, "B", note="up to; 192 KB with the memory of neurons"),
     "cores_per_chip": _loihi2(128, "1"),
+    "cores_per_tile": Constant(
+        1,
+        "1",
+        "Intel 4 pre-production",
+        "open-neuromorphic.org, Loihi 2: 128 neuro-cores on a mesh of 8 x 16",
+        "vendor",
+    ),
     "tiles_per_row": Constant(
         8,
         "1",
         "Intel 4 pre-production",
         "open-neuromorphic.org, Loihi 2: 128 neuro-cores on a mesh of 8 x 16",
         "vendor",
-        note="a router per core, where Loihi 1 has one per four",
     ),
 }
 """Loihi 2 over Loihi 1, and the shortest chip-wide time step, of which the brief says "under 200ns". No energy of any

@@ -15,29 +15,24 @@ time steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, prod
+from math import prod
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hw.lava.three_factor.rule import OFFSET, TOP_CODE, TOP_FACTOR, engine_rule
 from mapping.circuit import circuit_of
 from mapping.export.loihi.settle import SCHEMA, VERSION
-from mapping.place import UNITS_PER_CORE, cores_used, synapses_of
+from mapping.placement.cores import Placement
+from mapping.placement.synapses import synapses_of
 from mapping.program import Program, ProgramLink
 
-CORES_PER_CHIP = 128
-"""Davies et al., Loihi, IEEE Micro 38(1):82 (2018)."""
 DELAY = 1
 """Time steps from a unit to what it is joined to: none beyond the one that every synapse takes."""
 THRESHOLD = 0
 """A unit sends its code where it is above this, so that nothing is sent of a unit at rest at 0."""
 
 
-def document_of(program: Program, cores: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
-    """Of JSON types; `cores` is the core of every unit of layers 0..L, as `mapping.place.place` has it."""
+def document_of(program: Program, placement: Placement) -> dict[str, Any]:
+    """Of JSON types."""
     circuit = circuit_of(program)
     wires = [*circuit.wires, *(() if circuit.readout is None else (circuit.readout,))]
     layers = [
@@ -55,7 +50,6 @@ def document_of(program: Program, cores: Sequence[NDArray[np.int64]]) -> dict[st
             **shifts,
             "synapses": synapses_of(link.operator(link.weight)),
         }
-    used = cores_used(cores)
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -65,10 +59,10 @@ def document_of(program: Program, cores: Sequence[NDArray[np.int64]]) -> dict[st
         "layers": layers,
         "links": links,
         "placement": {
-            "cores": list(used),
-            "units_per_core": UNITS_PER_CORE,
-            "cores_per_chip": CORES_PER_CHIP,
-            "chips": ceil(sum(used) / CORES_PER_CHIP),
+            "cores": list(placement.used),
+            "units_per_core": placement.chip.units_per_core,
+            "cores_per_chip": placement.chip.cores_per_chip,
+            "chips": placement.chips,
         },
         "learning": {name: _learning(name, link) for name, link in program.named_links().items()},
     }

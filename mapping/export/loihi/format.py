@@ -37,17 +37,17 @@ class LoihiFormat(Format):
         import numpy as np
 
         from mapping.export.loihi.document import document_of
-        from mapping.place import place
+        from mapping.placement.cores import place
 
         program = source.program
-        cores = place([link.operator(link.weight) for link in program.links])
-        document = document_of(program, cores)
+        placement = place([link.operator(link.weight) for link in program.links], feedback=program.feedback)
+        document = document_of(program, placement)
         (folder / "network.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         numbers: dict[str, Any] = {}
         for name, link in program.named_links().items():
             numbers |= {f"{name}.weight": link.weight, f"{name}.bias": link.bias}
         np.savez_compressed(folder / "network.npz", **numbers)
-        placed = {f"layer{number}.core": one.astype(np.int32) for number, one in enumerate(cores)}
+        placed = {f"layer{number}.core": one.astype(np.int32) for number, one in enumerate(placement.of_units)}
         np.savez_compressed(folder / "placement.npz", **placed)
         (folder / SCRIPT).write_bytes((Path(__file__).parent / SCRIPT).read_bytes())
         return {name: document["placement"][name] for name in ("cores", "chips")}

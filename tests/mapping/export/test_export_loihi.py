@@ -24,7 +24,8 @@ from mapping.export.loihi.document import document_of
 from mapping.export.loihi.format import LoihiFormat
 from mapping.export.loihi.settle import matrix_of, parts_of, read_network, settle
 from mapping.machines import to_digital
-from mapping.place import place, synapses_of
+from mapping.placement.cores import place
+from mapping.placement.synapses import synapses_of
 from mapping.program import STATE_BITS, Program
 from mapping.quantization import quantize
 from models.ep.network import EPNetwork
@@ -149,7 +150,8 @@ def test_files_say_numbers_places_and_delays(tmp_path: Path) -> None:
     assert {(layer["threshold"], layer["clip"]) for layer in network["layers"]} == {(0, 255)}
     with np.load(tmp_path / "out" / "placement.npz") as placed:
         cores = [placed[f"layer{layer}.core"] for layer in range(len(program.links) + 1)]
-    for ours, theirs in zip(cores, place([link.operator(link.weight) for link in program.links]), strict=True):
+    placement = place([link.operator(link.weight) for link in program.links])
+    for ours, theirs in zip(cores, placement.of_units, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert manifest["cores"] == [len(np.unique(one)) for one in cores]
     assert manifest["chips"] == 1

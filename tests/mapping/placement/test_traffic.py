@@ -1,13 +1,10 @@
-"""Placement and traffic: what one message causes, by hand and by naive loops over who is joined to whom."""
+"""Traffic: what one message causes, by hand and by naive loops over who is joined to whom."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
 import torch
-from helpers.naive import counts
 from helpers.naive import traffic as naive_traffic
 from helpers.random_nets import networks
 from hypothesis import given, settings
@@ -16,15 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hw.events.messages import COLUMNS
 from mapping.circuit import circuit_of
-from mapping.place import (
-    SYNAPSES_PER_CORE,
-    UNITS_PER_CORE,
-    cores_used,
-    place,
-    synapses_per_unit,
-    tiles_used,
-    traffic,
-)
+from mapping.placement.chip import LOIHI_2
+from mapping.placement.cores import place
+from mapping.placement.synapses import synapses_per_unit
+from mapping.placement.traffic import traffic
 from models.ep.links import ConvLink, DenseLink, Link
 from models.ep.network import EPNetwork
 
@@ -105,7 +97,7 @@ def test_traffic_is_that_of_naive_loops(network: EPNetwork, seed: int) -> None:
     shapes = (network.input_shape, *network.layers)
     cores = [40 * layer + rng.integers(0, 70, int(np.prod(shape))) for layer, shape in enumerate(shapes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mapping.place.CORES_AT_ONCE", 5)  # how many are looked at together changes nothing
+        patch.setattr("mapping.placement.traffic.CORES_AT_ONCE", 5)  # how many are looked at together changes nothing
         tables = traffic(network.links, cores)
     for ours, naive in zip(tables, naive_traffic(network.links, cores), strict=True):
         np.testing.assert_array_equal(ours, naive)
@@ -115,48 +107,10 @@ def test_traffic_of_layers_that_span_cores_is_that_of_naive_loops() -> None:
     """2048, 1280 and 1536 units on two cores each, as placed."""
     first = _conv((2, 32, 32), 2, channels=5, stride=2)
     links = [first, _conv(first.above, 3, channels=6, padding=1)]
-    cores = place(links)
-    assert cores_used(cores) == (2, 2, 2)
-    for ours, naive in zip(traffic(links, cores), naive_traffic(links, cores), strict=True):
+    placed = place(links)
+    assert placed.used == (2, 2, 2)
+    for ours, naive in zip(placed.traffic, naive_traffic(links, placed.of_units), strict=True):
         np.testing.assert_array_equal(ours, naive)
-
-
-@given(st.lists(st.integers(1, 1500), min_size=2, max_size=5))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_layers_fill_fresh_cores_evenly_and_in_order(sizes: list[int]) -> None:
-    """Cores hold 1024 units and 131,072 bytes of synapses: those from below, and from above where there is feedback."""
-    links = [
-        DenseLink(torch.zeros(above, below), torch.zeros(above), (below,)) for below, above in itertools.pairwise(sizes)
-    ]
-    cores = place(links)
-    first = 0
-    for layer, (size, places) in enumerate(zip(sizes, cores, strict=True)):
-        synapses = sizes[layer - 1] * size if layer else 0
-        if 0 < layer < len(sizes) - 1:
-            synapses += size * sizes[layer + 1]
-        used = max(-(-size // UNITS_PER_CORE), min(size, -(-synapses // SYNAPSES_PER_CORE)))
-        fills = np.bincount(places - first)
-        assert len(fills) == used, "no more cores than needed"
-        assert fills.max() - fills.min() <= 1
-        assert (np.diff(places) >= 0).all()
-        first += used
-    assert sum(cores_used(cores)) == first
-
-
-@given(networks(pooling=("none", "average", "max"), largest=6))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_every_synapse_that_ends_in_a_layer_takes_its_place(network: EPNetwork) -> None:
-    """On small cores of 9 units and 100 synapses, counted by loops: no weight is shared, pooled sums are all there."""
-    joins = [counts(link).sum() for link in network.links]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mapping.place.UNITS_PER_CORE", 9)
-        patch.setattr("mapping.place.SYNAPSES_PER_CORE", 100)
-        used = cores_used(place(network.links))
-    for layer, shape in enumerate((network.input_shape, *network.layers)):
-        units = int(np.prod(shape))
-        from_below = joins[layer - 1] if layer else 0
-        from_above = joins[layer] if 0 < layer < len(joins) else 0
-        assert used[layer] == max(-(-units // 9), min(units, -(-(from_below + from_above) // 100)))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -164,7 +118,7 @@ def test_dense_synops_are_the_multiplications_torch_counts(stride: int) -> None:
     """Up and down through an unpadded convolution, where torch multiplies nothing by padding."""
     first = DenseLink(torch.randn(3 * 49, 2), torch.zeros(3 * 49), (2, 1, 1))
     shaped = _conv((3, 7, 7), 3, channels=4, stride=stride)
-    tables = traffic([first, shaped], place([first, shaped]))
+    tables = place([first, shaped]).traffic
     for column, layer, work in (
         (UP, 1, lambda: shaped.up(torch.zeros(1, 3, 7, 7))),
         (DOWN, 2, lambda: shaped.down(torch.zeros(1, *shaped.above))),
@@ -178,9 +132,9 @@ def test_a_circuit_carries_its_traffic_and_cores() -> None:
     links = (_conv((1, 40, 40), 5, channels=2, stride=2), DenseLink(torch.randn(3, 648), torch.zeros(3), (2, 18, 18)))
     network = EPNetwork(links)
     circuit = circuit_of(network)
-    cores = place(links)
-    assert circuit.cores == (2, 1, 1)
-    for ours, expected in zip(circuit.traffic, traffic(links, cores), strict=True):
+    placed = place(links)
+    assert circuit.cores == placed.used == (2, 1, 1)
+    for ours, expected in zip(circuit.traffic, traffic(links, placed.of_units), strict=True):
         np.testing.assert_array_equal(ours, expected)
 
 
@@ -195,8 +149,8 @@ def test_synapses_of_a_unit_by_hand() -> None:
     assert synapses_per_unit([below, above, top]) == 2 * 9 + 40 * 9
 
 
-def test_tiles_hold_what_is_cut_and_no_more() -> None:
-    """(5, 18) and (300, 256) weights in tiles of 16 and of 256."""
-    links = [_conv((2, 6, 6), 3, channels=5), DenseLink(torch.zeros(300, 256), torch.zeros(300), (256,))]
-    assert tiles_used(links, 16) == (1 * 2, 19 * 16)
-    assert tiles_used(links, 256) == (1, 2)
+def test_a_core_of_its_own_router_hops_from_core_to_core() -> None:
+    """Loihi 2: cores 0 to 7 are a row; from core 0 to core 3 three east, to core 9 one east and one south."""
+    link = DenseLink(torch.randn(2, 1), torch.zeros(2), (1, 1, 1))
+    (below, _) = traffic([link], [np.array([0]), np.array([3, 9])], chip=LOIHI_2)
+    assert below[0].tolist() == [2, 0, 2, 4, 1, 1]

@@ -1,0 +1,106 @@
+"""Which layer sits where: on the cores of a chip, a table and a picture of the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.patches import Patch
+
+from bench.records.row import Row
+from bench.reports.colours import MANY_COLOURS
+from bench.reports.figures import new_figure, save_figure
+from bench.reports.format import NOTHING, markdown
+from mapping.placement.chip import CHIPS
+
+PICTURE = "placement.png"
+LIMITS = {"units": "units", "bytes": "weights", "axons_in": "axons in", "axons_out": "axons out"}
+"""Of a core, and as a heading."""
+MOST_CHIPS_DRAWN = 8
+
+
+def placement_of(rows: Sequence[Row]) -> Mapping[str, Any] | None:
+    """Of the first machine that sits on cores; all rows of a run sit there alike."""
+    found = (row.details.get(row.backend, {}).get("placement") for row in rows)
+    return next((one for one in found if one), None)
+
+
+def placement_section(rows: Sequence[Row]) -> list[str]:
+    """A table of layers, with how full their fullest core is, and the picture; nothing where no machine has cores."""
+    placed = placement_of(rows)
+    if placed is None:
+        return []
+    chip, layers = CHIPS[placed["chip"]], placed["layers"]
+    total = sum(layer["cores"] for layer in layers)
+    lines = [
+        [
+            name_of(number),
+            f"{layer['units']:,}",
+            str(layer["cores"]),
+            f"{layer['first']} to {layer['first'] + layer['cores'] - 1}",
+            *(f"{100 * layer['full'][limit]:.0f} %" if limit in layer["full"] else NOTHING for limit in LIMITS),
+        ]
+        for number, layer in enumerate(layers)
+    ]
+    weights = "stored once for all places of a map" if chip.shares_weights else "one for every synapse"
+    return [
+        "## Where it sits",
+        "",
+        f"{total:,} cores of {placed['chip']}, {ceil(total / chip.cores_per_chip)} chips; weights {weights}.",
+        "How full the fullest core of every layer is, of each limit that is published:",
+        "",
+        *markdown(["layer", "units", "cores", "which", *LIMITS.values()], lines),
+        "",
+        f"![Layers on the mesh]({PICTURE})",
+        "",
+        "## What it costs",
+        "",
+    ]
+
+
+def name_of(layer: int) -> str:
+    """Of a layer of a network."""
+    return f"layer {layer}" if layer else "input"
+
+
+def draw_placement(rows: Sequence[Row], file: Path) -> None:
+    """The mesh of every chip, a square for each core: its layer by colour, how full it is by how dark it is."""
+    placed = placement_of(rows)
+    if placed is None:
+        return
+    chip, layers = CHIPS[placed["chip"]], placed["layers"]
+    total = sum(layer["cores"] for layer in layers)
+    chips = min(ceil(total / chip.cores_per_chip), MOST_CHIPS_DRAWN)
+    across = chip.tiles_per_row * (2 if chip.cores_per_tile > 1 else 1)
+    down = chip.cores_per_chip // across
+    figure = new_figure(0.25 * across * chips + 1.6, 0.25 * down + 1.2)
+    for number, axes in enumerate(np.atleast_1d(figure.subplots(1, chips))):
+        axes.set(xlim=(0, across), ylim=(down, 0), aspect="equal", xticks=[], yticks=[], title=f"chip {number}")
+        axes.set_facecolor("#f4f4f4")
+        for index, layer in enumerate(layers):
+            mine = np.arange(layer["first"], layer["first"] + layer["cores"]) - number * chip.cores_per_chip
+            mine = mine[(mine >= 0) & (mine < chip.cores_per_chip)]
+            column, row = on_mesh(mine, placed["chip"])
+            full = min(1.0, max(layer["full"].values(), default=1.0))
+            colour = MANY_COLOURS[index % len(MANY_COLOURS)]
+            axes.bar(column + 0.5, 0.9, 0.9, row + 0.05, color=colour, alpha=0.3 + 0.7 * full)
+    figure.suptitle(f"{rows[0].model} on {total:,} cores of {placed['chip']}", fontsize="large")
+    named = [
+        Patch(color=MANY_COLOURS[index % len(MANY_COLOURS)], label=f"{name_of(index)}: {layer['cores']} cores")
+        for index, layer in enumerate(layers)
+    ]
+    figure.legend(handles=named, loc="outside lower center", ncols=max(1, chips), fontsize="small")
+    save_figure(figure, file)
+
+
+def on_mesh(cores: Any, chip: str) -> tuple[Any, Any]:
+    """Column and row of every core of a chip; four cores of one tile are a square of two by two."""
+    kind, cores = CHIPS[chip], np.asarray(cores)
+    tile, inside = cores // kind.cores_per_tile, cores % kind.cores_per_tile
+    column, row = tile % kind.tiles_per_row, tile // kind.tiles_per_row
+    if kind.cores_per_tile == 1:
+        return column, row
+    return 2 * column + inside % 2, 2 * row + inside // 2

@@ -1,0 +1,52 @@
+"""The report of a run says which layer sits where, how full, and draws it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.records.row import Row
+from bench.reports.placement import draw_placement, on_mesh, placement_section
+from mapping.circuit import circuit_of
+from mapping.placement.chip import LOIHI_1, Chip
+from models.zoo import load_model
+
+
+def placed_row(chip: Chip) -> Row:
+    """As `LavaBackend` tells it."""
+    circuit = circuit_of(load_model("digits"), chip)
+    layers = [
+        {"units": int(np.prod(shape)), **asdict(on)} for shape, on in zip(circuit.layers, circuit.placed, strict=True)
+    ]
+    return Row(
+        "lava", "delta", "digits", "digits", 0, details={"lava": {"placement": {"chip": chip.name, "layers": layers}}}
+    )
+
+
+def test_the_table_names_every_layer_its_cores_and_how_full_they_are() -> None:
+    lines = placement_section([Row("torch", "float", "digits", "digits", 0), placed_row(LOIHI_1)])
+    text = "\n".join(lines)
+    assert "12 cores of loihi1, 1 chips; weights one for every synapse" in text
+    assert "| input | 64 | 1 | 0 to 0 | 6 % | 0 % | 0 % | 6 % |" in text
+    # 2048 units of 32 channels of 8 x 8 on 6 cores: 384 units on the fullest, 313 synapses each
+    assert "| layer 1 | 2,048 | 6 | 1 to 6 | 38 % | 92 % |" in text
+    assert placement_section([Row("torch", "float", "digits", "digits", 0)]) == []
+
+
+def test_tiles_of_four_cores_are_squares_of_the_mesh() -> None:
+    columns, rows = on_mesh([0, 1, 2, 3, 4, 31, 32], "loihi1")
+    assert columns.tolist() == [0, 1, 0, 1, 2, 15, 0]
+    assert rows.tolist() == [0, 0, 1, 1, 0, 1, 2]
+    columns, rows = on_mesh([0, 7, 8], "loihi2")
+    assert (columns.tolist(), rows.tolist()) == ([0, 7, 0], [0, 0, 1])
+
+
+def test_the_picture_shows_the_colours_of_all_layers(tmp_path: Path) -> None:
+    draw_placement([placed_row(LOIHI_1)], tmp_path / "placement.png")
+    colours = {colour for _, colour in Image.open(tmp_path / "placement.png").convert("RGB").getcolors(10**6) or []}
+    assert {(0x44, 0x77, 0xAA), (0xEE, 0x66, 0x77), (0x22, 0x88, 0x33)} <= colours
+    draw_placement([Row("torch", "float", "digits", "digits", 0)], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
