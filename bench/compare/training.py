@@ -23,7 +23,7 @@ from hw.learning.rule import LearningRule
 from hw.ledger import Ledger, counted
 from mapping.learning import descent_of
 from mapping.machines import to_digital
-from mapping.place import synapses_of
+from mapping.placement.synapses import synapses_of
 from mapping.program import Program
 from models.data import ImageSet
 from models.ep.network import EPNetwork
