@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bench.machines.backend import Backend, Images, RowKey, Workload
 from bench.records.answers import CLEAN, Answers
+from bench.records.neurobench import neurobench
 from bench.records.row import Row
 from bench.records.statistics import estimate
 from hw.events.messages import CODINGS
@@ -121,6 +122,7 @@ def evaluate(
         residual=_residual(settled),
         coding=backend.coding(key.precision),
         synops=_synops(settled.ledger),
+        neurobench=neurobench(settled.ledger, work.source(key.precision), spikes=backend.spikes(key.precision)),
         by_step=_by_step(settled, shown.labels, len(answers)),
         details={} if details is None or backend.block is None else {backend.block: details},
         made_by=this_program(),

@@ -250,6 +250,10 @@ class Backend(ABC):
         """Which messages it puts on the wire; None where nothing is sent."""
         return "dense"
 
+    def spikes(self, precision: str) -> bool:  # noqa: ARG002
+        """Whether its messages carry no number: what they cause is added up and multiplied with nothing."""
+        return False
+
     def describe(self, machine: Any) -> Mapping[str, Any] | None:  # noqa: ARG002
         """What a machine says about itself, beside its answers."""
         return None

@@ -199,6 +199,10 @@ class BrianBackend(Backend):
         """Spikes are changes; rates say everything."""
         return "delta" if precision in ("spikes", "fire") else "dense"
 
+    def spikes(self, precision: str) -> bool:
+        """Where neurons fire; rates carry numbers."""
+        return precision in ("spikes", "fire")
+
     def describe(self, machine: Any) -> Mapping[str, Any] | None:
         """How long it ran in steps of what, and what its neurons did for the first image."""
         seen = {} if machine.seen is None else {"seen": machine.seen}

@@ -62,6 +62,9 @@ class Row:
     """Which of `synops` were on the wire; None where nothing is sent."""
     synops: dict[str, float] | None = None
     """Synaptic operations per image under each coding; None where they are not counted."""
+    neurobench: dict[str, float] | None = None
+    """Footprint, sparsities and operations per image under NeuroBench's names (`bench.records.neurobench`); None where
+    nothing is sent, and in older rows."""
     energy_j: dict[str, Any] = field(default_factory=dict)
     """Modelled joules per image: low, nominal, high, and the profile they are of."""
     energy_measured_j: float | None = None

@@ -47,6 +47,12 @@ LINES: dict[str, Callable[[Row], str]] = {
     "time to rest": lambda row: si(row.rest_s, "s"),
     "synops sent": lambda row: si(_sent(row), ""),
     "dense / delta": lambda row: _saved(row),
+    "activation sparsity %": lambda row: _neurobench(row, "activation_sparsity", lambda share: f"{100 * share:.1f}"),
+    "dense operations": lambda row: _neurobench(row, "dense", lambda count: si(count, "")),
+    "effective MACs": lambda row: _neurobench(row, "effective_macs", lambda count: si(count, "")),
+    "effective ACs": lambda row: _neurobench(row, "effective_acs", lambda count: si(count, "")),
+    "of them feedback %": lambda row: _neurobench(row, "feedback", lambda share: f"{100 * share:.1f}"),
+    "footprint": lambda row: _neurobench(row, "footprint", lambda count: si(count, "B")),
     "energy modelled": lambda row: spread(row.energy_j, "J"),
     "energy measured": lambda row: si(row.energy_measured_j, "J"),
     "latency modelled": lambda row: spread(row.latency_s, "s"),
@@ -84,6 +90,13 @@ def _robust(row: Row, name: str) -> str:
 
 def _sent(row: Row) -> float | None:
     return None if row.synops is None or row.coding is None else row.synops[row.coding]
+
+
+def _neurobench(row: Row, name: str, words: Callable[[float], str]) -> str:
+    """A figure under NeuroBench's name; a dash for one that was not counted, and for operations of the other kind."""
+    figure = None if row.neurobench is None else row.neurobench[name]
+    nothing = figure is None or (figure == 0 and name.startswith("effective"))
+    return NOTHING if figure is None or nothing else words(figure)
 
 
 def _saved(row: Row) -> str:
@@ -130,6 +143,8 @@ def write_report(
         "  made on the float network and shown to every machine.",
         "- Synops sent: synaptic operations that the messages on the wire caused. Dense / delta: how many times fewer",
         "  they are if only changes are sent.",
+        "- Activation sparsity, dense and effective operations, footprint: NeuroBench's names, counted by the machine,",
+        "  the transposed feedback and the readout included; MACs of messages that carry numbers, ACs of spikes.",
         "- Modelled energy and latency: nominal (low to high) of the profile below. Measured: by a counter or clock of",
         "  this computer; a dash where there is none. Simulation: seconds of this computer, no figure of the chip.",
         "",

@@ -47,6 +47,7 @@ ROWS = st.builds(
     residual=st.none() | st.dictionaries(WORDS, FIGURES, max_size=2),
     coding=st.none() | WORDS,
     synops=st.none() | st.dictionaries(WORDS, FIGURES, max_size=2),
+    neurobench=st.none() | st.dictionaries(WORDS, FIGURES, max_size=2),
     energy_j=BLOCKS,
     energy_measured_j=st.none() | FIGURES,
     latency_s=BLOCKS,
@@ -229,5 +230,5 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
 
 def test_what_is_drawn_here_is_every_field() -> None:
     """A field that is added to a row belongs into the strategies above."""
-    assert len(fields(Row)) == 28
+    assert len(fields(Row)) == 29
     assert len(fields(LearningRow)) == 17
