@@ -20,9 +20,10 @@ from bench.reports import resistive
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
 from bench.reports.robust_machines import machines_table
-from bench.reports.robust_table import read_study, robust_table
+from bench.reports.robust_table import robust_table
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
+from bench.reports.studied import read_study
 from bench.reports.sweep_table import device_lines
 from models.controls import FOLDER as CONTROLS
 from models.controls import control_names

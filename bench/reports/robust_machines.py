@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.records.robust_row import RobustRow
 from bench.reports.format import NOTHING, markdown, percent
-from bench.reports.robust_table import Studied
+from bench.reports.studied import Studied
 from bench.robustness.suites import CLEAN, LOOP, PGD_, STRONGEST, TWIN, WHITE
 
 REFERENCE = ("torch", "float")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
@@ -12,12 +11,10 @@ from bench.networks import checkpoint_name
 from bench.records.robust_row import RobustRow
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure
+from bench.reports.studied import Studied
 from bench.robustness.suites import WORST
 from models.files.checkpoint import manifest_path
 from models.zoo.manifests import checkpoint_of, manifest_of
-
-if TYPE_CHECKING:
-    from bench.reports.robust_table import Studied
 
 
 def draw_networks(studies: Sequence[Studied], file: Path) -> None:

@@ -8,7 +8,6 @@ wrong answer to first order (`bench.robustness.theory`).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from scipy.stats import spearmanr
 
 from bench.command_line import ConfigError
 from bench.records.robust_row import RobustRow
-from bench.records.rows_file import read_rows
 from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robust_networks import draw_networks
 from bench.reports.robustness import mean_corruption
+from bench.reports.studied import Studied, read_study
 from bench.robustness.suites import WORST
 from models.command_line import before_work, exit_code, refuse_empty
 
@@ -39,34 +38,6 @@ class Options:
     """Run folders of bench.robustness."""
     picture: Path | None = None
     """PNG to draw: what is left by eps, by smoothness and by feedback."""
-
-
-@dataclass(frozen=True)
-class Studied:
-    """One network: its rows, and how far the nearest wrong answer is to first order."""
-
-    rows: list[RobustRow]
-    reach: dict[str, float]
-
-    @property
-    def name(self) -> str:
-        """Of the network."""
-        return self.rows[0].model
-
-    def worst(self, norm: str, eps: float) -> RobustRow | None:
-        """What no attack brought down."""
-        found = [row for row in self.rows if (row.attack, row.norm, row.eps) == (WORST, norm, eps)]
-        return found[0] if found else None
-
-
-def read_study(folder: Path) -> Studied:
-    """A finished run; ConfigError names what is missing."""
-    try:
-        rows = [RobustRow.from_json(row) for row in read_rows(folder / "rows.jsonl")]
-        kept = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
-        return Studied(rows, kept["reach"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{folder} holds no finished run of bench.robustness: {error}") from error
 
 
 def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:

@@ -14,7 +14,8 @@ from bench.records.rows_file import append_row
 from bench.reports import robust_table
 from bench.reports.robust_machines import machines_table
 from bench.reports.robust_networks import feedback_share
-from bench.reports.robust_table import Studied, balls_of, differences, read_study, smoothness
+from bench.reports.robust_table import balls_of, differences, smoothness
+from bench.reports.studied import Studied, read_study
 from models.zoo.manifests import manifest_of
 
 

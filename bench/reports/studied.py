@@ -1,0 +1,40 @@
+"""A finished study of robustness, as it lies in its folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.command_line import ConfigError
+from bench.records.robust_row import RobustRow
+from bench.records.rows_file import read_rows
+from bench.robustness.suites import WORST
+
+
+@dataclass(frozen=True)
+class Studied:
+    """One network: its rows, and how far the nearest wrong answer is to first order."""
+
+    rows: list[RobustRow]
+    reach: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Of the network."""
+        return self.rows[0].model
+
+    def worst(self, norm: str, eps: float) -> RobustRow | None:
+        """What no attack brought down."""
+        found = [row for row in self.rows if (row.attack, row.norm, row.eps) == (WORST, norm, eps)]
+        return found[0] if found else None
+
+
+def read_study(folder: Path) -> Studied:
+    """A finished run; ConfigError names what is missing."""
+    try:
+        rows = [RobustRow.from_json(row) for row in read_rows(folder / "rows.jsonl")]
+        kept = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
+        return Studied(rows, kept["reach"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{folder} holds no finished run of bench.robustness: {error}") from error
