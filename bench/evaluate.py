@@ -21,6 +21,7 @@ from bench.records.answers import CLEAN, Answers
 from bench.records.neurobench import neurobench
 from bench.records.row import Row
 from bench.records.statistics import estimate
+from hw.dies import Together, one_after_the_other
 from hw.events.messages import CODINGS
 from hw.ledger import Ledger
 from hw.machine import Machine, Settled, concatenate
@@ -53,12 +54,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What one machine answered, without states: a list holds one entry for every draw."""
+    """What one machine answered, or several together, without states: a list holds one entry for every draw."""
 
+    machines: int
+    """That settled together: their answers follow each other."""
     clean: list[Settled]
     disturbed: dict[str, list[NDArray[np.floating]]]
     """Scores, by name."""
-    described: Mapping[str, Any] | None
+    described: list[Mapping[str, Any] | None]
+    """What each machine says about itself."""
     wall_s: float
     latency_s: float | None
     energy_j: float | None
@@ -93,19 +97,23 @@ def evaluate(
 ) -> tuple[Row, Answers]:
     """The row of one machine, or of all dies of one point, and what they answered; `advance` is told what is about to
     be settled, and `note` how far a machine is that says so after each batch."""
-    makers = backend.open(work, key)
+    makers, name = backend.open(work, key), f"{key.backend} {key.precision}"
 
     def answer(number: int, make: Callable[[], Machine]) -> _Answers:
-        name = f"{key.backend} {key.precision}" + (f", die {number}" if key.point is not None else "")
-        return _answer(backend, key, make, work, shown, Teller(name, advance, note))
+        named = name + (f", die {number}" if key.point is not None else "")
+        return _answer(backend, key, make, work, shown, Teller(named, advance, note))
 
-    answers = _side_by_side(answer, makers)
+    if (dies := all_at_once(backend, makers, work)) is not None:
+        teller = Teller(f"{name}, {len(makers)} dies", advance, note)
+        answers = [_answer(backend, key, lambda: dies, work, shown, teller)]
+    else:
+        answers = _side_by_side(answer, makers)
     images = len(shown.labels)
     settled = concatenate([settled for one in answers for settled in one.clean])
     kept = _kept(answers, shown.labels)
     shares = {name: estimate(kept.right(name)) for name in kept.scores}
     of_clean = shares.pop(CLEAN)
-    described = [one.described for one in answers if one.described is not None]
+    described = [said for one in answers for said in one.described if said is not None]
     details = backend.details(settled.ledger, described, kept.right().mean(axis=1).tolist())
     row = Row(
         key.backend,
@@ -123,7 +131,7 @@ def evaluate(
         coding=backend.coding(key.precision),
         synops=_synops(settled.ledger),
         neurobench=neurobench(settled.ledger, work.source(key.precision), spikes=backend.spikes(key.precision)),
-        by_step=_by_step(settled, shown.labels, len(answers)),
+        by_step=_by_step(settled, answers, shown.labels),
         details={} if details is None or backend.block is None else {backend.block: details},
         made_by=this_program(),
         date=now(),
@@ -133,36 +141,46 @@ def evaluate(
 
 def _kept(answers: Sequence[_Answers], labels: NDArray[np.int64]) -> Answers:
     """Scores of all machines, which are dies, in all draws."""
-    clean = np.stack([[settled.logits for settled in one.clean] for one in answers])
-    scores = {name: np.stack([one.disturbed[name] for one in answers]) for name in answers[0].disturbed}
+    clean = np.concatenate([_by_machine([settled.logits for settled in one.clean], one.machines) for one in answers])
+    scores = {
+        name: np.concatenate([_by_machine(one.disturbed[name], one.machines) for one in answers])
+        for name in answers[0].disturbed
+    }
     return Answers(labels, {name: np.asarray(made, np.float32) for name, made in {CLEAN: clean, **scores}.items()})
+
+
+def _by_machine(draws: Sequence[NDArray[np.floating]], machines: int) -> NDArray[np.floating]:
+    """(machines, draws, N, classes) of what each draw gave, the images of one machine after those of the other."""
+    return np.stack([one.reshape(machines, -1, one.shape[-1]) for one in draws], axis=1)
 
 
 def _answer(
     backend: Backend,
     key: RowKey,
-    make: Callable[[], Machine],
+    make: Callable[[], Machine | Together],
     work: Workload,
     shown: Shown,
     teller: Teller,
 ) -> _Answers:
     settling = work.conditions.settling
     with make() as machine:
+        each = getattr(machine, "dies", (machine,))
         teller.listen(machine)
         batch = shown.images[: _first_batch(len(shown.images), settling.batch_size)]
         if key.point is None:
             machine.settle(batch)  # warm up
         teller.advance("clean images")
         start = time.perf_counter()
-        clean = [settle(machine, shown.images) for _ in range(backend.draws())]
+        clean = [settle(machine, shown.images, len(each)) for _ in range(backend.draws())]
         wall_s = time.perf_counter() - start
         disturbed = {}
         for name, images in shown.disturbed.items():
             teller.advance(name)
-            disturbed[name] = [settle(machine, images).logits for _ in range(backend.draws())]
+            disturbed[name] = [settle(machine, images, len(each)).logits for _ in range(backend.draws())]
         device = work.conditions.torch_device
         latency_s, energy_j = _measured(machine, batch, device) if backend.clocked else (None, None)
-        return _Answers(clean, disturbed, backend.describe(machine), wall_s, latency_s, energy_j)
+        described = [backend.describe(one) for one in each]
+        return _Answers(len(each), clean, disturbed, described, wall_s, latency_s, energy_j)
 
 
 def _priced(row: Row, backend: Backend, key: RowKey, work: Workload, settled: Settled, answers: list[_Answers]) -> Row:
@@ -195,6 +213,16 @@ def _side_by_side(
         return list(pool.map(answer, range(1, len(makers) + 1), makers))
 
 
+def all_at_once(backend: Backend, makers: Sequence[Callable[[], Machine]], work: Workload) -> Together | None:
+    """The machines of a row as one, made side by side, on a torch device where that is faster than one after the other:
+    any but the CPU, whose cores each have a machine of their own to settle. None where there is one machine, or the
+    machines cannot."""
+    if work.conditions.torch_device == "cpu" or len(makers) == 1:
+        return None
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        return backend.together(list(pool.map(lambda make: make(), makers)))
+
+
 @contextmanager
 def one_thread_each() -> Iterator[int]:
     """Within, torch computes with one thread; gives the number of threads it had, to be used side by side."""
@@ -212,10 +240,11 @@ def unpublished(key: RowKey, origin: Origin) -> Row:
     return replace(row, made_by=this_program(), date=now())
 
 
-def settle(machine: Machine, images: Images) -> Settled:
-    """What a machine answers to any number of images, without the final states: they would fill the memory."""
-    parts = np.array_split(images, ceil(len(images) / AT_ONCE))
-    return concatenate([replace(machine.settle(part), states=()) for part in parts])
+def settle(machine: Machine | Together, images: Images, dies: int = 1) -> Settled:
+    """What a machine answers to any number of images, or so many dies together, one after the other; without the final
+    states, which would fill the memory."""
+    parts = np.array_split(images, ceil(len(images) * dies / AT_ONCE))
+    return one_after_the_other([replace(machine.settle(part), states=()) for part in parts], dies)
 
 
 def _first_batch(images: int, batch_size: int) -> int:
@@ -269,12 +298,14 @@ def _range(values: object) -> dict[str, float | None]:
     return {name: getattr(values, name, None) for name in ("low", "nominal", "high")}
 
 
-def _by_step(settled: Settled, labels: NDArray[np.int64], dies: int) -> dict[str, list[Any]]:
+def _by_step(settled: Settled, answers: Sequence[_Answers], labels: NDArray[np.int64]) -> dict[str, list[Any]]:
     """What the figures draw: accuracy after each step, or at each of the times, with its interval, and where messages
     are sent what spikes and synaptic operations each step consumed, per image."""
-    steps = len(settled.logits_by_step)
-    right = settled.logits_by_step.argmax(axis=2).reshape(steps, dies, -1, len(labels)) == labels
-    made = [estimate(of_step.mean(axis=1)) for of_step in right]
+    made = []
+    for step in range(len(settled.logits_by_step)):
+        scores = [_by_machine([one.logits_by_step[step] for one in told.clean], told.machines) for told in answers]
+        right = np.concatenate(scores).argmax(axis=-1) == labels
+        made.append(estimate(right.mean(axis=1)))
     curves: dict[str, list[Any]] = {
         "accuracy": [one.share for one in made],
         "accuracy_ci95": [[*one.interval] for one in made],

@@ -90,6 +90,7 @@ def to_crossbar(
     batch_size: int = 256,
     tolerance: float | None = None,
     update: Update = REWRITING,
+    device: str = "cpu",
 ) -> Crossbar:
     """Analog tiles, programmed: a network with its weights as conductances, a program with its integers.
 
@@ -102,6 +103,7 @@ def to_crossbar(
         batch_size=batch_size,
         tolerance=tolerance,
         update=update,
+        torch_device=device,
     )
 
 

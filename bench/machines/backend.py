@@ -21,6 +21,7 @@ from hw.ledger import until
 if TYPE_CHECKING:
     from hw.cost.constants.own import OwnProfile
     from hw.cost.cost import Cost
+    from hw.dies import Together
     from hw.events.messages import Coding
     from hw.learning.rule import Learned
     from hw.ledger import Ledger
@@ -253,6 +254,10 @@ class Backend(ABC):
     def spikes(self, precision: str) -> bool:  # noqa: ARG002
         """Whether its messages carry no number: what they cause is added up and multiplied with nothing."""
         return False
+
+    def together(self, machines: Sequence[Any]) -> Together | None:  # noqa: ARG002
+        """The machines of a row as one that settles them all at once, which a GPU needs; None: it has no such."""
+        return None
 
     def describe(self, machine: Any) -> Mapping[str, Any] | None:  # noqa: ARG002
         """What a machine says about itself, beside its answers."""

@@ -25,6 +25,7 @@ from bench.machines.crossbar_options import CrossbarOptions
 
 if TYPE_CHECKING:
     from hw.crossbar.machine import Crossbar
+    from hw.dies import Together
     from hw.ledger import Ledger
     from hw.machine import Machine, Settled
     from models.ep.network import EPNetwork
@@ -132,6 +133,12 @@ class CrossbarBackend(CrossbarOptions, Backend):
 
         settled = machine.settle(images, trace=True)
         return settled, lambda steps, looks: until(machine, settled.ledger, steps, looks)
+
+    def together(self, machines: Sequence[Any]) -> Together:
+        """All dies of a point."""
+        from hw.crossbar.dies import Dies
+
+        return Dies(machines)
 
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """By the profiles that have prices for these converters, and why the others have none."""

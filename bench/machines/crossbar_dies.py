@@ -202,6 +202,7 @@ def die(
         batch_size=settling.batch_size,
         tolerance=settling.tolerance,
         update=update,
+        device=conditions.torch_device,
     )
     remedies, reference = remedies_of(options), None
     if remedies.offset_correction:

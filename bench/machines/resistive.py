@@ -21,6 +21,7 @@ from bench.machines.backend import (
 )
 
 if TYPE_CHECKING:
+    from hw.dies import Together
     from hw.learning.rule import Learned
     from hw.ledger import Ledger
     from hw.machine import Machine, Settled
@@ -179,6 +180,12 @@ class ResistiveBackend(Backend):
 
         settled, heat = machine.course(images)
         return settled, lambda rows, _looks: Ledger(len(images), analog=heat[rows - 1])
+
+    def together(self, machines: Sequence[Any]) -> Together:
+        """All dies of a point."""
+        from hw.resistive.dies import ResistiveDies
+
+        return ResistiveDies(machines)
 
     def prices(self, ledger: Ledger, key: RowKey, work: Workload, wall_s: float) -> Prices:  # noqa: ARG002
         """Heat of the ledger, drivers, and converters at the ends."""

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.evaluate import settle
+from bench.evaluate import all_at_once, settle
 from bench.machines.backend import Backend, Images, RowKey, Workload
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
@@ -24,6 +24,7 @@ from bench.robustness.attacks.target import Target
 from bench.robustness.ball import Ball
 from bench.robustness.losses import Loss
 from bench.robustness.slopes.slope import by_scores
+from hw.dies import Together
 from hw.machine import LearningMachine, Machine
 from mapping.learning import network_with
 from models.controls.classifier import FeedForward
@@ -45,11 +46,16 @@ def shown_to(
 ) -> dict[str, Right]:
     """How often each machine of a row is right about the images of each name, over `draws` fresh draws."""
     right: dict[str, list[NDArray[np.float64]]] = {name: [] for name in shown}
-    for number, make in enumerate(backend.open(work, key), start=1):
+    makers = backend.open(work, key)
+    if (dies := all_at_once(backend, makers, work)) is not None:
+        return {
+            name: how_often_right(dies, images, labels, draws, len(makers)) for name, (images, labels) in shown.items()
+        }
+    for number, make in enumerate(makers, start=1):
         with make() as machine:
             for name, (images, labels) in shown.items():
                 announce(f"{key.backend} {key.precision} {number}: {name}")
-                right[name].append(how_often_right(machine, images, labels, draws))
+                right[name].extend(how_often_right(machine, images, labels, draws))
     return {name: np.stack(found) for name, found in right.items()}
 
 
@@ -118,7 +124,7 @@ class Loop:
             return self._scored(machine, Square(self.ball, queries, self.seed).find(target).images, labels)
 
     def _scored(self, machine: Machine, found: Tensor, labels: Tensor) -> Right:
-        return how_often_right(machine, found.cpu().numpy(), labels.cpu().numpy(), self.judged)[None]
+        return how_often_right(machine, found.cpu().numpy(), labels.cpu().numpy(), self.judged)
 
 
 def mean_scores(machine: Machine, draws: int, images: Tensor) -> Tensor:
@@ -128,9 +134,11 @@ def mean_scores(machine: Machine, draws: int, images: Tensor) -> Tensor:
     return torch.from_numpy(np.mean(read, axis=0, dtype=np.float32)).to(images)
 
 
-def how_often_right(machine: Machine, images: Images, labels: NDArray[np.int64], draws: int) -> NDArray[np.float64]:
-    """(N,) over so many settles of the same images, noise drawn anew."""
-    answers = [settle(machine, images).logits.argmax(axis=1) == labels for _ in range(draws)]
+def how_often_right(
+    machine: Machine | Together, images: Images, labels: NDArray[np.int64], draws: int, dies: int = 1
+) -> Right:
+    """(dies, N) over so many settles of the same images, noise drawn anew."""
+    answers = [settle(machine, images, dies).logits.argmax(axis=1).reshape(dies, -1) == labels for _ in range(draws)]
     return np.mean(answers, axis=0, dtype=np.float64)
 
 

@@ -138,8 +138,8 @@ def _products(link: CrossbarLink, steps: NDArray[np.int64], *, once: bool, last:
         for step, read in enumerate(reads[:end][-1:] if last else reads):
             running = np.ones(len(steps), bool) if once else step < steps
             ran[side] += running.sum()
-            array_j[side] += read.array_j.double().numpy()[running].sum()
-            clipped[side] += read.clipped.numpy()[running].sum()
+            array_j[side] += read.array_j.double().cpu().numpy()[running].sum()
+            clipped[side] += read.clipped.cpu().numpy()[running].sum()
     return _Products(ran, array_j, clipped)
 
 

@@ -51,7 +51,7 @@ def outers_of(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: Learn
         outers = []
         for first, second, share in rule.phases.pairs():
             sides = [link.sides(ends.states[k][index], ends.states[k][index + 1]) for k in (first, second)]
-            (below1, above1), (below2, above2) = ([side.numpy() for side in pair] for pair in sides)
+            (below1, above1), (below2, above2) = ([side.cpu().numpy() for side in pair] for pair in sides)
             factor = rates[index] * share / count
             outers.append(Outer((below2 + below1) / 2, above2 - above1, factor))
             # a clamped input is the same in both phases: its difference asks for nothing
@@ -62,7 +62,7 @@ def outers_of(links: Sequence[CrossbarLink], chain: int, ends: Ends, rule: Learn
         factor = rates[-1] / (count * len(ends.errors))
         by_link.append(
             [
-                Outer(states[-1].flatten(1).numpy(), error.numpy(), factor)
+                Outer(states[-1].flatten(1).cpu().numpy(), error.cpu().numpy(), factor)
                 for states, error in zip(ends.states, ends.errors, strict=True)
             ]
         )

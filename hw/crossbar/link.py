@@ -7,47 +7,39 @@ the winner of each channel carries it, and every position is read.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hw.circuit import Wire
+from hw.circuit import Circuit, FloatNeuron, Wire
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.layout import ConvLayout, DenseLayout
-from hw.crossbar.tiles.matrix import Read, TiledMatrix
+from hw.crossbar.tiles.matrix import TiledMatrix
+from hw.crossbar.tiles.products import Products, Read
 
 LARGEST_PLACING = 2**15
 """Entries of the matrix that adds up overlapping windows; beyond, adding them window by window is faster."""
 
 
-class CrossbarLink:
-    """One wire of a circuit, programmed when made; states are codes 0..one and so are the sums it returns.
+class TiledLink(ABC):
+    """One wire of a circuit; states are codes 0..one and so are the sums it returns.
 
     `log` holds what every product did, as ("up" or "down", Read); whoever runs the link empties it.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        one: int,
-        fabrication: Fabrication,
-        *,
-        largest: float | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        """Args as of `TiledMatrix`; `one` is the code of state 1.0."""
+    def __init__(self, wire: Wire, one: int) -> None:
+        """`one` is the code of state 1.0."""
         self.wire, self.one = wire, one
         self.layout = DenseLayout() if wire.kind == "dense" else _conv_layout(wire)
-        self.matrix = TiledMatrix(
-            np.asarray(wire.weight, np.float64).reshape(len(wire.weight), -1),
-            fabrication,
-            layout=self.layout,
-            largest=largest,
-            dtype=dtype,
-        )
         self.log: list[tuple[str, Read]] = []
         self.placing: Tensor | None = None
+
+    @abstractmethod
+    def products(self) -> Products:
+        """What its tiles compute now."""
 
     @property
     def positions_up(self) -> int:
@@ -62,7 +54,7 @@ class CrossbarLink:
     def up(self, below: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums (B, *above) of codes below, and the switch of a max pool."""
         x = below if self.one == 1 else below / self.one
-        sums, read = self.matrix.up(x.flatten(1) if self.wire.kind == "dense" else x)
+        sums, read = self.products().up(x.flatten(1) if self.wire.kind == "dense" else x)
         self.log.append(("up", read))
         if self.one != 1:
             sums = sums * self.one
@@ -83,7 +75,7 @@ class CrossbarLink:
                 assert switch is not None, "a max pool is undone at its switch"
                 x = F.max_unpool2d(x, switch, [wire.pool_size] * 2, output_size=list(layout.used))
             x = x.flatten(2)
-        sums, read = self.matrix.down(x)
+        sums, read = self.products().down(x)
         self.log.append(("down", read))
         if self.one != 1:
             sums = sums * self.one
@@ -118,7 +110,8 @@ class CrossbarLink:
         if edges * sums.shape[-1] * height * width > LARGEST_PLACING:
             return self._place(sums, channels, layout, above)
         if self.placing is None:
-            units = torch.eye(edges * sums.shape[-1], dtype=sums.dtype).view(-1, edges, sums.shape[-1])
+            units = torch.eye(edges * sums.shape[-1], dtype=sums.dtype, device=sums.device)
+            units = units.view(-1, edges, sums.shape[-1])
             self.placing = self._place(units, 1, layout, above).flatten(1)
         return (sums.reshape(len(sums) * channels, -1) @ self.placing).view(len(sums), channels, height, width)
 
@@ -145,6 +138,57 @@ class CrossbarLink:
             max(length + padding - reached, 0) for length, reached in zip((height, width), canvas, strict=True)
         )
         return F.pad(placed, (0, right, 0, bottom))[:, :, padding : padding + height, padding : padding + width]
+
+
+class CrossbarLink(TiledLink):
+    """A link on tiles of its own, programmed when made."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        one: int,
+        fabrication: Fabrication,
+        *,
+        largest: float | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Args as of `TiledMatrix`; `one` is the code of state 1.0."""
+        super().__init__(wire, one)
+        self.matrix = TiledMatrix(
+            np.asarray(wire.weight, np.float64).reshape(len(wire.weight), -1),
+            fabrication,
+            layout=self.layout,
+            largest=largest,
+            dtype=dtype,
+        )
+
+    def products(self) -> Products:
+        """Those of its own matrix."""
+        return self.matrix.products()
+
+
+def links_of(circuit: Circuit, fabrication: Fabrication) -> list[CrossbarLink]:
+    """All wires of a circuit on tiles, the readout last."""
+    wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
+    in_floats = isinstance(circuit.neuron, FloatNeuron)
+
+    def largest(wire: Wire) -> float:
+        if in_floats:
+            return fabrication.headroom * (float(np.abs(wire.weight).max(initial=0.0)) or 1.0)
+        # integer weights keep their grid: the range of a device stands for the largest integer there can be
+        return float(2 ** (8 * wire.weight.itemsize - 1) - 1)
+
+    return [
+        CrossbarLink(
+            wire,
+            circuit.neuron.one,
+            fabrication.of_link(index, len(circuit.wires)),
+            largest=largest(wire),
+            # integers of up to 24 bits must come out exact, which float32 cannot promise
+            dtype=torch.float32 if in_floats else torch.float64,
+        )
+        for index, wire in enumerate(wires)
+    ]
 
 
 def _conv_layout(wire: Wire) -> ConvLayout:

@@ -24,7 +24,7 @@ from hw.crossbar.counting import Chip, learning_events, settle_events
 from hw.crossbar.devices.device import Array
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.learning import agreement, check_rule, outers_of, shift_biases, too_large, totals, worn_out
-from hw.crossbar.link import CrossbarLink
+from hw.crossbar.link import links_of
 from hw.crossbar.ranges import integer_ranges
 from hw.crossbar.remedies import Remedies, check_drives, missing_drives
 from hw.crossbar.tiles.converters import MissingAdc, drive
@@ -65,7 +65,10 @@ class Crossbar:
         batch_size: int = 256,
         tolerance: float | None = None,
         update: Update = REWRITING,
+        torch_device: str = "cpu",
     ) -> None:
+        """`torch_device` computes reads and draws their fresh noise; what is rare (programming, ageing, the slow noise
+        of a settle, wires) is computed on the CPU. Other devices draw other numbers of the same law."""
         design, device, headroom = fabrication.design, fabrication.device, fabrication.headroom
         program_given = not isinstance(circuit.neuron, FloatNeuron)
         if program_given and design.neurons == "analog":
@@ -79,31 +82,18 @@ class Crossbar:
         # dies are (seed, link, tile), fresh noise (noise_seed, 1, link, tile), and zeros at the end do not tell seeds
         # apart: this one is none of them, also where the two seeds are the same
         self.slow = np.random.default_rng([*fabrication.noise_seed, 0, 0, 1])
-        wires = circuit.wires if circuit.readout is None else (*circuit.wires, circuit.readout)
-        # integers of up to 24 bits must come out exact, which float32 cannot promise
-        dtype = torch.float64 if program_given else torch.float32
-        # integer weights keep their grid: the range of a device stands for the largest integer there can be
-        if program_given:
-            tops = [2.0 ** (8 * wire.weight.itemsize - 1) - 1 for wire in wires]
-        else:
-            tops = [headroom * (float(np.abs(wire.weight).max(initial=0.0)) or 1.0) for wire in wires]
-        self.links = [
-            CrossbarLink(
-                wire,
-                circuit.neuron.one,
-                fabrication.of_link(index, len(circuit.wires)),
-                largest=tops[index],
-                dtype=dtype,
-            )
-            for index, wire in enumerate(wires)
-        ]
+        self.links = links_of(circuit, fabrication)
+        for tile in self._tiles():
+            tile.compute_on(torch_device)
         chain = self.links[: len(circuit.wires)]
         readout = None if circuit.readout is None else self.links[-1]
         self.seed, self.update = fabrication.seed, update
         self.writers: list[Writer] = []
         self._updates = 0
         self._written = self.programming()
-        self.processor = Digital(circuit, chain, readout, steps=steps, batch_size=batch_size, tolerance=tolerance)
+        self.processor = Digital(
+            circuit, chain, readout, steps=steps, batch_size=batch_size, tolerance=tolerance, device=torch_device
+        )
 
     def __repr__(self) -> str:
         design, tiles = self.design, self._tiles()
@@ -273,7 +263,7 @@ class Crossbar:
         dynamics = self.processor.dynamics
         weights = [link.matrix.shown().reshape(link.wire.weight.shape) for link in self.links]
         biases = [*dynamics.biases, *(() if self.circuit.readout is None else (dynamics.readout_bias,))]
-        return Weights(tuple(weights), tuple(bias.numpy() for bias in biases))
+        return Weights(tuple(weights), tuple(bias.cpu().numpy() for bias in biases))
 
     @exclusive
     def writes(self) -> NDArray[np.int64]:
@@ -337,10 +327,17 @@ class Crossbar:
         """A simulated crossbar holds nothing that needs freeing."""
 
     def _settle_batch(self, images: NDArray[np.floating], trace: bool) -> Settled:
+        self.begin()
+        return self.told(self.processor.settle(images, trace=trace))
+
+    def begin(self) -> None:
+        """Draw the slow noise of the settle that begins, and count it from nothing."""
         for link in self.links:
             link.matrix.begin(self.slow)
             link.log.clear()
-        settled = self.processor.settle(images, trace=trace)
+
+    def told(self, settled: Settled) -> Settled:
+        """What the processor settled to, as the chip gives it away, with the events that its links logged."""
         if self.design.neurons == "analog" and self.circuit.readout is None:
             # states lie in [0, 1]: what converts them needs no sign, and has the steps of a driver
             logits, by_step = (
@@ -394,7 +391,5 @@ class Crossbar:
         return next(filter(None, reasons), None)
 
     def _phases(self, images: NDArray[np.floating], labels: NDArray[np.integer], phases: UpdatePhases) -> Ends:
-        for link in self.links:
-            link.matrix.begin(self.slow)
-            link.log.clear()
+        self.begin()
         return run_phases(self.processor.dynamics, images, labels, phases)

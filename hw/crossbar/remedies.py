@@ -67,8 +67,10 @@ def missing_drives(
     that the reference settles to; `own` are the dynamics of the die, `codes` the images as it takes them.
     """
     theirs, rest = reference.dynamics, reference.settle(images).states
-    states = [part.to(own.arithmetic.dtype) for part in (codes, *map(torch.as_tensor, rest))]
-    targets = [*theirs.drives(states, theirs.input_drive(states[0])), theirs.scores(states[-1])]
+    states = [torch.as_tensor(part).to(own.device, own.arithmetic.dtype) for part in (codes, *rest)]
+    there = [state.to(theirs.device) for state in states]
+    found = [*theirs.drives(there, theirs.input_drive(there[0])), theirs.scores(there[-1])]
+    targets = [target.to(own.device) for target in found]
     missing = [torch.zeros_like(bias, dtype=torch.float64) for bias in (*own.biases, own.readout_bias)]
     for _ in range(OFFSET_READS):
         for link in links:

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 from torch import Tensor
 
 from hw.resistive.diodes import Ideal
+from hw.resistive.network import ResistiveNetwork
 from hw.resistive.settling import Injection, settle_driven
 from hw.resistive.solver import Solver, jacobian
 
@@ -159,7 +160,7 @@ def settle_in_time(
 ) -> Path:
     """A batch from 0 V, seen at rising times; `substeps` of the rule from one to the next."""
     drive, largest = solver.operators[0].up(sources), float(sources.abs().max())
-    volts: Sequence[Tensor] = [drive.new_zeros((len(drive), n)) for n in solver.network.units]
+    volts: Sequence[Tensor] = [drive.new_zeros((*drive.shape[:-1], n)) for n in solver.network.units]
     outputs = [torch.zeros_like(v) for v in volts]
     rows = []
     for start, end in zip((0.0, *times_s[:-1]), times_s, strict=True):
@@ -183,11 +184,15 @@ def _stepped(solver: Solver, step_s: float) -> tuple[Solver, dict[int, float]]:
     stay = {index: tau / (tau + step_s) for index, tau in enumerate(_poles_s(solver)) if tau > 0}
     if not stay:
         return solver, stay
-    rows = [
-        row if row is None or index not in stay else replace(row, gain=(1 - stay[index]) * row.gain)
-        for index, row in enumerate(solver.network.amplifiers)
-    ]
-    return Solver(replace(solver.network, amplifiers=tuple(rows)), solver.device), stay
+
+    def slower(network: ResistiveNetwork) -> ResistiveNetwork:
+        rows = [
+            row if row is None or index not in stay else replace(row, gain=(1 - stay[index]) * row.gain)
+            for index, row in enumerate(network.amplifiers)
+        ]
+        return replace(network, amplifiers=tuple(rows))
+
+    return solver.changed(slower), stay
 
 
 def _held_outputs(

@@ -6,6 +6,7 @@ other. What flows into node k above is then sum_j (plus - minus)_kj v_j - (plus 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -139,13 +140,13 @@ class Operator:
 
     def heat(self, below: Tensor, above: Tensor) -> Tensor:
         """(B,) watts: sum plus (a - v)^2 + minus (a + v)^2 for outputs a below and nodes v above."""
-        squares = (below.square() * self.load_below).sum(dim=1) + (above.square() * self.load_above).sum(dim=1)
-        return squares - 2 * (self.up(below) * above).sum(dim=1)
+        squares = (below.square() * self.load_below).sum(dim=-1) + (above.square() * self.load_above).sum(dim=-1)
+        return squares - 2 * (self.up(below) * above).sum(dim=-1)
 
     def _up(self, below: Tensor, kernel: Tensor) -> Tensor:
         link = self.link
         if isinstance(link, DenseResistors):
-            return below @ kernel.T
+            return below @ kernel.mT
         shaped = below.reshape(-1, *link.below)
         return conv2d(shaped, kernel, stride=link.stride, padding=link.padding).flatten(1)
 
@@ -160,6 +161,29 @@ class Operator:
         shaped = above.reshape(-1, *link.above)
         spread = conv_transpose2d(shaped, kernel, stride=link.stride, padding=link.padding, output_padding=missing)
         return spread.flatten(1)
+
+
+class OperatorOfDies(Operator):
+    """The dense link of several dies; layers are (dies, B, units), or (B, units) where all dies are given the same."""
+
+    def __init__(self, operators: Sequence[Operator]) -> None:
+        self.link = operators[0].link
+        if not isinstance(self.link, DenseResistors):
+            raise ValueError("dies settle together where every resistor is one of its own: links must be dense")
+        self.weight = torch.stack([one.weight for one in operators])
+        self.total = torch.stack([one.total for one in operators])
+        self.load_above = torch.stack([one.load_above for one in operators])[:, None]
+        self.load_below = torch.stack([one.load_below for one in operators])[:, None]
+
+    def up(self, below: Tensor, onto: Tensor | None = None) -> Tensor:
+        """(dies, B, above)."""
+        current = self._up(below, self.weight)
+        return current if onto is None else onto + current
+
+    def down(self, above: Tensor, onto: Tensor | None = None) -> Tensor:
+        """(dies, B, below)."""
+        current = self._down(above, self.weight)
+        return current if onto is None else onto + current
 
 
 def _check(plus_s: Array, minus_s: Array | None, sparse: bool) -> None:

@@ -13,20 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hw.circuit import Weights, checked_images
-from hw.events.analog import AnalogEvents
 from hw.exclusive import exclusive
 from hw.learning.rule import Learned, LearningRule
 from hw.ledger import Ledger
 from hw.machine import Settled, concatenate, split
 from hw.resistive.die import Die
-from hw.resistive.dynamics import settle_in_time, time_constants_s
+from hw.resistive.dynamics import time_constants_s
 from hw.resistive.learning import Asked, InPlace, Learner, Timing
 from hw.resistive.network import ResistiveNetwork
 from hw.resistive.parasitics import Parasitics, node_capacities
-from hw.resistive.power import dissipated_w
 from hw.resistive.readout import Reading
 from hw.resistive.settling import Rest, settle
 from hw.resistive.solver import Solver
+from hw.resistive.track import Track, track_of
 
 Array = NDArray[np.float64]
 TOLERANCE = 2.0**-9
@@ -34,7 +33,6 @@ TOLERANCE = 2.0**-9
 ROWS, FIRST_TAU, LAST_TAU = 32, 0.05, 40.0
 """Times at which voltages are looked at, in slowest time constants of the circuit with no diode conducting: with some
 that conduct it is faster."""
-SUBSTEPS = 2
 PHASE_TAU = 10.0
 """Slowest time constants that every phase of learning is given."""
 
@@ -79,9 +77,9 @@ class Resistive:
         self.designed = network
         """The circuit without errors."""
         self._network = network if physics.die is None else physics.die.network(None)
-        self._farad = node_capacities(self._network, physics.parasitics, device)
+        self.farad = node_capacities(self._network, physics.parasitics, device)
         # of the circuit as designed: all dies are looked at at the same times
-        self.tau_s = time_constants_s(Solver(network, device), self._farad)[0]
+        self.tau_s = time_constants_s(Solver(network, device), self.farad)[0]
         self.times_s = self.tau_s * np.geomspace(FIRST_TAU, LAST_TAU, ROWS)
         self._quiet = Solver(self._network, device)
         self._learner = None
@@ -98,13 +96,16 @@ class Resistive:
         """The circuit as it is now, without noise."""
         return self._network
 
+    def solver(self) -> Solver:
+        """The circuit with the slow and fresh noise of one settle, drawn now."""
+        return self._quiet if self.physics.die is None else Solver(self.die.network(self._noise), self.device)
+
     @exclusive
     @torch.no_grad()
     def settle(self, images: ArrayLike, *, trace: bool = False) -> Settled:
         """Let images (B, C, H, W) in [0, 1] settle; slow and fresh noise of devices is drawn once for all of them."""
         images = checked_images(images, self.reading.input_shape)
-        die = self.physics.die
-        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
+        solver = self.solver()
         return concatenate([self._settle_batch(solver, part, trace)[0] for part in split(images, self.batch_size)])
 
     @exclusive
@@ -113,11 +114,10 @@ class Resistive:
         """As `settle` of one batch with its trace, and what the circuit had taken, had all images been stopped at each
         of `times_s`."""
         images = checked_images(images, self.reading.input_shape)
-        die = self.physics.die
-        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
-        settled, heat = self._settle_batch(solver, images, trace=True)
+        settled, track = self._settle_batch(self.solver(), images, trace=True)
+        heat = track.heat_j
         stopped = [
-            AnalogEvents({part: float(track[row].sum()) for part, track in heat.items()}, len(images) * float(time))
+            AnalogEvents({part: float(until[row].sum()) for part, until in heat.items()}, len(images) * float(time))
             for row, time in enumerate(self.times_s)
         ]
         return settled, tuple(stopped)
@@ -127,9 +127,7 @@ class Resistive:
     def answers(self, images: ArrayLike) -> Array:
         """(B, classes) scores at rest, as of `settle` without the way there."""
         images = checked_images(images, self.reading.input_shape)
-        die = self.physics.die
-        solver = self._quiet if die is None else Solver(self.die.network(self._noise), self.device)
-        sense = 0.0 if die is None else self.die.sense_v
+        solver, sense = self.solver(), 0.0 if self.physics.die is None else self.die.sense_v
         parts = [settle(solver, solver.sources(part)) for part in split(images, self.batch_size)]
         return np.concatenate([self.reading.scores(part.volts[-1].cpu().numpy() + sense) for part in parts])
 
@@ -198,67 +196,29 @@ class Resistive:
             raise ValueError("the resistors of this circuit are ideal: it has no die")
         return die
 
-    def _settle_batch(
-        self, solver: Solver, images: NDArray[np.floating], trace: bool
-    ) -> tuple[Settled, dict[str, Array]]:
-        sources = solver.sources(images)
-        end = settle(solver, sources)
-        path = settle_in_time(solver, sources, self._farad, self.times_s[:-1], substeps=SUBSTEPS)
-        rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]
-        rest = self._rest_rows(rows)
+    def _settle_batch(self, solver: Solver, images: NDArray[np.floating], trace: bool) -> tuple[Settled, Track]:
+        track = track_of(solver, solver.sources(images), self.farad, self.times_s, self.physics.tolerance)
+        ledger = Ledger(len(images), analog=track.events())
+        return self.told([layer.cpu().numpy() for layer in track.rows], track.rest, ledger, trace), track
+
+    def told(self, volts: Sequence[Array], rest: NDArray[np.int64], ledger: Ledger, trace: bool) -> Settled:
+        """What voltages (T, B, units) on the way, at rest from row (B,) on, are read as."""
         sense = 0.0 if self.physics.die is None else self.die.sense_v
-        volts = [layer.cpu().numpy() for layer in rows]
         states = [
             self.reading.states(index, layer).reshape(*layer.shape[:2], *shape)
             for index, (layer, shape) in enumerate(zip(volts, self.reading.shapes, strict=True))
         ]
         scores = self.reading.scores(volts[-1] + sense)
         flat = np.concatenate([layer.reshape(*layer.shape[:2], -1) for layer in states], axis=2)
-        heat = self._heat_j(solver, sources, rows)
-        energy = {part: float(track[rest, np.arange(len(rest))].sum()) for part, track in heat.items()}
-        # what the capacitors hold at the end, which is lost when they are emptied
-        energy["capacitors"] = float(heat["capacitors"][-1].sum())
-        settled = Settled(
+        return Settled(
             logits=scores[-1],
             logits_by_step=scores,
             states=tuple(layer[-1] for layer in states),
             one=1,
             steps=None,
             residual=np.abs(flat[-1] - flat[-2]).max(axis=1),
-            ledger=Ledger(len(images), analog=AnalogEvents(energy, float(self.times_s[rest].sum()))),
+            ledger=ledger,
             trace=tuple(states) if trace else None,
             times_s=self.times_s,
             rest_s=self.times_s[rest],
         )
-        return settled, heat
-
-    def _rest_rows(self, rows: Sequence[Tensor]) -> NDArray[np.int64]:
-        """(B,) first row from which an image stays where it ends."""
-        far = torch.zeros(rows[0].shape[:2], dtype=torch.bool, device=rows[0].device)
-        for layer in rows:
-            largest = layer[-1].abs().amax(dim=1).clamp(min=1e-300)
-            far |= ((layer - layer[-1]).abs().amax(dim=2) > self.physics.tolerance * largest).cpu().to(far.device)
-        late = torch.arange(len(far), device=far.device)[:, None] * far
-        found: NDArray[np.int64] = (late.amax(dim=0) + far.any(dim=0)).cpu().numpy()
-        return found
-
-    def _heat_j(self, solver: Solver, sources: Tensor, rows: Sequence[Tensor]) -> dict[str, Array]:
-        """(T, B) joules by part from 0 V until each row: resistors by the trapezoidal rule, diodes and what they lead
-        to as at rest, and what the capacitors hold then."""
-        times = np.concatenate([[0.0], self.times_s])
-        zero = [torch.zeros_like(layer[0]) for layer in rows]
-        power: dict[str, list[Array]] = {}
-        for row in range(len(times)):
-            volts = zero if row == 0 else [layer[row - 1] for layer in rows]
-            for part, watts in dissipated_w(solver, sources, volts).items():
-                power.setdefault(part, []).append(watts.cpu().numpy())
-        heat = {}
-        for part, tracked in power.items():
-            track = np.stack(tracked)
-            if part in ("diodes", "clamps"):
-                track = np.broadcast_to(track[-1], track.shape)
-            spans = 0.5 * (track[1:] + track[:-1]) * np.diff(times)[:, None]
-            heat[part] = np.maximum(np.cumsum(spans, axis=0), 0.0)
-        held = [0.5 * (layer.square() * c).sum(dim=2) for c, layer in zip(self._farad, rows, strict=True)]
-        heat["capacitors"] = torch.stack(held).sum(dim=0).cpu().numpy()
-        return heat

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, bicgstab, cg
 from torch import Tensor
 
-from hw.resistive.solver import Problem, Solver
+from hw.resistive.solver import Problem, Solver, SolverOfDies
 
 MOST_DIRECT = 2000
 """Nodes of a linear system that is solved at once."""
@@ -31,6 +31,9 @@ EXACT = 1e-13
 
 def newton(problem: Problem, volts: Sequence[Tensor], largest_v: float) -> tuple[list[Tensor], bool]:
     """Better voltages, image by image, and whether all are solved to rounding; sources have up to `largest_v`."""
+    if isinstance(problem.solver, SolverOfDies):
+        each = [newton(one, [layer[die] for layer in volts], largest_v) for die, one in enumerate(problem.by_die())]
+        return [torch.stack(layers) for layers in zip(*(one for one, _ in each), strict=True)], all(d for _, d in each)
     found, done = [], True
     for image in range(len(volts[0])):
         solved, exact = _of_image(problem.of(image), [layer[image : image + 1] for layer in volts], largest_v)

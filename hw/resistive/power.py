@@ -22,12 +22,12 @@ def dissipated_w(
     parts = {}
     given = list(injections or [None] * len(volts))
     drive = solver.operators[0].up(sources)
-    leaks = torch.zeros_like(drive[:, 0])
+    leaks = torch.zeros_like(drive[..., 0])
     diodes, clamps = leaks.clone(), leaks.clone()
     for index, (operator, v) in enumerate(zip(solver.operators, volts, strict=True)):
         below = sources if index == 0 else solver.outputs(index - 1, volts[index - 1])
         parts[f"link{index + 1}"] = operator.heat(below, v)
-        leaks = leaks + (solver.leak[index] * v.square()).sum(dim=1)
+        leaks = leaks + (solver.leak[index] * v.square()).sum(dim=-1)
         bounds, injected = solver.bounds[index], given[index]
         left = solver.loads[index] * v - solver.around(index, drive, volts)  # what a diode must bring
         if injected is not None:
@@ -36,8 +36,8 @@ def dissipated_w(
         at_low = low & ((left > 0) | ~high)
         at_high = high & ((left < 0) | ~low)
         bound = torch.where(at_low, bounds.low, torch.where(at_high, bounds.high, v))
-        diodes = diodes + (left * (bound - v)).sum(dim=1)
-        clamps = clamps - torch.where(at_low | at_high, left * bound, torch.zeros_like(v)).sum(dim=1)
+        diodes = diodes + (left * (bound - v)).sum(dim=-1)
+        clamps = clamps - torch.where(at_low | at_high, left * bound, torch.zeros_like(v)).sum(dim=-1)
     return {**parts, "leaks": leaks, "diodes": diodes, "clamps": clamps}
 
 
@@ -48,11 +48,11 @@ def delivered_w(solver: Solver, sources: Tensor, volts: Sequence[Tensor]) -> Ten
     """
     last = len(volts) - 1
     drive = solver.operators[0]
-    total = (sources.square() * drive.load_below).sum(dim=1) - (sources * drive.down(volts[0])).sum(dim=1)
+    total = (sources.square() * drive.load_below).sum(dim=-1) - (sources * drive.down(volts[0])).sum(dim=-1)
     for index, v in enumerate(volts):
-        total = total + (solver.current[index] * v).sum(dim=1)
+        total = total + (solver.current[index] * v).sum(dim=-1)
         if index < last:
             out, above = solver.outputs(index, v), solver.operators[index + 1]
             current = out * above.load_below - above.down(volts[index + 1])
-            total = total + (current * (out - solver.back[index] * v)).sum(dim=1)
+            total = total + (current * (out - solver.back[index] * v)).sum(dim=-1)
     return total

@@ -94,7 +94,8 @@ def settle_driven(
             one, left, sweeps = found
             return Rest(tuple(torch.from_numpy(v)[None] for v in one), drive.new_tensor([left]), sweeps)
     problem = _problem(solver, drive, injections or [None] * len(solver.operators))
-    volts = [drive.new_zeros((len(drive), n)) for n in solver.network.units] if start is None else list(start)
+    images = drive.shape[:-1]  # (B,), or (dies, B)
+    volts = [drive.new_zeros((*images, n)) for n in solver.network.units] if start is None else list(start)
     scale, before, moved = max(largest_v, 1e-300), float("inf"), float("inf")
     for sweeps in range(1, MOST_SWEEPS + 1):
         moved = problem.sweep(volts)

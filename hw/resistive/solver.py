@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hw.resistive.alone import Alone, suits
 from hw.resistive.diodes import Bounds
-from hw.resistive.links import Operator
+from hw.resistive.links import Operator, OperatorOfDies
 from hw.resistive.network import ResistiveNetwork
 
 
@@ -59,6 +59,10 @@ class Solver:
         for gain, back in zip(self.gain[:last], self.back[:last], strict=True):
             self.weights.append(self.weights[-1] * float((back / gain).mean()))
 
+    def changed(self, change: Callable[[ResistiveNetwork], ResistiveNetwork]) -> Solver:
+        """The same of a changed network."""
+        return Solver(change(self.network), self.device)
+
     @cached_property
     def alone(self) -> Alone | None:
         """How single images settle; None: as batches do."""
@@ -88,6 +92,39 @@ class Solver:
     def around(self, index: int, drive: Tensor, volts: Sequence[Tensor]) -> Tensor:
         """(B, units) current into nodes of layer index + 1 at 0 V; `drive` is that of the sources into layer 1."""
         return self.coupled(index, self.bias[index] + drive if index == 0 else self.bias[index], volts)
+
+
+class SolverOfDies(Solver):
+    """Several dies of one circuit, as one: layers are (dies, B, units), and what differs from die to die is (dies, 1,
+    units). Sources are the same for all."""
+
+    def __init__(self, parts: Sequence[Solver]) -> None:
+        first = parts[0]
+        for number, other in enumerate(parts[1:], start=2):
+            if other.network.units != first.network.units or other.network.diode != first.network.diode:
+                raise ValueError(f"die {number} is another circuit than the first: its nodes or diodes differ")
+        self.parts = tuple(parts)
+        self.network, self.device = first.network, first.device
+        self.bounds, self.held, self.amplified = first.bounds, first.held, first.amplified
+        layers = range(len(first.operators))
+        self.operators = [OperatorOfDies([one.operators[index] for one in parts]) for index in layers]
+
+        def stacked(name: str) -> list[Tensor]:
+            return [torch.stack([getattr(one, name)[index] for one in parts])[:, None] for index in layers]
+
+        self.leak, self.current, self.loads, self.bias = map(stacked, ("leak", "current", "loads", "bias"))
+        self.gain, self.back, self.offset = map(stacked, ("gain", "back", "offset"))
+        self.matched = all(one.matched for one in parts)
+        self.weights = [max(one.weights[index] for one in parts) for index in layers]
+
+    def changed(self, change: Callable[[ResistiveNetwork], ResistiveNetwork]) -> Solver:
+        """Every die changed."""
+        return SolverOfDies([one.changed(change) for one in self.parts])
+
+    @cached_property
+    def alone(self) -> None:
+        """Dies settle as batches do."""
+        return
 
 
 @dataclass(frozen=True)
@@ -135,7 +172,7 @@ class Problem:
     def residual(self, volts: Sequence[Tensor]) -> Tensor:
         """(B,) largest current left over at a node: load times the distance to where its own equation puts it."""
         left = [
-            (load * (self.target(index, volts) - volts[index])).abs().amax(dim=1)
+            (load * (self.target(index, volts) - volts[index])).abs().amax(dim=-1)
             for index, load in enumerate(self.loads)
         ]
         return torch.stack(left).amax(dim=0)
@@ -144,6 +181,18 @@ class Problem:
         """That of one image of the batch."""
         bases = tuple(base if base.ndim == 1 else base[image : image + 1] for base in self.bases)
         return Problem(self.solver, bases, self.loads)
+
+    def by_die(self) -> list[Problem]:
+        """Those of every die, where it is of several."""
+        assert isinstance(self.solver, SolverOfDies), "it is of one die"
+        return [
+            Problem(
+                solver,
+                tuple(base[die, 0] if base.shape[1] == 1 else base[die] for base in self.bases),
+                tuple(load[die, 0] for load in self.loads),
+            )
+            for die, solver in enumerate(self.solver.parts)
+        ]
 
 
 def jacobian(solver: Solver, loads: Sequence[Tensor]) -> Tensor:

@@ -62,7 +62,7 @@ def save_die(machine: Crossbar, path: Path) -> None:
             writers[name] = {"arrays": list(kept.arrays), "document": kept.document}
         dynamics = machine.processor.dynamics
         for index, bias in enumerate((*dynamics.biases, dynamics.readout_bias)):
-            tensors[f"bias.{index}"] = bias.numpy()
+            tensors[f"bias.{index}"] = bias.cpu().numpy()
         document = {
             "version": VERSION,
             **_made_of(machine),
@@ -137,7 +137,7 @@ def _tile_document(name: str, tile: Tile, tensors: Tensors) -> dict[str, Any]:
     kept |= {f"steps.{key}": values for key, values in (array.steps or {}).items()}
     kept |= {f"gain.{part}.{side}": values for (part, side), values in tile.gains.items()}
     kept |= {f"offset.{side}": values for side, values in tile.offsets.items()}
-    kept["generator"] = tile.generator.get_state().numpy()
+    kept["generator"] = tile.generator.get_state().cpu().numpy()
     tensors.update({f"{name}.{key}": values for key, values in kept.items()})
     return {
         "seconds": array.seconds,

@@ -94,6 +94,24 @@ class RoundingAdc:
         return codes.mul_(self.step), clipped
 
 
+@dataclass(frozen=True)
+class AdcsOfDies:
+    """The same place on several dies, each with a range of its own; sums (dies B, ...)."""
+
+    bits: int
+    steps: Tensor
+    """(dies,) least significant bits."""
+
+    def convert(self, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """As of each."""
+        top = 2 ** (self.bits - 1) - 1
+        step = self.steps.repeat_interleave(len(sums) // len(self.steps)).view(-1, *[1] * (sums.ndim - 1))
+        levels = sums.div_(step).round_()
+        codes = levels.clamp(-top, top)
+        clipped = (codes != levels).flatten(1).sum(dim=1)
+        return codes.mul_(step), clipped
+
+
 class MissingAdc:
     """A converter whose range nobody has set."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from hw.crossbar.devices.device import Array
+from hw.crossbar.tiles.layout import beside
 
 Product = Callable[[Tensor, Tensor], Tensor]
-"""Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...)."""
+"""Applies a matrix (outputs, inputs) to inputs (B, ...), giving (B, outputs, ...); of dies see `tiles.layout`."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,16 @@ class FreshNoise:
     """(outputs,) share of the variance that is lost with all inputs at one voltage; None behind perfect wires."""
 
     @staticmethod
-    def of(alone: Array, together: Array, dtype: torch.dtype) -> FreshNoise | None:
-        """From variances (inputs, outputs) with one input driven and with all of them; None without noise."""
+    def of(alone: Array, together: Array, tensor: Callable[[Array], Tensor]) -> FreshNoise | None:
+        """From variances (inputs, outputs) with one input driven and with all of them, made tensors by `tensor`; None
+        without noise."""
         if not alone.any():
             return None
         total = alone.sum(axis=0)
         lifted = 1 - np.divide(together.sum(axis=0), total, out=np.ones_like(total), where=total > 0)
         return FreshNoise(
-            torch.as_tensor(np.ascontiguousarray(alone.T), dtype=dtype),
-            torch.as_tensor(lifted, dtype=dtype) if lifted.any() else None,
+            tensor(alone.T),
+            tensor(lifted) if lifted.any() else None,
         )
 
     def sigma(self, product: Product, x: Tensor, squared: Tensor) -> Tensor:
@@ -47,15 +49,25 @@ class FreshNoise:
         # a convolution library may round a sum of squares to just below zero
         variance = product(squared, self.variance).clamp_(min=0)
         if self.lifted is not None:
-            lifted = self.lifted.view(1, -1, *[1] * (variance.ndim - 2))
-            alike = _alike(product, x, squared, self.variance.shape[1])
+            lifted = beside(self.lifted, variance)
+            alike = _alike(product, x, squared, self.variance)
             variance = variance.mul_(1 - lifted * alike)
         return variance.sqrt_()
 
 
-def _alike(product: Product, x: Tensor, squared: Tensor, inputs: int) -> Tensor:
+def drawn(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Numbers of N(0, 1), as many as `like` (B, ...) has; of several dies the images of each from its own generator, so
+    that what a die draws does not depend on those beside it."""
+    noise = torch.empty_like(like)
+    for part, generator in zip(noise.chunk(len(generators)), generators, strict=True):
+        part.normal_(generator=generator)
+    return noise
+
+
+def _alike(product: Product, x: Tensor, squared: Tensor, matrix: Tensor) -> Tensor:
     """a(x) (B, 1, ...): ((sum x)**2 / sum x**2 - 1) / (inputs - 1); 0 where nothing is driven."""
-    every = squared.new_ones((1, inputs))
+    inputs = matrix.shape[-1]
+    every = squared.new_ones((*matrix.shape[:-2], 1, inputs))
     power = product(squared, every)
     crossed = product(x, every).square_().sub_(power)
     driven = power > 0

@@ -102,13 +102,13 @@ def read_back(tile: Tile, rng: np.random.Generator) -> Array:
     """
     inputs = tile.shape[1]
     x = _sequences(inputs) * rng.choice([-1.0, 1.0], inputs)
-    driven = torch.as_tensor(x, dtype=tile.dtype)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    driven = tile.tensor(x)
+    generator = torch.Generator(tile.torch_device).manual_seed(int(rng.integers(2**63)))
     sums = tile.up_once(rng).read(torch.nn.functional.linear, driven, torch.ones_like(driven), generator)
     most = float(sums.abs().max())
     if tile.design.adc_bits is not None and most > 0:
         sums = RoundingAdc(tile.design.adc_bits, most).convert(sums)[0]
-    return np.asarray(sums.double().numpy().T @ x / len(x))
+    return np.asarray(sums.double().cpu().numpy().T @ x / len(x))
 
 
 def read_backs(design: Design) -> int:

@@ -1,17 +1,14 @@
 """A matrix of any size on as many tiles as it takes.
 
 Rows and columns that one tile cannot hold go onto further tiles, whose digital results are added up or set side by
-side. A weight of more bits than a cell holds is cut into slices on tiles of their own, an input of more bits than a
-read drives into slices one after the other; shift-and-add puts both together again:
-
-    W = unit * sum_k 2**(cell_bits k) W_k,     x = sum_j 2**(slice_bits j) x_j / (2**input_bits - 1).
+side. A weight of more bits than a cell holds is cut into slices on tiles of their own; shift-and-add puts them together
+again, W = unit * sum_k 2**(cell_bits k) W_k. How it is read stands in `products`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -20,10 +17,10 @@ from torch import Tensor
 from hw.crossbar.devices.device import Array
 from hw.crossbar.devices.device_array import DeviceArray
 from hw.crossbar.fabrication import Fabrication
-from hw.crossbar.tiles.converters import drive
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.gain import Gain, ReadBacks, Reference, many, read_back, read_backs
 from hw.crossbar.tiles.layout import DenseLayout, Layout
+from hw.crossbar.tiles.products import Part, Products, Read
 from hw.crossbar.tiles.tile import Tile, check_weights
 from hw.crossbar.tiles.wires import asymmetry
 
@@ -36,16 +33,6 @@ class Placed:
     inputs: slice
     outputs: slice
     significance: float
-
-
-@dataclass(frozen=True)
-class Read:
-    """What one product in one direction did, by image."""
-
-    array_j: Tensor
-    """(B,) joules of V**2 G t in the devices."""
-    clipped: Tensor
-    """(B,) conversions that ended at an end of the range."""
 
 
 class TiledMatrix:
@@ -99,35 +86,36 @@ class TiledMatrix:
         """All tiles."""
         return [placed.tile for placed in self.placed]
 
+    def products(self) -> Products:
+        """What driving it computes during this settle."""
+        parts = [
+            Part(
+                tile.up,
+                tile.down,
+                tile.adc_up,
+                tile.adc_down,
+                (tile.generator,),
+                placed.inputs,
+                placed.outputs,
+                placed.significance,
+            )
+            for placed in self.placed
+            for tile in [placed.tile]
+        ]
+        return Products(self.shape, self.design, self.layout, self.gain.total, self.read_j, tuple(parts))
+
+    @property
+    def read_j(self) -> float:
+        """Joules of a read of 1 S by an input of 1."""
+        return self.device.read_v**2 * self.device.read_s
+
     def up(self, x: Tensor) -> tuple[Tensor, Read]:
         """W x for x (B, ...) in [-1, 1], in the layout of this matrix, giving (B, outputs, ...)."""
-        gain = self.gain.total
-        total = _Total(self, self.shape[0], x)
-        for significance, driven in _input_slices(x, self.design):
-            squared = driven * driven
-            for placed in self.placed:
-                tile = placed.tile
-                sums = tile.up.read(partial(self.layout.up, inputs=placed.inputs), driven, squared, tile.generator)
-                total.add(placed.outputs, significance * placed.significance, *tile.adc_up.convert(sums))
-                total.heat += self.layout.heat(squared, tile.up.conductance_s, placed.inputs)
-        return total.done(gain)
+        return self.products().up(x)
 
     def down(self, x: Tensor) -> tuple[Tensor, Read]:
         """W^T x for x (B, outputs, ...) in [-1, 1], giving (B, inputs, ...)."""
-        gain = self.gain.total
-        if len(gain) > 1:  # a driver reaches up to 1
-            gain, share = gain.max(keepdims=True), gain / gain.max()
-            x = x * torch.as_tensor(share, dtype=x.dtype).view(1, -1, *[1] * (x.ndim - 2))
-        total = _Total(self, self.shape[1], x)
-        for significance, driven in _input_slices(x, self.design):
-            for placed in self.placed:
-                tile, here = placed.tile, driven[:, placed.outputs]
-                squared = here * here
-                sums = tile.down.read(self.layout.down, here, squared, tile.generator)
-                total.add(placed.inputs, significance * placed.significance, *tile.adc_down.convert(sums))
-                seen = squared.flatten(2).sum(dim=2) if squared.ndim > 2 else squared
-                total.heat += seen @ tile.down.conductance_s
-        return total.done(gain)
+        return self.products().down(x)
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw the slow noise of the settle that begins."""
@@ -226,37 +214,6 @@ class TiledMatrix:
         return self.up(x.T)[0].T if x.ndim == 2 else self.up(x[None])[0][0]
 
 
-class _Total:
-    """Digital partial sums of one product."""
-
-    def __init__(self, matrix: TiledMatrix, outputs: int, x: Tensor) -> None:
-        self.matrix, self.outputs = matrix, outputs
-        self.sums: Tensor | None = None
-        self.heat, self.clipped = x.new_zeros(len(x)), torch.zeros(len(x), dtype=torch.int64, device=x.device)
-
-    def add(self, outputs: slice, significance: float, sums: Tensor, clipped: Tensor | None) -> None:
-        """Shift and add a tile's results."""
-        if significance != 1.0:
-            sums = sums.mul_(significance)
-        if self.sums is None:
-            whole = sums.shape[1] == self.outputs
-            self.sums = sums if whole else sums.new_zeros((len(sums), self.outputs, *sums.shape[2:]))
-            if not whole:
-                self.sums[:, outputs] = sums
-        else:
-            self.sums[:, outputs] += sums
-        if clipped is not None:
-            self.clipped += clipped
-
-    def done(self, gain: Array) -> tuple[Tensor, Read]:
-        """The product times (1,) or (outputs,) gains, and what it did."""
-        matrix = self.matrix
-        assert self.sums is not None, "a matrix has at least one tile"
-        if (gain != 1.0).any():
-            self.sums *= torch.as_tensor(gain, dtype=self.sums.dtype).view(1, -1, *[1] * (self.sums.ndim - 2))
-        return self.sums, Read(self.heat * (matrix.device.read_v**2 * matrix.device.read_s), self.clipped)
-
-
 def _targets(tile: Tile, array: DeviceArray) -> Array:
     """(outputs, inputs) of a tile that its devices were aimed at, in units of weight."""
     signed = tile.design.codec.up(array.target_s, np.zeros_like(array.target_s), tile.scale)
@@ -278,17 +235,3 @@ def _weight_slices(weight: Array, largest: float, design: Design) -> Iterator[tu
     for index in range(-(-(design.weight_bits - 1) // design.cell_bits)):
         part = sign * ((codes // base**index) % base)
         yield part, float(base - 1), base**index * largest / top
-
-
-def _input_slices(x: Tensor, design: Design) -> Iterator[tuple[float, Tensor]]:
-    """(what 1 in it stands for, inputs in [-1, 1]) of every slice of the inputs, the least significant first."""
-    bits, slice_bits = design.input_bits, design.slice_bits
-    driven = drive(x, bits)
-    if bits is None or slice_bits is None or slice_bits == bits:
-        yield 1.0, driven
-        return
-    top, base = 2**bits - 1, 2**slice_bits
-    codes, sign = (driven.abs() * top).round(), driven.sign()
-    for index in range(design.input_slices):
-        part = (codes / base**index).floor() % base
-        yield base**index * (base - 1) / top, sign * part / (base - 1)

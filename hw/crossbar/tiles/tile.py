@@ -29,7 +29,8 @@ from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.devices.device_array import DeviceArray, program
 from hw.crossbar.tiles.converters import Adc, IdealAdc, MissingAdc, RangeMeter, RoundingAdc, drive
 from hw.crossbar.tiles.design import Design
-from hw.crossbar.tiles.fresh_noise import FreshNoise, Product
+from hw.crossbar.tiles.fresh_noise import FreshNoise, Product, drawn
+from hw.crossbar.tiles.layout import beside
 from hw.crossbar.tiles.nonlinear import solve
 from hw.crossbar.tiles.sensitivity import Sensitivity, sensitivity_down, sensitivity_up
 from hw.crossbar.tiles.wires import Wires, asymmetry, effective_down, effective_up, kappa
@@ -54,21 +55,22 @@ class Reading:
 
     def at_full_voltage(self) -> Array:
         """(outputs, inputs) response to one input at 1, without noise."""
-        return np.asarray(sum(self.powers, self.weight).double().numpy())
+        return np.asarray(sum(self.powers, self.weight).double().cpu().numpy())
 
-    def read(self, product: Product, x: Tensor, squared: Tensor, generator: torch.Generator) -> Tensor:
-        """What reaches the converters, (B, outputs, ...); `squared` is x**2."""
+    def read(self, product: Product, x: Tensor, squared: Tensor, *generators: torch.Generator) -> Tensor:
+        """What reaches the converters, (B, outputs, ...); `squared` is x**2, `generators` those of the fresh noise of
+        every die."""
         sums = product(x, self.weight)
         for matrix, power in zip(self.powers, (squared, squared * x), strict=False):
             sums += product(power, matrix)
         if self.fresh is not None:
             sigma = self.fresh.sigma(product, x, squared)
-            sums.addcmul_(sigma, torch.empty_like(sums).normal_(generator=generator))
+            sums.addcmul_(sigma, drawn(sums, generators))
         if self.common is not None:
             sigma = self.common.sigma(product, x, squared)
-            sums.sub_(sigma.mul_(torch.empty_like(sigma).normal_(generator=generator)))
+            sums.sub_(sigma.mul_(drawn(sigma, generators)))
         if self.offset is not None:
-            sums += self.offset.view(1, -1, *[1] * (sums.ndim - 2))
+            sums += beside(self.offset, sums)
         return sums
 
 
@@ -111,6 +113,7 @@ class Tile:
                 f"weights {weight.shape} need {inputs} rows and {outputs} columns, a tile holds {rows} x {columns}"
             )
         self.shape, self.design, self.device, self.dtype = (outputs, inputs), design, device, dtype
+        self.noise_seed, self.torch_device = noise_seed, torch.device("cpu")
         self.largest, self.scale = largest, design.codec.scale(largest, device)
         self.worst_up, self.worst_down = (
             float(np.abs(weight).sum(axis=axis).max(initial=0.0)) or largest for axis in (1, 0)
@@ -133,6 +136,16 @@ class Tile:
         self.adc_up = self.adc_down = IdealAdc() if design.adc_bits is None else MissingAdc()
         self.generator = generator_of(noise_seed)
         self.age(0.0)
+
+    def compute_on(self, torch_device: str | torch.device) -> None:
+        """Have torch compute reads there, and draw their noise there, from the beginning of its seed."""
+        self.torch_device = torch.device(torch_device)
+        self.generator = generator_of(self.noise_seed, self.torch_device)
+        self._readings = None
+
+    def tensor(self, values: Array) -> Tensor:
+        """Numbers as reads are computed with."""
+        return torch.as_tensor(np.ascontiguousarray(values), dtype=self.dtype, device=self.torch_device)
 
     def write(self, array: DeviceArray) -> None:
         """Read these devices from now on: the same array after some of them were written."""
@@ -227,7 +240,7 @@ class Tile:
         x (inputs, N). Exact and slow: what the folded matrices of a read are compared with.
         """
         volts = np.zeros((x.shape[1], self.array.target_s.shape[0]))
-        volts[:, : self.shape[1]] = x.T.double().numpy() * self.device.read_v  # a reference row is not driven
+        volts[:, : self.shape[1]] = x.T.double().cpu().numpy() * self.device.read_v  # a reference row is not driven
         currents = solve(self.array.conductance_s(), volts, self.device.nonlinearity, self.wires)
         return torch.as_tensor(self.design.codec.differences(currents).T * (self.scale / self.device.read_v))
 
@@ -266,9 +279,6 @@ class Tile:
         )
         drivers, converters = self.gains["dac", side][:, None], self.gains["adc", other][None, :]
 
-        def tensor(values: Array) -> Tensor:
-            return torch.as_tensor(np.ascontiguousarray(values.T), dtype=self.dtype)
-
         powers: list[Tensor] = []
         if device.nonlinearity is not None:
             # a cell behind wires sees its share of the voltage
@@ -278,22 +288,22 @@ class Tile:
                 decode(second, variance, self.scale).weight if name == "up" else codec.down_squares(second, self.scale)
             )
             cubes = decode(third, variance, self.scale).weight
-            powers = [tensor(matrix * drivers * converters) for matrix in (squares, cubes)]
+            powers = [self.tensor((matrix * drivers * converters).T) for matrix in (squares, cubes)]
         gains = (drivers * converters) ** 2
-        fresh = FreshNoise.of(signed.variance * gains, together.variance * gains, self.dtype)
+        fresh = FreshNoise.of(signed.variance * gains, together.variance * gains, self.tensor)
         common = None
         if signed.common is not None and together.common is not None:
             alone, alike = (each[:, None] * drivers**2 for each in (signed.common, together.common))
-            common = FreshNoise.of(alone, alike, self.dtype)
+            common = FreshNoise.of(alone, alike, self.tensor)
         total = codec.row_total if name == "up" else codec.column_total
         offset = self.offsets[name]
         return Reading(
-            weight=tensor(signed.weight * drivers * converters),
+            weight=self.tensor((signed.weight * drivers * converters).T),
             powers=tuple(powers),
             fresh=fresh,
             common=common,
-            offset=torch.as_tensor(offset, dtype=self.dtype) if offset.any() else None,
-            conductance_s=torch.as_tensor(total(effective_s), dtype=self.dtype),
+            offset=self.tensor(offset) if offset.any() else None,
+            conductance_s=self.tensor(total(effective_s)),
         )
 
 
@@ -332,7 +342,7 @@ class Transposed:
     def solve(self, x: Tensor) -> Tensor:
         """W^T x (inputs, N) as `Tile.solve`; x (outputs, N)."""
         tile, codec = self.tile, self.tile.design.codec
-        volts = codec.drive_columns(x.T.double().numpy() * tile.device.read_v)
+        volts = codec.drive_columns(x.T.double().cpu().numpy() * tile.device.read_v)
         g_s, curve = tile.array.conductance_s(), tile.device.nonlinearity
         currents = codec.row_differences(solve(g_s, volts, curve, tile.wires, "down"))
         return torch.as_tensor(currents.T * (tile.scale / tile.device.read_v))
@@ -370,17 +380,17 @@ def check_weights(weight: Array, largest: float) -> None:
         raise ValueError(f"the largest weight is {top:g}, the range of a device stands for {largest:g}")
 
 
-def generator_of(seed: tuple[int, ...]) -> torch.Generator:
+def generator_of(seed: tuple[int, ...], torch_device: str | torch.device = "cpu") -> torch.Generator:
     """A torch generator of fresh noise, from the numbers that name its place."""
     (state,) = np.random.SeedSequence(seed).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    return torch.Generator(torch_device).manual_seed(int(state >> np.uint64(1)))
 
 
 def _through(tile: Tile, x: Tensor, reading: Reading, adc: Adc, expected: int) -> Tensor:
     if x.ndim not in (1, 2) or len(x) != expected:
         raise ValueError(f"inputs {tuple(x.shape)} do not fit: expected ({expected},) or ({expected}, N)")
     columns = x if x.ndim == 2 else x[:, None]
-    driven = drive(columns.T.to(tile.dtype), tile.design.input_bits)
+    driven = drive(columns.T.to(tile.torch_device, tile.dtype), tile.design.input_bits)
     sums = reading.read(torch.nn.functional.linear, driven, driven * driven, tile.generator)
     read = adc.convert(sums)[0].T
     return read if x.ndim == 2 else read[:, 0]

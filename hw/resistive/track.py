@@ -1,0 +1,84 @@
+"""A settle as a machine watches it: voltages at its times, when each image is at rest, and the heat until then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hw.events.analog import AnalogEvents
+from hw.resistive.dynamics import settle_in_time
+from hw.resistive.power import dissipated_w
+from hw.resistive.settling import settle
+from hw.resistive.solver import Solver
+
+Array = NDArray[np.float64]
+SUBSTEPS = 2
+
+
+@dataclass(frozen=True)
+class Track:
+    """B images on their way, T times; of several dies (dies, B) images."""
+
+    solver: Solver
+    sources: Tensor
+    farad: Sequence[Tensor]
+    times_s: Array
+    rows: list[Tensor]
+    """Voltages of layers 1..L, (T, B, units); the last is where they end."""
+    rest: NDArray[np.int64]
+    """(B,) first row from which an image stays where it ends."""
+
+    def events(self) -> AnalogEvents:
+        """Heat of all images until each is at rest, and for how long they settle."""
+        heat = self.heat_j
+        energy = {part: float(np.take_along_axis(until, self.rest[None], 0)[0].sum()) for part, until in heat.items()}
+        # what the capacitors hold at the end, which is lost when they are emptied
+        energy["capacitors"] = float(heat["capacitors"][-1].sum())
+        return AnalogEvents(energy, float(self.times_s[self.rest].sum()))
+
+    @cached_property
+    def heat_j(self) -> dict[str, Array]:
+        """(T, B) joules by part from 0 V until each row: resistors by the trapezoidal rule, diodes and what they lead
+        to as at rest, and what the capacitors hold then."""
+        times = np.concatenate([[0.0], self.times_s])
+        zero = [torch.zeros_like(layer[0]) for layer in self.rows]
+        power: dict[str, list[Array]] = {}
+        for row in range(len(times)):
+            volts = zero if row == 0 else [layer[row - 1] for layer in self.rows]
+            for part, watts in dissipated_w(self.solver, self.sources, volts).items():
+                power.setdefault(part, []).append(watts.cpu().numpy())
+        steps_s = np.diff(times).reshape(-1, *[1] * self.rest.ndim)
+        heat = {}
+        for part, tracked in power.items():
+            track = np.stack(tracked)
+            if part in ("diodes", "clamps"):
+                track = np.broadcast_to(track[-1], track.shape)
+            heat[part] = np.maximum(np.cumsum(0.5 * (track[1:] + track[:-1]) * steps_s, axis=0), 0.0)
+        held = [0.5 * (layer.square() * c).sum(dim=-1) for c, layer in zip(self.farad, self.rows, strict=True)]
+        heat["capacitors"] = torch.stack(held).sum(dim=0).cpu().numpy()
+        return heat
+
+
+def track_of(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s: Array, tolerance: float) -> Track:
+    """From 0 V to rest. An image is at rest once no voltage is farther than `tolerance` of the largest of its layer
+    from where it ends."""
+    end = settle(solver, sources)
+    path = settle_in_time(solver, sources, farad, times_s[:-1], substeps=SUBSTEPS)
+    rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]
+    return Track(solver, sources, farad, times_s, rows, _rest_rows(rows, tolerance))
+
+
+def _rest_rows(rows: Sequence[Tensor], tolerance: float) -> NDArray[np.int64]:
+    far = torch.zeros(rows[0].shape[:-1], dtype=torch.bool, device=rows[0].device)
+    for layer in rows:
+        largest = layer[-1].abs().amax(dim=-1).clamp(min=1e-300)
+        far |= (layer - layer[-1]).abs().amax(dim=-1) > tolerance * largest
+    late = torch.arange(len(far), device=far.device).view(-1, *[1] * (far.ndim - 1)) * far
+    found: NDArray[np.int64] = (late.amax(dim=0) + far.any(dim=0)).cpu().numpy()
+    return found
