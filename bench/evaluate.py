@@ -80,7 +80,7 @@ class Teller:
         self.what = what
         self._advance(f"{self.name}: {what}")
 
-    def listen(self, machine: Machine) -> None:
+    def listen(self, machine: Any) -> None:
         """Have a machine that can say so tell each batch."""
         if hasattr(machine, "progress"):
             machine.progress = lambda done, of: self._note(f"{self.name}: {self.what}, batch {done} of {of}")
@@ -133,6 +133,7 @@ def evaluate(
         neurobench=neurobench(settled.ledger, work.source(key.precision), spikes=backend.spikes(key.precision)),
         by_step=_by_step(settled, answers, shown.labels),
         details={} if details is None or backend.block is None else {backend.block: details},
+        device=backend.computed_on(work.conditions.torch_device),
         made_by=this_program(),
         date=now(),
     )
@@ -253,7 +254,7 @@ def _first_batch(images: int, batch_size: int) -> int:
     return ceil(part / ceil(part / batch_size))
 
 
-def _measured(machine: Machine, images: Images, device: str) -> tuple[float, float | None]:
+def _measured(machine: Machine | Together, images: Images, device: str) -> tuple[float, float | None]:
     """Seconds to settle a single image, and joules per image of a batch by a counter of the computer, if it has one."""
 
     def settle_all() -> None:

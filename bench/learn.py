@@ -22,6 +22,7 @@ from bench.command_line import ConfigError, Group, flags_in, flat, parse
 from bench.machines.backend import Backend, Settling
 from bench.machines.crossbar import CrossbarBackend
 from bench.machines.crossbar_chip import check_network
+from bench.machines.registry import BACKENDS
 from bench.machines.resistive import ResistiveBackend
 from bench.options import (
     RunOptions,
@@ -125,7 +126,10 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     check_foreign(arguments, config.run.backend, config.machines)
     chosen = [config.machines[name] for name in config.run.backend]
     precisions = config.run.precision or [name for machine in chosen for name in machine.learns]
-    check_idle(arguments, {**idle_options(chosen, precisions), **idle_of(config.learning, config.run.backend)})
+    idle = {**idle_options(chosen, precisions), **idle_of(config.learning, config.run.backend)}
+    if not any(machine.torch_computes for machine in chosen):
+        idle["--device"] = f"--backend {' or '.join(name for name, kind in BACKENDS.items() if kind.torch_computes)}"
+    check_idle(arguments, idle)
     try:
         check_learning(config.learning, config.run.backend)
         if config.learning.study == "scratch":

@@ -178,14 +178,19 @@ def check_limit(options: RunOptions, dataset: Dataset) -> None:
         raise ConfigError(f"--limit is {options.limit}, {dataset.name} has {len(dataset.test)} test images")
 
 
-def check_batch(options: RunOptions, settling: Settling, network: EPNetwork, images: int) -> None:
-    """Refuse a batch that needs more memory than is free, and name the largest that fits."""
+def check_batch(
+    options: RunOptions, settling: Settling, network: EPNetwork, images: int, chosen: Iterable[Backend]
+) -> None:
+    """Refuse a batch that needs more memory than is free, and name the largest that fits; on a GPU all dies settle it
+    at once."""
     from models.train.memory import TooLittleMemoryError, check_settling
 
+    dies = 1 if options.device == "cpu" else max((one.machines() for one in chosen if one.torch_computes), default=1)
     try:
-        check_settling(network, min(settling.batch_size, images), options.device)
+        check_settling(network, min(settling.batch_size, images) * dies, options.device)
     except TooLittleMemoryError as error:
-        raise ConfigError(f"--batch-size {settling.batch_size}: {error}") from error
+        each = f" on each of {dies} dies" if dies > 1 else ""
+        raise ConfigError(f"--batch-size {settling.batch_size}{each}: {error}") from error
 
 
 def check_fit(model: str, network: EPNetwork, dataset: Dataset) -> None:

@@ -179,7 +179,7 @@ def prepare(config: RunConfig) -> Prepared:
         check_fit(config.run.model, network, dataset)
         keys = row_keys(config.run.backend, config.run.precision, config.machines)
         images = min(config.run.shown or len(dataset.test), len(dataset.test))
-        check_batch(config.run, config.settling, network, images)
+        check_batch(config.run, config.settling, network, images, config.chosen.values())
         notes = [machine.check_network(network, config.settling, images) for machine in config.chosen.values()]
     for note in (*notes, *(machine.warning(network) for machine in config.chosen.values())):
         if note is not None:

@@ -176,6 +176,8 @@ class Backend(ABC):
     """Ways to write a learnt change that it has a choice of."""
     clocked: ClassVar[bool] = False
     """Whether the wall time of the machine is its own: a processor, not a simulation of hardware."""
+    torch_computes: ClassVar[bool] = False
+    """Whether it is computed where `--device` says; else on the CPU."""
     panel: ClassVar[str] = "machine"
     """Under what title its options stand in the help."""
     block: ClassVar[str | None] = None
@@ -258,6 +260,12 @@ class Backend(ABC):
     def together(self, machines: Sequence[Any]) -> Together | None:  # noqa: ARG002
         """The machines of a row as one that settles them all at once, which a GPU needs; None: it has no such."""
         return None
+
+    def computed_on(self, torch_device: str) -> str:
+        """Name of what computes it where torch computes on this device: cpu, or that of the board."""
+        from bench.records.environment import device_name
+
+        return device_name(torch_device if self.torch_computes else "cpu")
 
     def describe(self, machine: Any) -> Mapping[str, Any] | None:  # noqa: ARG002
         """What a machine says about itself, beside its answers."""

@@ -43,6 +43,7 @@ class CrossbarBackend(CrossbarOptions, Backend):
     """Dies with a network on them, swept over devices, noise, age, converters and tiles."""
 
     name = "crossbar"
+    torch_computes = True
     precisions = ("analog",)
     learns = ("analog",)
     updates = ("rewrite", "pulses", "mixed", "two-arrays")

@@ -71,6 +71,7 @@ class ResistiveBackend(Backend):
     """Voltage of a pixel of 1."""
 
     name = "resistive"
+    torch_computes = True
     precisions = ("analog",)
     learns = ("analog",)
     updates = ("rewrite", "pulses")

@@ -32,6 +32,7 @@ class TorchBackend(Backend):
     """torch, clocked, in float32 or in integers bit for bit."""
 
     name = "torch"
+    torch_computes = True
     precisions = ("float", "fixed")
     learns = ("float", "fixed")
     clocked = True

@@ -24,9 +24,18 @@ def environment(device: str) -> dict[str, object]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        "device": device_name(device),
         "versions": {name: version(name) for name in PACKAGES},
     }
+
+
+def device_name(device: str) -> str:
+    """What a torch device is called: cpu, or the name of the graphics board."""
+    if not device.startswith("cuda"):
+        return "cpu"
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def _cpu() -> str | None:

@@ -49,6 +49,8 @@ class LearningRow:
     """Of the sweep of beta: remedy, beta, phases, cosine by link."""
     learnt: str | None = None
     """File, within the folder of the run, of what was learnt."""
+    device: str | None = None
+    """What torch computed it on: cpu, or the name of the graphics board; None in older rows."""
     made_by: Provenance | None = None
     """The program; None in rows of version 1 and 2."""
     date: str | None = None

@@ -62,6 +62,8 @@ class RobustRow:
     answers: str | None = None
     """Which images are answered right, one character each: 1, 0, or of several draws and dies the tenths, 0 to 9 and X
     for all."""
+    device: str | None = None
+    """What torch computed it on: cpu, or the name of the graphics board; None in older rows."""
     made_by: Provenance | None = None
     date: str | None = None
 

@@ -80,6 +80,8 @@ class Row:
     """Accuracy after every step, or time, and what each step consumed: what figures draw."""
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What only one machine tells, under its name (`Backend.block`)."""
+    device: str | None = None
+    """What torch computed it on: cpu, or the name of the graphics board; None in older rows."""
     made_by: Provenance | None = None
     """The program; None in rows of version 1 and 2."""
     date: str | None = None

@@ -119,7 +119,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         if keys and network is None:
             raise ConfigError(f"--model {options.model}: a transformer, and machines hold chains of layers only")
         if network is not None:
-            check_batch(options, config.settling, network, count)
+            check_batch(options, config.settling, network, count, config.chosen.values())
             for machine in {key.backend: config.chosen[key.backend] for key in keys}.values():
                 machine.check_network(network, config.settling, count)
     work = None

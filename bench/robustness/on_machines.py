@@ -32,6 +32,7 @@ def on_machine(
     """One machine: clean images, what was found on the float network, corruptions, and attacks on itself."""
     assert study.work is not None, "machines come with their work"
     told = {"backend": key.backend, "precision": key.precision, "dies": backend.machines()}
+    told |= {"device": backend.computed_on(study.device)}
     told |= {"point": None if key.point is None else key.point.__dict__}
     noisy = is_noisy(key)
     draws = study.suite.draws if noisy else 1

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.corruptions import corrupt
 from bench.machines.backend import Backend, RowKey, Workload
+from bench.records.environment import device_name
 from bench.records.robust_row import RobustRow
 from bench.records.statistics import estimate
 from bench.robustness.attacks.official import official_is_here
@@ -94,6 +95,7 @@ class Study:
         """A row of answers (machines, N)."""
         found = estimate(right)
         basis = {"model": self.model, "backend": "torch", "precision": "float", "feedback": self.victim.settles}
+        basis |= {"device": device_name(self.device)}
         return RobustRow(
             **{**basis, **told},
             data=self.data,

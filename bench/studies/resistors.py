@@ -114,6 +114,7 @@ def _remade(dies: Dies, die: Die) -> Resistive:
         input_v=dies.backend.supply_v,
         g_max_s=die.arrays[0][0].device.g_max_s,
         fabricated=lambda _: die,
+        device=dies.conditions.torch_device,
     )
 
 

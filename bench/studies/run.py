@@ -74,6 +74,7 @@ class StudyRun:
             key.update,
             point,
             key.die,
+            device=self.machines[key.backend].computed_on(self.run.device),
             made_by=this_program(),
             date=now(),
             **figures,

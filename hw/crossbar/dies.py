@@ -86,8 +86,8 @@ class Dies:
         told = []
         for number, die in enumerate(self.dies):
             own = slice(number * len(images), (number + 1) * len(images))
-            for link, together in zip(die.links, self.links, strict=True):
-                link.log = [(name, Read(read.array_j[own], read.clipped[own])) for name, read in together.log]
+            for held, of_all in zip(die.links, self.links, strict=True):
+                held.log = [(name, Read(read.array_j[own], read.clipped[own])) for name, read in of_all.log]
             told.append(die.told(_part(settled, own)))
         whole = concatenate(told)
         return replace(whole, ledger=replace(whole.ledger, messages=settled.ledger.messages))

@@ -193,7 +193,7 @@ class Crossbar:
         """
         check_drives(self.design)
         images = checked_images(images, self.circuit.input_shape)
-        own, codes = self.processor.dynamics, torch.as_tensor(self.circuit.encode(images))
+        own, codes = self.processor.dynamics, self.circuit.encode(images)
         missing = missing_drives(self.links, own, reference, images, codes, self.slow)
         for index, (bias, shift) in enumerate(zip((*own.biases, own.readout_bias), missing, strict=True)):
             # integers stay integers
@@ -341,7 +341,7 @@ class Crossbar:
         if self.design.neurons == "analog" and self.circuit.readout is None:
             # states lie in [0, 1]: what converts them needs no sign, and has the steps of a driver
             logits, by_step = (
-                drive(torch.as_tensor(states), self.design.adc_bits).numpy()
+                drive(torch.as_tensor(states, device="cpu"), self.design.adc_bits).cpu().numpy()
                 for states in (settled.logits, settled.logits_by_step)
             )
             settled = replace(settled, logits=logits, logits_by_step=by_step)

@@ -58,7 +58,7 @@ def missing_drives(
     own: Dynamics,
     reference: Digital,
     images: NDArray[np.floating],
-    codes: Tensor,
+    codes: NDArray[np.generic],
     slow: np.random.Generator,
 ) -> list[Tensor]:
     """Of every layer and of the scores, what the biases of channels lack for the drives of a die to be right.
@@ -67,7 +67,7 @@ def missing_drives(
     that the reference settles to; `own` are the dynamics of the die, `codes` the images as it takes them.
     """
     theirs, rest = reference.dynamics, reference.settle(images).states
-    states = [torch.as_tensor(part).to(own.device, own.arithmetic.dtype) for part in (codes, *rest)]
+    states = [torch.as_tensor(part, device=own.device).to(own.arithmetic.dtype) for part in (codes, *rest)]
     there = [state.to(theirs.device) for state in states]
     found = [*theirs.drives(there, theirs.input_drive(there[0])), theirs.scores(there[-1])]
     targets = [target.to(own.device) for target in found]

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hw.circuit import Weights, checked_images
+from hw.events.analog import AnalogEvents
 from hw.exclusive import exclusive
 from hw.learning.rule import Learned, LearningRule
 from hw.ledger import Ledger

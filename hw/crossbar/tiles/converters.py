@@ -156,4 +156,4 @@ class RangeMeter:
             return 0.0
         if percent == 100:
             return float(np.max(self.largest))
-        return float(np.percentile(torch.cat(self.seen).double().numpy(), percent))
+        return float(np.percentile(np.concatenate([part.numpy() for part in self.seen]).astype(np.float64), percent))

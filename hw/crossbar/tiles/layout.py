@@ -136,7 +136,7 @@ class ConvLayout:
         return ConvOfDies(self)
 
     def seen(self, kernel: Tensor) -> Tensor:
-        """(1, channels, H, W) conductance that every pixel is driven onto, of a kernel (1, channels, kh, kw) of rows."""
+        """(1, channels, H, W) conductance that a pixel is driven onto, of a kernel (1, channels, kh, kw) of rows."""
         spread = F.conv_transpose2d(kernel.new_ones((1, 1, *self.used)), kernel, stride=self.stride)
         seen = spread.new_zeros((*spread.shape[:2], *(length + 2 * self.padding for length in self.below[1:])))
         seen[..., : spread.shape[2], : spread.shape[3]] = spread

@@ -141,7 +141,7 @@ class Tile:
         """Have torch compute reads there, and draw their noise there, from the beginning of its seed."""
         self.torch_device = torch.device(torch_device)
         self.generator = generator_of(self.noise_seed, self.torch_device)
-        self._readings = None
+        self._forget()
 
     def tensor(self, values: Array) -> Tensor:
         """Numbers as reads are computed with."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.device_trap import ForgottenDeviceError, Watched
+from helpers.resistive_dies import dies
 from helpers.resistive_examples import random_inputs, random_network
-from torch.overrides import TorchFunctionMode
 
 from hw.learning.phases import UpdatePhases
 from hw.learning.rule import Descent, LearningRule
 from hw.resistive import dynamics, newton, settling
+from hw.resistive.die import Mismatch
+from hw.resistive.dies import ResistiveDies
 from hw.resistive.diodes import Diode, Ideal, Junction, Knee
 from hw.resistive.dynamics import integrate, settle_in_time, time_constants_s
 from hw.resistive.parasitics import Parasitics, node_capacities
@@ -26,50 +27,13 @@ from mapping.machines import to_resistive
 from models.resistive.equivalent import equivalent
 from models.resistive.network import build_resistive
 
-FOLDER = Path(newton.__file__).parent
-ON_THE_CPU = ("network.py", "links.py")
-"""A network is checked there, and links are unrolled there, whatever device they settle on."""
-MAKERS = (
-    torch.tensor,
-    torch.as_tensor,
-    torch.zeros,
-    torch.ones,
-    torch.full,
-    torch.empty,
-    torch.eye,
-    torch.arange,
-    torch.linspace,
-    torch.rand,
-    torch.randn,
-)
-
-
-class ForgottenDeviceError(AssertionError):
-    """What a graphics card would have refused."""
-
-
-class Watched(TorchFunctionMode):
-    """In the folder hw/resistive, and here, makers of tensors are told where; numpy takes only what `.cpu()` gave."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, arguments: tuple[Any, ...] = (), named: Any = None
-    ) -> Any:
-        given, caller = named or {}, Path(sys._getframe(1).f_code.co_filename)
-        if caller == Path(__file__) or (caller.parent == FOLDER and caller.name not in ON_THE_CPU):
-            if function in MAKERS and "device" not in given:
-                raise ForgottenDeviceError(f"{function.__name__} in {caller.name} was told no device")
-            if function is torch.Tensor.numpy and not hasattr(arguments[0], "fetched"):
-                raise ForgottenDeviceError(f"numpy in {caller.name} of a tensor that .cpu() did not bring")
-        found = function(*arguments, **given)
-        if function is torch.Tensor.cpu:
-            found = found.detach().clone()
-            found.fetched = True
-        return found
+ON_THE_CPU = ("network.py", "links.py", "alone.py")
+"""A network is checked there, links are unrolled there, and single images of small networks settle there alone."""
 
 
 @pytest.fixture
 def watched() -> Iterator[None]:
-    with Watched():
+    with Watched(Path(newton.__file__).parent, __file__, ON_THE_CPU):
         yield
 
 
@@ -104,6 +68,12 @@ def test_rest_power_and_time_stay_on_their_device(diode: Diode, monkeypatch: pyt
         settle_in_time(solver, sources, farad, slow * np.array([0.5, 1.0]), substeps=1)
     if isinstance(diode, Ideal):
         integrate(solver, sources[:1], farad, slow * np.array([0.5, 1.0]))
+
+
+@pytest.mark.usefixtures("watched")
+def test_dies_settle_on_their_device() -> None:
+    together = ResistiveDies(dies(Mismatch(0.02, 2e-3), device="cpu"))
+    assert together.settle(np.random.default_rng(0).random((5, 1, 3, 2), np.float32)).logits.shape == (15, 3)
 
 
 @pytest.mark.usefixtures("watched")
