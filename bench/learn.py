@@ -155,6 +155,7 @@ def prepare(config: LearnConfig, folder: Path) -> StudyRun:
     Raises:
         ConfigError: model, data or an option do not fit each other.
     """
+    from bench.records.answers import ANSWERS
     from bench.studies.run import StudyRun, check_study, material_of
     from models.data import load_data
     from models.zoo.manifests import check_same, trained_on
@@ -170,7 +171,8 @@ def prepare(config: LearnConfig, folder: Path) -> StudyRun:
         options = replace(options, data=dataset.name)
         conditions = conditions_of(options, config.settling, dataset)
         check_study(options, config.learning, machines, conditions, dataset)
-    return StudyRun(options, config.learning, machines, conditions, material_of(options, dataset), folder)
+    material = material_of(options, dataset)
+    return StudyRun(options, config.learning, machines, conditions, material, folder, folder / ANSWERS)
 
 
 def run(config: LearnConfig, folder: Path) -> list[LearningRow]:

@@ -16,6 +16,8 @@ from models.files.typed import STRICT, read_json
 
 LearningCurve = dict[str, Any]
 """accuracy: before and after every epoch; what else was counted: one entry per epoch."""
+SCORES = "scores"
+"""Of a curve that is not yet part of a row: class scores (N, classes), "before" and "after"; rows keep them beside."""
 
 
 @with_config(STRICT)
@@ -47,6 +49,9 @@ class LearningRow:
     """Of learning from scratch."""
     cosines: list[dict[str, Any]] | None = None
     """Of the sweep of beta: remedy, beta, phases, cosine by link."""
+    answers: str | None = None
+    """Digest of the scores before and after of every curve, kept beside the rows (`bench.records.answers`): "before",
+    "after", of a repair "EP on the die, before" and so on; None in older rows, and where nothing is answered."""
     learnt: str | None = None
     """File, within the folder of the run, of what was learnt."""
     device: str | None = None

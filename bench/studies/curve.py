@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.records.learning_row import LearningCurve
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.records.learning_row import SCORES, LearningCurve
 from bench.studies.training import Labelled, Training
 from hw.learning.rule import Learned, LearningStoppedError
 from hw.machine import LearningMachine
@@ -17,9 +20,22 @@ from models.ep.network import EPNetwork
 from models.files.checkpoint import save_network
 
 
-def accuracy(machine: LearningMachine, shown: Labelled) -> float:
-    """Share of these images that the machine gets right."""
-    return float((machine.settle(shown.images).logits.argmax(axis=1) == shown.labels).mean())
+class Measured:
+    """Accuracies of a machine that changes, one after the other, and what it answered first and last."""
+
+    def __init__(self, machine: LearningMachine, shown: Labelled) -> None:
+        self.shown, self.accuracy = shown, list[float]()
+        self.before = self.after = self.take(machine)
+
+    def take(self, machine: LearningMachine) -> NDArray[np.float32]:
+        """One more, of the machine as it is now; (N, classes) its scores."""
+        self.after = machine.settle(self.shown.images).logits.astype(np.float32)
+        self.accuracy.append(float((self.after.argmax(axis=1) == self.shown.labels).mean()))
+        return self.after
+
+    def curve(self, **figures: Any) -> LearningCurve:
+        """As rows hold it, the scores beside (`SCORES`)."""
+        return {"accuracy": self.accuracy, **figures, SCORES: {"before": self.before, "after": self.after}}
 
 
 def learning_curve(
@@ -40,7 +56,8 @@ def learning_curve(
     """
     test, train = training.material.test, training.material.train
     refresh()
-    curve: LearningCurve = {"accuracy": [accuracy(machine, test)], "train_accuracy": [], "stopped": None}
+    measured = Measured(machine, test)
+    curve: LearningCurve = {"train_accuracy": [], "stopped": None}
     done: list[Learned] = []
     try:
         for _, learned in train_on_machine(
@@ -49,7 +66,7 @@ def learning_curve(
             done.append(learned)
             save_learnt(machine, source, keep)
             refresh()
-            curve["accuracy"].append(accuracy(machine, test))
+            measured.take(machine)
             curve["train_accuracy"].append(learned.accuracy)
             advance()
     except LearningStoppedError as error:
@@ -57,9 +74,9 @@ def learning_curve(
         done += [] if error.learned is None else [error.learned]
         save_learnt(machine, source, keep)
         refresh()
-        curve["accuracy"].append(accuracy(machine, test))
+        measured.take(machine)
     curve["agreement"] = [None if one.agreement is None else list(one.agreement) for one in done]
-    return curve | effort(machine, done)
+    return measured.curve(**curve, **effort(machine, done))
 
 
 def save_learnt(machine: LearningMachine, source: EPNetwork | Program, file: Path) -> None:

@@ -17,7 +17,7 @@ from bench.machines.crossbar_dies import Point, die, remedies_of
 from bench.machines.crossbar_options import CrossbarOptions
 from bench.machines.crossbar_prices import effort
 from bench.records.learning_row import LearningCurve, LearningRow
-from bench.studies.curve import accuracy, learning_curve
+from bench.studies.curve import Measured, learning_curve
 from bench.studies.training import Material, Training
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.updates.update import Update
@@ -77,7 +77,7 @@ def repair_die(
     curves = {EP: learnt, WRITE_VERIFY: write_back(repair, point, index, writes)}
     if repair.twin is not None:
         machine = repair.machine(repair.twin, point, index)
-        curves[NOISE_AWARE] = {"accuracy": [accuracy(machine, repair.material.test)]}
+        curves[NOISE_AWARE] = Measured(machine, repair.material.test).curve()
         curves[NOISE_AWARE_EP] = repair.curve(
             repair.twin, point, index, keep.with_stem(f"{keep.stem}-noise-aware"), advance
         )
@@ -90,15 +90,15 @@ def write_back(repair: Repair, point: Point, index: int, budgets: list[int]) -> 
     targets = [np.asarray(link.wire.weight, np.float64) for link in machine.links]
     tolerance = repair.options.device.verify_tolerance
     writer = WriteBack([link.matrix for link in machine.links], targets, repair.conditions.seed + index, tolerance)
-    after, written = [accuracy(machine, repair.material.test)], []
+    measured, written = Measured(machine, repair.material.test), []
     for budget in budgets:
         events = _spend(writer, budget)
         repair.refresh(machine)
-        after.append(accuracy(machine, repair.material.test))
+        measured.take(machine)
         written.append(asdict(events))
     writes = machine.writes()
     per_device = {"mean": float(writes.mean()), "max": int(writes.max())}
-    return {"accuracy": after, "written": written, "writes_per_device": per_device}
+    return measured.curve(written=written, writes_per_device=per_device)
 
 
 def _spend(writer: WriteBack, budget: int) -> ProgrammingEvents:

@@ -18,7 +18,7 @@ from bench.machines.backend import Conditions
 from bench.machines.resistive import ResistiveBackend, ResistivePoint, circuit, effort
 from bench.records.learning_row import LearningCurve
 from bench.studies.beta import BATCH, BATCHES, REMEDIES, cosine, phases_of
-from bench.studies.curve import accuracy, learning_curve
+from bench.studies.curve import Measured, learning_curve
 from bench.studies.options import LearnOptions
 from bench.studies.repair import EP, WRITE_VERIFY
 from bench.studies.training import Labelled, Material, Training
@@ -97,13 +97,13 @@ def _write_back(dies: Dies, point: ResistivePoint, index: int, budgets: Sequence
     die, device = machine.die, machine.die.arrays[0][0].device
     perfect = fabricate(machine.designed, device, (0,))
     rng = np.random.default_rng((dies.conditions.seed, index, 13))
-    after = [accuracy(machine, dies.material.test)]
+    measured = Measured(machine, dies.material.test)
     for budget in budgets:
         die = written_back(die, perfect, budget, rng)
-        after.append(accuracy(_remade(dies, die), dies.material.test))
+        measured.take(_remade(dies, die))
     writes = np.concatenate([one.writes.ravel() for pair in die.arrays for one in pair if one is not None])
     per_device = {"mean": float(writes.mean()), "max": int(writes.max())}
-    return {"accuracy": after, "written": [{"devices": budget} for budget in budgets], "writes_per_device": per_device}
+    return measured.curve(written=[{"devices": budget} for budget in budgets], writes_per_device=per_device)
 
 
 def _remade(dies: Dies, die: Die) -> Resistive:

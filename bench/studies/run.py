@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.command_line import ConfigError
 from bench.evaluate import one_thread_each
 from bench.machines.backend import Backend, Conditions, LearningKey, ScratchLearner
@@ -17,8 +20,9 @@ from bench.machines.crossbar_updates import UPDATES
 from bench.machines.resistive import ResistiveBackend
 from bench.options import RunOptions, check_fit, check_limit
 from bench.progress import Progress
+from bench.records.answers import Answers, read_answers
 from bench.records.folders import ROWS
-from bench.records.learning_row import LearningRow
+from bench.records.learning_row import SCORES, LearningCurve, LearningRow
 from bench.records.rows_file import append_row, finished_rows
 from bench.studies import resistors
 from bench.studies.beta import REMEDIES, BetaSweep, beta_sweep, phases_of
@@ -54,6 +58,8 @@ class StudyRun:
     conditions: Conditions
     material: Material
     folder: Path
+    answers: Path
+    """Folder of what was answered to every image."""
 
     @property
     def dies(self) -> CrossbarBackend:
@@ -63,7 +69,8 @@ class StudyRun:
         return dies
 
     def row(self, key: LearningKey, figures: Figures) -> LearningRow:
-        """A finished row."""
+        """A finished row; what was answered is in its file before."""
+        figures, answers = _answers_taken(figures, self.material.test.labels)
         point = None if key.point is None else asdict(key.point)
         return LearningRow(
             self.learning.study,
@@ -74,6 +81,7 @@ class StudyRun:
             key.update,
             point,
             key.die,
+            answers=None if answers is None else answers.keep(self.answers),
             device=self.machines[key.backend].computed_on(self.run.device),
             made_by=this_program(),
             date=now(),
@@ -129,8 +137,29 @@ def finished_of(study: StudyRun, tasks: Sequence[Task]) -> dict[str, LearningRow
             )
         if row.model not in (study.run.model, None):
             raise ValueError(f"a row of {row.model}, this run is of {study.run.model}")
+        if row.answers is not None:
+            read_answers(study.answers, row.answers)
 
     return finished_rows(study.folder / ROWS, LearningRow.from_json, lambda row: row.key.key, check)
+
+
+def _answers_taken(figures: Figures, labels: NDArray[np.int64]) -> tuple[Figures, Answers | None]:
+    """Figures without the scores in their curves, and these as answers; None where nothing was answered."""
+    curves = {f"{arm}, ": curve for arm, curve in figures.get("arms", {}).items()}
+    curves |= {"": figures["curve"]} if "curve" in figures else {}
+    scores = {f"{arm}{when}": made for arm, curve in curves.items() for when, made in curve.get(SCORES, {}).items()}
+    if not scores:
+        return figures, None
+
+    def bare(curve: LearningCurve) -> LearningCurve:
+        return {name: value for name, value in curve.items() if name != SCORES}
+
+    kept = dict(figures)
+    if "arms" in figures:
+        kept["arms"] = {arm: bare(curve) for arm, curve in figures["arms"].items()}
+    if "curve" in figures:
+        kept["curve"] = bare(figures["curve"])
+    return kept, Answers(labels, {name: made[None, None] for name, made in scores.items()})
 
 
 def learn(study: StudyRun, tasks: Sequence[Task], finished: Mapping[str, LearningRow]) -> list[LearningRow]:

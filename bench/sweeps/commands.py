@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,12 @@ def run_rows(config: run.RunConfig, kept: Path, answers: Path) -> Iterator[dict[
         yield row.to_json()
 
 
-def learn_rows(config: learn.LearnConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:  # noqa: ARG001
-    """Rows of `bench.learn`, which keeps no answers."""
+def learn_rows(config: learn.LearnConfig, kept: Path, answers: Path) -> Iterator[dict[str, Any]]:
+    """Rows of `bench.learn`; what was learnt is kept."""
     from bench.studies.run import finished_of, tasks_of
     from bench.studies.run import learn as learnt
 
-    study = learn.prepare(config, kept)
+    study = replace(learn.prepare(config, kept), answers=answers)
     tasks = tasks_of(study)
     for row in learnt(study, tasks, finished_of(study, tasks)):
         yield row.to_json()

@@ -128,7 +128,7 @@ def test_windows_of_an_image_are_read_as_vectors() -> None:
     layout = ConvLayout(below=(3, 6, 5), kernel=(3, 2), stride=1, padding=1, used=(6, 6))
     rng = np.random.default_rng(7)
     alone = rng.random((18, 4))
-    noise = FreshNoise.of(alone, 0.8 * alone, torch.float64)
+    noise = FreshNoise.of(alone, 0.8 * alone, torch.as_tensor)
     assert noise is not None
     x = torch.as_tensor(rng.random((2, 3, 6, 5)))
     x[:, :, :2, :3] = 0.0  # some windows see nothing
@@ -142,7 +142,7 @@ def test_windows_of_an_image_are_read_as_vectors() -> None:
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_equal_inputs_lose_what_is_lifted_and_one_loses_nothing(count: int) -> None:
     alone = np.ones((count, 3))
-    noise = FreshNoise.of(alone, 0.64 * alone, torch.float64)
+    noise = FreshNoise.of(alone, 0.64 * alone, torch.as_tensor)
     assert noise is not None
     one, same = torch.eye(count, dtype=torch.float64)[:1], torch.full((1, count), 0.5, dtype=torch.float64)
     linear = torch.nn.functional.linear
