@@ -21,6 +21,10 @@ class Labelled:
     images: Images
     labels: Labels
 
+    def first(self, count: int) -> Labelled:
+        """The first so many."""
+        return Labelled(self.images[:count], self.labels[:count])
+
     @staticmethod
     def of(images: ImageSet) -> Labelled:
         """A split of a data set."""
