@@ -29,6 +29,7 @@ SPEEDS = {
     "attack": ("bench.speed.attack", "attacks on the engine beside gradients through every step"),
     "brian": ("bench.speed.brian", "settling in Brian beside torch: rates and spikes, by operators and by synapses"),
     "dies": ("bench.speed.dies", "noisy dies that settle together beside one after the other, on a CPU or a GPU"),
+    "ledger": ("bench.speed.ledger", "counting what a machine does beside doing it"),
     "learning": ("bench.speed.learning", "updates on Lava beside torch"),
     "resistive": ("bench.speed.resistive", "resistors at rest beside SPICE on the same network"),
     "settle": ("bench.speed.engine", "the seed network on the engine beside plain settling"),

@@ -153,10 +153,10 @@ def sanafe(constants: Group = SANAFE_2025, name: str = "sanafe") -> LoihiProfile
 def loihi2(constants: Group = DAVIES_2018, loihi2: Group = LOIHI_2) -> LoihiProfile:
     """Loihi 2 by the published ratios of its times, with the energies of Loihi 1: no energy of Loihi 2 is published."""
 
-    def faster(event: Event, ratio: str) -> Event:
-        return Event(event.energy_j, event.latency_s / loihi2[ratio].nominal)
+    def at(loihi1: LoihiProfile, ratios: End) -> LoihiProfile:
+        def faster(event: Event, ratio: str) -> Event:
+            return Event(event.energy_j, event.latency_s / getattr(loihi2[ratio], ratios))
 
-    def at(loihi1: LoihiProfile) -> LoihiProfile:
         return replace(
             loihi1,
             name="loihi2",
@@ -171,7 +171,9 @@ def loihi2(constants: Group = DAVIES_2018, loihi2: Group = LOIHI_2) -> LoihiProf
         )
 
     nominal = davies(constants)
-    return replace(at(nominal), low=at(nominal.low or nominal), high=at(nominal.high or nominal))
+    # the higher the ratio, the lower the time
+    low, high = at(nominal.low or nominal, "high"), at(nominal.high or nominal, "low")
+    return replace(at(nominal, "nominal"), low=low, high=high)
 
 
 DAVIES, SANAFE, LOIHI2 = davies(), sanafe(), loihi2()

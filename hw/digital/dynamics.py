@@ -125,10 +125,9 @@ class Dynamics:
         images = len(states[0]) if at_rest is None else int((~at_rest).sum())
         for layer, (state, last, traffic) in enumerate(zip(states, sent, self.traffic, strict=True)):
             counters[0, layer] = self.fan[layer] * images
-            for row, active in ((1, state != 0), (2, state != last)):
-                if at_rest is not None:
-                    active &= ~at_rest.view(-1, *[1] * (state.ndim - 1))
-                counters[row, layer] = active.sum(dim=0).flatten().double() @ traffic
+            # the clamped input is the same tensor at every step but the first
+            changed = torch.zeros_like(traffic[:, 0]) if state is last else _nonzero(state - last, at_rest)
+            counters[1:, layer] = torch.stack([_nonzero(state, at_rest), changed]) @ traffic
 
     def ledger(self, counters: Tensor, running: NDArray[np.int64], images: int, correlated: int = 0) -> Ledger:
         """What was counted, with `correlated` multiply-accumulates of learning on top."""
@@ -164,3 +163,21 @@ class Dynamics:
         """
         first, *others = (wire.macs for wire in self.circuit.wires)
         return (first, 2 * sum(others)) if self.circuit.feedback else (first + sum(others), 0)
+
+
+MOST_IN_A_BYTE = 255
+
+
+def _nonzero(values: Tensor, at_rest: Tensor | None) -> Tensor:
+    """(units,) images in which each value is not zero, of those that are not at rest, in float64.
+
+    Ten times as fast on a CPU as comparing with zero and adding up numbers of eight bytes: a conversion to bool is
+    vectorized, a comparison is not, and up to 255 images add up in bytes.
+    """
+    active = values.bool().flatten(1)
+    if at_rest is not None:
+        active &= ~at_rest[:, None]
+    held = active.view(torch.uint8)
+    if len(held) <= MOST_IN_A_BYTE:
+        return held.sum(dim=0, dtype=torch.uint8).double()
+    return torch.stack([part.sum(dim=0, dtype=torch.uint8) for part in held.split(MOST_IN_A_BYTE)]).double().sum(dim=0)
