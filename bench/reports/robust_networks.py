@@ -27,7 +27,7 @@ def draw_networks(studies: Sequence[Studied], file: Path) -> None:
             rows = [study.rows[0], *(row for row in study.rows if row.attack == WORST and row.norm == norm)]
             marked(axes, [row.eps or 0.0 for row in rows], rows, colour, "-", study.name)
         axes.set(xlabel=f"eps, {norm}", ylabel="right after the worst attack, %", ylim=(0, 101), xlim=(0, None))
-    panels[0][0].legend(frameon=False, fontsize=7)
+    panels[0][1].legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1, 1.05))
     radii = sorted({row.eps for row in studies[0].rows if row.attack == WORST and row.norm == "L2" and row.eps})
     middle = radii[len(radii) // 2]
     for study, colour in zip(studies, MANY_COLOURS, strict=False):
