@@ -1,1 +1,1 @@
-"""What a settle costs: cited constants, models that turn a ledger into joules and seconds, and meters that measure."""
+"""What a settle costs: cited constants, models that turn a ledger into joules and seconds."""
