@@ -27,6 +27,8 @@ FAMILIES = (
 )
 """Colours by how the name of a profile begins."""
 RULES = {"steps": COLOURS[6], "residual": COLOURS[0], "confidence": COLOURS[1]}
+DEEP = 15.0
+"""Points of accuracy below the best that curves are shown down to."""
 STOPPED = "confidence"
 """The rule whose dots stand beside those that run to the end."""
 
@@ -44,9 +46,14 @@ def draw_all(folder: Path, document: Mapping[str, Any]) -> dict[str, str]:
             lambda file: _energy_accuracy(rows, title, file),
         ),
         (
-            "stopping.png",
-            "Accuracy against time and energy, by rule of stopping",
-            lambda file: _stopping(document, file),
+            "stopping-energy.png",
+            "Accuracy against energy, by rule of stopping",
+            lambda file: _stopping(document, file, "energy_j"),
+        ),
+        (
+            "stopping-time.png",
+            "Accuracy against time, by rule of stopping",
+            lambda file: _stopping(document, file, "latency_s"),
         ),
         ("sensitivity.png", "Constants that move the ratio of energies", lambda file: _sensitivity(document, file)),
         ("physics.png", "Joules per multiply-accumulate beside physical limits", lambda file: _physics(document, file)),
@@ -85,7 +92,8 @@ def _energy_latency(rows: Sequence[Row], title: str, file: Path) -> bool:
         colour = _colour(row["profile"])
         _ranged(axes, latency, energy, colour, filled=row["way"] == "settles")
         early = _early(rows, row)
-        if early is not None:
+        # the seconds of resistors leave out their converters, without which nobody stops them
+        if early is not None and not row["profile"].startswith("settling"):
             axes.annotate(
                 "",
                 (early["latency_s"]["nominal"], early["energy_j"]["nominal"]),
@@ -185,34 +193,37 @@ def _energy_accuracy(rows: Sequence[Row], title: str, file: Path) -> bool:
     return True
 
 
-def _stopping(document: Mapping[str, Any], file: Path) -> bool:
-    points = [point for point in document["curves"] if point["profile"] in SHOWN]
+def _stopping(document: Mapping[str, Any], file: Path, along: str) -> bool:
+    """Accuracy against `along`: energy_j or latency_s."""
+    points = [point for point in document["curves"] if point["profile"] in SHOWN and point[along] is not None]
     platforms = list(dict.fromkeys((point["network"], point["platform"]) for point in points))
     if not platforms:
         return False
     columns = min(3, len(platforms))
     lines = -(-len(platforms) // columns)
     figure = new_figure(3.7 * columns, 2.9 * lines)
-    for index, (network, platform) in enumerate(platforms, start=1):
+    for index, name in enumerate(platforms, start=1):
         axes = figure.add_subplot(lines, columns, index)
-        for kind, colour in RULES.items():
-            own = sorted(
-                (point["energy_j"], 100 * point["accuracy"])
-                for point in points
-                if (point["network"], point["platform"], point["kind"]) == (network, platform, kind)
-            )
-            if own:
-                axes.plot(*zip(*own, strict=True), "o-", color=colour, markersize=4, label=kind)
-        axes.set(xscale="log", ylabel="accuracy (%)")
-        axes.xaxis.set_major_formatter(EngFormatter("J", sep=" "))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.grid(alpha=0.25)
+        _curves(axes, [point for point in points if (point["network"], point["platform"]) == name], along)
+        network, platform = name
         axes.set_title(platform if network == document["model"] else f"{platform}\n({network})", fontsize="medium")
         if index == 1:
-            axes.legend(title="stopped by", fontsize="small", title_fontsize="small")
-    figure.supxlabel("mean energy of an image, modelled", fontsize="medium")
+            axes.legend(title="stopped by", fontsize="small", title_fontsize="small", loc="lower right")
+    figure.supxlabel(f"mean {'energy' if along == 'energy_j' else 'latency'} of an image, modelled", fontsize="medium")
     save_figure(figure, file)
     return True
+
+
+def _curves(axes: Axes, points: Sequence[Row], along: str) -> None:
+    for kind, colour in RULES.items():
+        own = sorted((point[along], 100 * point["accuracy"]) for point in points if point["kind"] == kind)
+        if own:
+            axes.plot(*zip(*own, strict=True), "o-", color=colour, markersize=4, label=kind)
+    best = max(100 * point["accuracy"] for point in points)
+    axes.set(xscale="log", ylabel="accuracy (%)", ylim=(best - DEEP, best + DEEP / 15))
+    axes.xaxis.set_major_formatter(EngFormatter("J" if along == "energy_j" else "s", sep=" "))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.25)
 
 
 def _sensitivity(document: Mapping[str, Any], file: Path) -> bool:

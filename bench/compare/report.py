@@ -54,7 +54,7 @@ def _page(folder: Path, document: Mapping[str, Any], pictures: Mapping[str, str]
         "",
         *markdown(table.EARLY, table.early_lines(rows)),
         "",
-        *_pictures(pictures, ("stopping.png",)),
+        *_pictures(pictures, ("stopping-energy.png", "stopping-time.png")),
     ]
     return [*lines, *_more(document, pictures)]
 

@@ -42,7 +42,15 @@ def test_a_run_leaves_every_figure_and_picture(folder: Path) -> None:
         if row["latency_s"] is not None:
             assert row["energy_delay_js"]["high"] == pytest.approx(energy["high"] * row["latency_s"]["high"])
     assert {one["how"] for one in document["training"]} == {"equilibrium propagation", "backpropagation of the twin"}
-    for name in ("report.md", "energy-latency.png", "energy-accuracy.png", "stopping.png", "physics.png", "env.json"):
+    for name in (
+        "report.md",
+        "energy-latency.png",
+        "energy-accuracy.png",
+        "stopping-energy.png",
+        "stopping-time.png",
+        "physics.png",
+        "env.json",
+    ):
         assert (folder / name).stat().st_size > 0
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "python -m bench.compare --backends torch --limit 4" in report
