@@ -29,8 +29,6 @@ FAMILIES = (
 RULES = {"steps": COLOURS[6], "residual": COLOURS[0], "confidence": COLOURS[1]}
 DEEP = 15.0
 """Points of accuracy below the best that curves are shown down to."""
-STOPPED = "confidence"
-"""The rule whose dots stand beside those that run to the end."""
 
 
 def draw_all(folder: Path, document: Mapping[str, Any]) -> dict[str, str]:
@@ -113,7 +111,7 @@ def _energy_latency(rows: Sequence[Row], title: str, file: Path) -> bool:
     name_beside(axes, points, names, colours)
     axes.set_title(title, loc="left", fontsize="large")
     figure.supxlabel(
-        "Filled: the network settles to the end; an arrow leads to where it stops once it is sure. Hollow: its "
+        "Filled: the network settles to the end; an arrow leads to where the cheapest rule stops it. Hollow: its "
         "feed-forward twin, one pass. Percent: accuracy.\nBars: low to high of published constants. Loihi 2*: Loihi 1 "
         "energies on Loihi 2 times. GPU: roofline at full power, launches of kernels not counted.",
         fontsize="small",
@@ -125,10 +123,13 @@ def _energy_latency(rows: Sequence[Row], title: str, file: Path) -> bool:
 
 
 def _early(rows: Sequence[Row], whole: Row) -> Row | None:
-    """The same platform, stopped once it is sure."""
+    """The same platform, stopped by the rule that takes least; None where no rule takes less than running to the end."""
     same = ("network", "platform", "profile", "batch")
-    found = [row for row in rows if row["rule"] == STOPPED and all(row[name] == whole[name] for name in same)]
-    return found[0] if found and found[0]["latency_s"] is not None else None
+    found = [row for row in rows if row["rule"] != ALL and all(row[name] == whole[name] for name in same)]
+    if not found:
+        return None
+    least = min(found, key=lambda row: row["energy_j"]["nominal"])
+    return least if least["energy_j"]["nominal"] < whole["energy_j"]["nominal"] else None
 
 
 def _ranged(axes: Axes, across: Mapping[str, float], up: Mapping[str, float], colour: str, *, filled: bool) -> None:
@@ -186,7 +187,9 @@ def _energy_accuracy(rows: Sequence[Row], title: str, file: Path) -> bool:
     axes.grid(alpha=0.25)
     name_beside(axes, points, names, colours)
     widest = max(row["accuracy_ci95"][1] - row["accuracy_ci95"][0] for row in shown)
-    says = f"95 % intervals of accuracy are up to {100 * widest:.0f} points wide; diamonds: stopped once sure"
+    says = (
+        f"95 % intervals of accuracy are up to {100 * widest:.0f} points wide; diamonds: stopped by the cheapest rule"
+    )
     axes.set_title(f"{title}\n", loc="left", fontsize="large")
     axes.text(0.0, 1.02, says, transform=axes.transAxes, fontsize="small")
     save_figure(figure, file)

@@ -16,10 +16,11 @@ from hw.meters.window import SHORTEST_S
 TWINS = {
     "digits": "digits-twin-0",
     "mnist": "mnist-twin-0",
-    "hw-cifar10-small": "hw-cifar10-short-twin-0",
-    "hw-cifar10-short-0": "hw-cifar10-short-twin-0",
+    "hw-cifar10-small": "hw-cifar10-short-twin-smooth-0",
+    "hw-cifar10-short-0": "hw-cifar10-short-twin-smooth-0",
 }
-"""Feed-forward twins that come along, by the network that they are compared with."""
+"""Feed-forward twins that come along, by the network that they are compared with: trained with noise on their weights
+where the network was."""
 NO_TWIN = "none"
 QUICK = 16
 
