@@ -123,7 +123,7 @@ def _energy_latency(rows: Sequence[Row], title: str, file: Path) -> bool:
 
 
 def _early(rows: Sequence[Row], whole: Row) -> Row | None:
-    """The same platform, stopped by the rule that takes least; None where no rule takes less than running to the end."""
+    """The same platform, stopped by the rule that takes least; None where none takes less than running to the end."""
     same = ("network", "platform", "profile", "batch")
     found = [row for row in rows if row["rule"] != ALL and all(row[name] == whole[name] for name in same)]
     if not found:
