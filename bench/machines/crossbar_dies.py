@@ -163,6 +163,7 @@ def design_of(point: Point, options: CrossbarOptions) -> Design:
         adc_bits=point.adc_bits,
         wires=replace(preset_wires(tiles.wires), terminals=tiles.transpose_terminals or "same"),
         neurons=tiles.neurons,
+        network=tiles.tile_network,
     )
 
 

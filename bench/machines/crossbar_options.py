@@ -82,6 +82,10 @@ class TileOptions:
     """Ends for transposed reads: same, opposite."""
     neurons: Annotated[Literal["digital", "analog"], option("KIND")] = "digital"
     """digital behind converters, or analog."""
+    tile_network: Annotated[Literal["mesh", "bus"], option("KIND")] = "mesh"
+    """What joins tiles: mesh or bus."""
+    tiles: Annotated[int | None, option("N", "as many as it needs")] = None
+    """Tiles that may be used."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
     return {
         "links": list(tiles.links),
         "tiles": list(tiles.tiles),
+        "rows": list(tiles.rows),
+        "columns": list(tiles.columns),
+        "hops": [list(way) for way in tiles.hops],
+        "network": tiles.network,
         "clipped": clipped.tolist(),
         "slots": tiles.slots / ledger.images,
         "written": asdict(tiles.written),

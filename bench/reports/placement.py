@@ -12,9 +12,12 @@ from matplotlib.patches import Patch
 
 from bench.records.row import Row
 from bench.reports.colours import MANY_COLOURS
-from bench.reports.figures import new_figure, save_figure
+from bench.reports.figures import new_figure, save_figure, tiles_of
 from bench.reports.format import NOTHING, markdown
+from hw.crossbar.mesh import side
 from mapping.placement.chip import CHIPS
+from mapping.placement.cores import in_chips
+from mapping.placement.tiles import TILES_PER_CHIP
 
 PICTURE = "placement.png"
 LIMITS = {"units": "units", "bytes": "weights", "axons_in": "axons in", "axons_out": "axons out"}
@@ -29,7 +32,44 @@ def placement_of(rows: Sequence[Row]) -> Mapping[str, Any] | None:
 
 
 def placement_section(rows: Sequence[Row]) -> list[str]:
-    """A table of layers, with how full their fullest core is, and the picture; nothing where no machine has cores."""
+    """Where layers sit on cores, and links on tiles; nothing where no machine has either."""
+    lines = [*_cores_lines(rows), *_tiles_lines(rows)]
+    return ["## Where it sits", "", *lines, "## What it costs", ""] if lines else []
+
+
+def _tiles_lines(rows: Sequence[Row]) -> list[str]:
+    """A table of links, with how full their largest tile is and how far what they make travels."""
+    row = next((row for row in rows if tiles_of(row).get("hops") and row.point), None)
+    if row is None or row.point is None:
+        return []
+    tiles, size = tiles_of(row), int(row.point["tile_size"])
+    counts, total = tiles["tiles"], sum(tiles["tiles"])
+    lines = [
+        [
+            name,
+            str(count),
+            f"{sum(counts[:number])} to {sum(counts[: number + 1]) - 1}",
+            f"{rows_} x {columns}",
+            f"{100 * rows_ * columns / size**2:.0f} %",
+            f"{up:.3g}",
+            f"{down:.3g}" if down else NOTHING,
+        ]
+        for number, (name, count, rows_, columns, (up, down)) in enumerate(
+            zip(tiles["links"], counts, tiles["rows"], tiles["columns"], tiles["hops"], strict=True)
+        )
+    ]
+    where = f"a mesh of {side(counts)} x {side(counts)}" if tiles["network"] == "mesh" else "a bus"
+    return [
+        f"{total:,} tiles of {size} x {size} weights on {where}, {in_chips(ceil(total / TILES_PER_CHIP))} of",
+        f"{TILES_PER_CHIP} tiles, as HERMES has. Hops: routers, or buses, that what a link makes passes on its way.",
+        "",
+        *markdown(["link", "tiles", "which", "largest", "full", "hops up", "hops down"], lines),
+        "",
+    ]
+
+
+def _cores_lines(rows: Sequence[Row]) -> list[str]:
+    """A table of layers, with how full their fullest core is, and the picture."""
     placed = placement_of(rows)
     if placed is None:
         return []
@@ -47,16 +87,12 @@ def placement_section(rows: Sequence[Row]) -> list[str]:
     ]
     weights = "stored once for all places of a map" if chip.shares_weights else "one for every synapse"
     return [
-        "## Where it sits",
-        "",
-        f"{total:,} cores of {placed['chip']}, {ceil(total / chip.cores_per_chip)} chips; weights {weights}.",
+        f"{total:,} cores of {placed['chip']}, {in_chips(ceil(total / chip.cores_per_chip))}; weights {weights}.",
         "How full the fullest core of every layer is, of each limit that is published:",
         "",
         *markdown(["layer", "units", "cores", "which", *LIMITS.values()], lines),
         "",
         f"![Layers on the mesh]({PICTURE})",
-        "",
-        "## What it costs",
         "",
     ]
 

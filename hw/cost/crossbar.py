@@ -3,7 +3,7 @@
 Energy of one image, the events summed over links and directions and divided by the images:
 
     E = array_j + dac * e_dac(b_dac) + adc * e_adc(b_adc) + holds * e_hold + shift_adds * e_shift_add
-        + bits * e_buffer + moved * e_network + updates * e_neuron
+        + bits * e_buffer + moved * hops * e_network + updates * e_neuron
 
 Latency of one image, with one slot for every read that has to wait for the one before it on the busiest tile:
 
@@ -25,11 +25,12 @@ What the three figures mean:
 | convert | mean over converted reads     | mean over converted reads        | slowest link                     |
 
 Assumptions. The ledger counts accesses to buffers, not ways between tiles: a value that is stored by one tile and
-fetched by another is accessed twice and moved once, which is the nominal figure. All columns of a tile are as long as
-the largest tile of its link, and every tile of a link converts at once. Drivers, additions, buffers and neurons are
-faster than the next read and take no time. With analog neurons only conversions at the end cost a converter,
-and there are no digital updates: give 0 for them. Writing the weights, leakage, wires and getting images onto the chip
-and results off it are not included.
+fetched by another is accessed twice and moved once, which is the nominal figure, over as many routers of the mesh as
+lie between the tiles of its link and of the next (`hw.crossbar.mesh`), or over one bus. All columns of a tile are as
+long as the largest tile of its link, and every tile of a link converts at once. Drivers, additions, buffers and neurons
+are faster than the next read and take no time. With analog neurons only conversions at the end cost a converter, and
+there are no digital updates: give 0 for them. Writing the weights, leakage, wires and getting images onto the chip and
+results off it are not included.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _JOULE = Range(1.0, 1.0, 1.0)
 
 def _prices(events: TileEvents, profile: CrossbarProfile) -> dict[str, Range]:
     """Joules of one event of each kind."""
-    moved = profile.network_bit_j
+    moved = profile.bus_bit_j if events.network == "bus" else profile.network_bit_j
     return {
         "array": _JOULE,
         # A machine without conversions needs no converter: only what was counted has to have a price.
@@ -106,7 +107,7 @@ def crossbar_cost(events: TileEvents, neuron_updates: float, images: int, profil
         "hold": events.holds.sum(),
         "shift_add": events.shift_adds.sum(),
         "buffers": events.bits.sum(),
-        "network": events.bits.sum(),
+        "network": events.bit_hops,
         "neurons": neuron_updates,
     }
     prices = _prices(events, profile)

@@ -67,7 +67,9 @@ class CrossbarProfile:
     buffer_bit_j: Range
     """One bit put in or fetched from a buffer."""
     network_bit_j: Range
-    """One bit moved to another tile."""
+    """One bit moved through one router."""
+    bus_bit_j: Range
+    """One bit moved over a bus."""
     neuron_j: Range
     """One digital neuron update."""
     note: str
@@ -173,6 +175,7 @@ def isaac(table: Table = TABLE, name: str = "isaac-32nm") -> CrossbarProfile:
         shift_add_j=Range(add, add, max(add, at("puma2019", "shift_add_energy"))),
         buffer_bit_j=at.buffer_bit,
         network_bit_j=at.network_bit,
+        bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
         neuron_j=at.neuron,
         note=(
             "ISAAC in 32 nm, a design; no clock, control or leakage; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
@@ -207,6 +210,7 @@ def hermes(table: Table = TABLE, name: str = "hermes-14nm") -> CrossbarProfile:
         # What a core keeps of its own operands is in the measured figure; high: the buffers of ISAAC beside it.
         buffer_bit_j=Range(0.0, 0.0, at.buffer_bit.nominal),
         network_bit_j=at.network_bit,
+        bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
         neuron_j=at.neuron,
         note=(
             "measured on the 14 nm HERMES chip, whole reads: a conversion holds drivers, buffers, post-processing and "
@@ -252,6 +256,7 @@ def aimc(table: Table = TABLE, name: str = "aimc-28nm") -> CrossbarProfile:
         shift_add_j=at.shift_add,
         buffer_bit_j=at.buffer_bit,
         network_bit_j=at.network_bit,
+        bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
         neuron_j=at.neuron,
         note=(
             "converters by the 28 nm formula of zigzag-imc, fitted to SRAM macros; no clock, control or leakage; "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.link import CrossbarLink
+from hw.crossbar.mesh import hops
 from hw.crossbar.tiles.design import Design
 from hw.events.tiles import DIRECTIONS, ProgrammingEvents, TileEvents
 
@@ -102,6 +103,8 @@ def _events(
         bits=bits,
         written=written,
         slots=float(slots),
+        hops=hops([len(link.matrix.tiles) for link in links], design.network),
+        network=design.network,
     )
 
 

@@ -99,10 +99,19 @@ class TileEvents:
     """What was written since the last ledger: the whole die in the first one, later what was learnt."""
     slots: float
     """Reads one after the other on the busiest tile of every step, summed over steps and images: what takes time."""
+    hops: tuple[tuple[float, float], ...] = ()
+    """(K, 2) routers, or buses, that a bit passes which a link makes, up and down; empty: one each."""
+    network: str = "mesh"
+    """What joins the tiles: "mesh" or "bus"."""
+
+    @property
+    def bit_hops(self) -> float:
+        """Bits of buffers times the way of each, were it moved."""
+        return float((self.bits * np.asarray(self.hops)).sum() if self.hops else self.bits.sum())
 
     def __add__(self, other: TileEvents) -> TileEvents:
         """The events of two settles on one machine."""
-        same = ("links", "tiles", "rows", "columns", "dac_bits", "adc_bits", "read_s")
+        same = ("links", "tiles", "rows", "columns", "dac_bits", "adc_bits", "read_s", "hops", "network")
         check_same(self, other, same)
         summed = {
             field.name: getattr(self, field.name) + getattr(other, field.name)

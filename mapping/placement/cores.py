@@ -155,18 +155,23 @@ def check_fits(placement: Placement, links: Sequence[Link], chips: int | None = 
     """Refuse a network that does not fit, or that needs more than `chips`; PlacementError says what would hold it."""
     wrong = list(placement.obstacles)
     if chips is not None and placement.chips > chips:
-        wrong.append(f"{sum(placement.used):,} cores are {placement.chips} chips, {chips} may be used")
+        wrong.append(f"{sum(placement.used):,} cores are {in_chips(placement.chips)}, {chips} may be used")
     if not wrong:
         return
     others = []
     for chip in CHIPS.values():
         other = place(links, chip)
         if not other.obstacles:
-            others.append(f"{chip.name} holds it on {sum(other.used):,} cores, {other.chips} chips")
+            others.append(f"{chip.name} holds it on {sum(other.used):,} cores, {in_chips(other.chips)}")
     raise PlacementError(
         f"the network does not fit on {placement.chip.name}: {'; '.join(wrong)}. "
         f"{'; '.join(others) if others else 'No chip that is known here holds it: fewer channels, or smaller images'}"
     )
+
+
+def in_chips(count: int) -> str:
+    """In words."""
+    return f"{count} chip{'s' if count > 1 else ''}"
 
 
 def blocks(shape: Shape, cuts: tuple[int, ...]) -> NDArray[np.int64]:

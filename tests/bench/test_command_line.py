@@ -50,7 +50,7 @@ def helped(command: str) -> tuple[list[str], set[str]]:
     return lines, set(modules.split()) & set(HEAVY)
 
 
-@pytest.mark.parametrize(("command", "most"), [("bench.run", 93), ("bench.learn", 106)])
+@pytest.mark.parametrize(("command", "most"), [("bench.run", 95), ("bench.learn", 108)])
 def test_help_fits_a_screen_and_loads_nothing_heavy(command: str, most: int) -> None:
     lines, heavy = helped(command)
     assert heavy == set()

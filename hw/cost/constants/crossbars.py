@@ -30,6 +30,7 @@ ISAAC_2016 = {
     "columns_per_adc": _isaac(128, "1", "one ADC per 128 x 128 crossbar, 8 ADCs and 8 crossbars in a unit"),
     "dac_1b_energy": _isaac(0.41667e-12, "J", "4 mW over 128 * 8 drivers at 12 MHz, * 128/100 for cycles without work"),
     "shift_add_energy": _isaac(0.021e-12, "J", "16 b; 0.2 mW over 9.6e9 conversions/s, 0.2e-3/9.6e9"),
+    "edram_bytes": _isaac(64 * 1024, "B", "64 KB of eDRAM beside the units of a tile"),
     "edram_256b_energy": _isaac(20.45e-12, "J", "one 256 b access of 64 KB; 20.7 mW over the accesses of 12 units"),
     "edram_bus_bit_energy": _isaac(0.054e-12, "J", "one bit between eDRAM and unit; 7 mW over 12 units"),
     "router_256b_energy": _isaac(20.74e-12, "J", "256 b through one router; 42 mW over 4 tiles of 12 units"),

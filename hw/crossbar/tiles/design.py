@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from hw.crossbar.mesh import NETWORKS, Network
 from hw.crossbar.tiles.converters import ADC_BITS, DAC_BITS, check_bits
 from hw.crossbar.tiles.encoding import ENCODINGS, Encoding
 from hw.crossbar.tiles.wires import Wires
@@ -45,7 +46,12 @@ class Design:
     and the final answer is converted: partial sums of tiles and slices are weighed and added, and pools taken, of held
     analog values. Scores of steps before the last are those a converter would give there."""
 
+    network: Network = "mesh"
+    """What joins the tiles: a "mesh" with a router at each, or one "bus"."""
+
     def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise ValueError(f"network {self.network!r} is unknown, choices are {', '.join(NETWORKS)}")
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding {self.encoding!r} is unknown, choices are {', '.join(ENCODINGS)}")
         if self.neurons not in get_args(Neurons):

@@ -29,7 +29,7 @@ def placed_row(chip: Chip) -> Row:
 def test_the_table_names_every_layer_its_cores_and_how_full_they_are() -> None:
     lines = placement_section([Row("torch", "float", "digits", "digits", 0), placed_row(LOIHI_1)])
     text = "\n".join(lines)
-    assert "12 cores of loihi1, 1 chips; weights one for every synapse" in text
+    assert "12 cores of loihi1, 1 chip; weights one for every synapse" in text
     assert "| input | 64 | 1 | 0 to 0 | 6 % | 0 % | 0 % | 6 % |" in text
     # 2048 units of 32 channels of 8 x 8 on 6 cores: 384 units on the fullest, 313 synapses each
     assert "| layer 1 | 2,048 | 6 | 1 to 6 | 38 % | 92 % |" in text

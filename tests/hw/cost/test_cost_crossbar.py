@@ -338,3 +338,14 @@ def test_every_event_costs(data: st.DataObject, profile: CrossbarProfile) -> Non
         after = crossbar_cost(more, 0.0, 1, profile).breakdown_j
         assert after[key] > before.breakdown_j[key]
         assert {**after, key: 0.0} == {**before.breakdown_j, key: 0.0}
+
+
+def test_bits_pass_the_routers_between_the_tiles_of_links_or_one_bus() -> None:
+    """Bits up, down and of the readout are 1000, 500 and 100 of two images; every second one is moved."""
+    far = replace(small(ISAAC), hops=((3.0, 0.0), (2.0, 1.5)))
+    cost = crossbar_cost(far, 50, 2, ISAAC)
+    assert cost.breakdown_j["network"] == pytest.approx((1000 * 3 + 100 * 2) / 2 / 2 * 20.74 / 256 * PJ)
+    bus = crossbar_cost(replace(far, hops=((1.0, 1.0), (1.0, 1.0)), network="bus"), 50, 2, ISAAC)
+    assert bus.breakdown_j["network"] == pytest.approx(1600 / 2 / 2 * 0.054 * PJ)
+    near = crossbar_cost(small(ISAAC), 50, 2, ISAAC)
+    assert cost.energy_j.low == near.energy_j.low, "no bit leaves its tile"

@@ -135,7 +135,7 @@ def test_a_network_that_no_core_can_hear_is_refused_with_what_holds_it() -> None
     with pytest.raises(PlacementError) as refused:
         check_fits(place(links), links)
     assert "layer 1 (3,) takes 5,000 axons in of a core, loihi1 has 4,096" in str(refused.value)
-    assert "loihi2 holds it on 2 cores, 1 chips" in str(refused.value)
+    assert "loihi2 holds it on 2 cores, 1 chip" in str(refused.value)
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_the_seed_network_takes_thousands_of_cores_of_loihi_1_and_under_ten_seco
     with pytest.raises(PlacementError) as refused:
         check_fits(placed, links)
     assert "layer 4 (512, 1, 1) takes 8,192 axons in of a core, loihi1 has 4,096" in str(refused.value)
-    assert "loihi2 holds it on 65 cores, 1 chips" in str(refused.value)
+    assert "loihi2 holds it on 65 cores, 1 chip" in str(refused.value)
 
 
 def test_more_chips_than_may_be_used_are_refused_with_how_many_it_needs() -> None:
@@ -157,7 +157,7 @@ def test_more_chips_than_may_be_used_are_refused_with_how_many_it_needs() -> Non
     placed = place(links)
     check_fits(placed, links)
     check_fits(placed, links, chips=4)
-    with pytest.raises(PlacementError, match=r"cores are 4 chips, 3 may be used.*loihi2 holds it on 16 cores, 1 chips"):
+    with pytest.raises(PlacementError, match=r"cores are 4 chips, 3 may be used.*loihi2 holds it on 16 cores, 1 chip"):
         check_fits(placed, links, chips=3)
 
 
