@@ -100,6 +100,10 @@ def test_the_curve_of_a_machine_without_devices_counts_no_writes(tmp_path: Path)
         advance=lambda: done.append(None),
     )
     assert curve["accuracy"] == [float((data.labels == answer).mean()) for answer in range(3)]
+    assert {when: set(scores.argmax(axis=1)) for when, scores in curve["scores"].items()} == {
+        "before": {0},
+        "after": {2},
+    }
     assert curve["train_accuracy"] == [0.25, 0.25]
     assert curve["agreement"] == [None, None]
     assert "written" not in curve

@@ -15,6 +15,7 @@ from helpers.run_calls import call, refused
 from bench import learn as bench_learn
 from bench import options as run_options
 from bench import run as bench_run
+from bench.records.answers import read_answers
 from bench.studies import beta
 from bench.studies import run as learning_run
 from bench.studies.defaults import SCRATCH
@@ -77,6 +78,10 @@ def test_a_repair_has_a_row_per_die_and_goes_on_where_it_was_killed(
         assert 0 <= row["float_accuracy"] <= 1
         assert row["damage"] == {"stuck_on": 0.025, "stuck_off": 0.025, "transpose_terminals": "opposite"}
         assert tuple(row["arms"]) == ARMS
+        answers = read_answers(folder / "answers", row["answers"])
+        for arm in ARMS:
+            for when, place in (("before", 0), ("after", -1)):
+                assert answers.right(f"{arm}, {when}").mean() == row["arms"][arm]["accuracy"][place]
         _check_curve(row["arms"][LEARNT], 1)
         _check_curve(row["arms"][ARMS[3]], 1)
         assert list(row["arms"][LEFT]) == ["accuracy"]

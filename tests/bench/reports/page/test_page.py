@@ -96,8 +96,7 @@ def test_the_page_sorts_filters_and_says_nothing_on_the_console(made: Path, tmp_
     seen = opened(
         made / "report.html",
         """
-        const headings = [...document.querySelector("#table").closest(".dt-scroll").querySelectorAll("thead th")]
-          .filter((one) => one.closest(".dt-scroll-head"));
+        const headings = all("#table thead th");
         const heading = (name) => headings.find((one) => one.textContent.trim() === name);
         const place = (name) => headings.indexOf(heading(name));
         const column = (name) => all("#table tbody tr").map((row) => row.children[place(name)].textContent);
@@ -138,6 +137,29 @@ def test_the_page_sorts_filters_and_says_nothing_on_the_console(made: Path, tmp_
     assert seen.found["charts"] == 11
     assert seen.found["redrawn"]
     assert seen.found["wide"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+def test_no_column_is_cut_on_paper(made: Path, tmp_path: Path) -> None:
+    """Paper is as wide as its text, and columns without a figure among the rows that are shown are left out."""
+    style = made / "report.html"
+    page = tmp_path / "printed.html"
+    page.write_text(style.read_text(encoding="utf-8").replace("@media print", "@media all"), encoding="utf-8")
+    script = """
+        const cells = all("#table thead th").filter((one) => getComputedStyle(one).display !== "none");
+        found.columns = cells.map((one) => one.textContent.trim());
+        found.blank = all("#table tbody td").filter((one) => getComputedStyle(one).display !== "none").length;
+        found.rows = all("#table tbody tr").length;
+        found.right = Math.max(...cells.map((one) => one.getBoundingClientRect().right));
+        found.window = window.innerWidth;
+    """
+    seen = opened(page, script, tmp_path, width=1050)  # 277 mm of paper at 96 dots an inch
+    assert seen.found["right"] <= seen.found["window"]
+    assert {"machine", "accuracy %", "low", "high"} <= set(seen.found["columns"])
+    assert seen.found["blank"] == seen.found["rows"] * len(seen.found["columns"])
+    shown = lines(made, "summary.csv")[: seen.found["rows"]]
+    told = {name.replace("_", " ") for name in shown[0] if any(line[name] for line in shown)}
+    assert set(seen.found["columns"]) <= told
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
