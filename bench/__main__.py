@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS = {
     "bench.compare": "what an answer costs on every platform, when there is one, and how far that is from physics",
     "bench.run": "settle a trained network on machines: accuracy, robustness, energy, latency",
+    "bench.constants": "the constants behind every modelled joule and second, with their sources",
     "bench.learn": "learn on machines: repair a damaged die, from scratch, how strong the nudge must be",
     "bench.sweep": "a grid of runs, by many processes, on one computer or a cluster",
     "bench.report": "one page of any number of runs, studies and sweeps, with figures that can be asked",

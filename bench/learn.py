@@ -25,6 +25,7 @@ from bench.machines.crossbar_chip import check_network
 from bench.machines.registry import BACKENDS
 from bench.machines.resistive import ResistiveBackend
 from bench.options import (
+    OF_PLACING,
     RunOptions,
     check_foreign,
     check_idle,
@@ -129,7 +130,7 @@ def check(config: LearnConfig, arguments: Sequence[str] = ()) -> None:
     idle = {**idle_options(chosen, precisions), **idle_of(config.learning, config.run.backend)}
     if not any(machine.torch_computes for machine in chosen):
         idle["--device"] = f"--backend {' or '.join(name for name, kind in BACKENDS.items() if kind.torch_computes)}"
-    check_idle(arguments, idle)
+    check_idle(arguments, {**idle, **OF_PLACING})
     try:
         check_learning(config.learning, config.run.backend)
         if config.learning.study == "scratch":

@@ -23,6 +23,8 @@ DIE_CALIBRATION_IMAGES = 64
 """Training images by which a machine sets itself."""
 OF_LEARNING = {"--fresh-s": "bench.learn: what learns looks at an image more than once"}
 """Options of machines that change nothing where nothing learns, and what they would need."""
+OF_PLACING = dict.fromkeys(("--chip", "--chips", "--tiles"), "bench.run: a study places nothing on a chip")
+"""Options of machines that change nothing where something learns, and what they would need."""
 MOVING = ("output", "resume", "list", "json", "version", "data_dir")
 """Options that may change when a run goes on: where files lie, and what is printed."""
 

@@ -14,12 +14,12 @@ from bench.records.row import Row
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure, tiles_of
 from bench.reports.format import NOTHING, markdown
-from hw.crossbar.mesh import side
+from hw.crossbar.mesh import places, side
 from mapping.placement.chip import CHIPS
 from mapping.placement.cores import in_chips
 from mapping.placement.tiles import TILES_PER_CHIP
 
-PICTURE = "placement.png"
+PICTURE, TILES_PICTURE = "placement.png", "tiles.png"
 LIMITS = {"units": "units", "bytes": "weights", "axons_in": "axons in", "axons_out": "axons out"}
 """Of a core, and as a heading."""
 MOST_CHIPS_DRAWN = 8
@@ -39,7 +39,7 @@ def placement_section(rows: Sequence[Row]) -> list[str]:
 
 def _tiles_lines(rows: Sequence[Row]) -> list[str]:
     """A table of links, with how full their largest tile is and how far what they make travels."""
-    row = next((row for row in rows if tiles_of(row).get("hops") and row.point), None)
+    row = tiled_row(rows)
     if row is None or row.point is None:
         return []
     tiles, size = tiles_of(row), int(row.point["tile_size"])
@@ -65,7 +65,36 @@ def _tiles_lines(rows: Sequence[Row]) -> list[str]:
         "",
         *markdown(["link", "tiles", "which", "largest", "full", "hops up", "hops down"], lines),
         "",
+        f"![Links on the tiles]({TILES_PICTURE})",
+        "",
     ]
+
+
+def tiled_row(rows: Sequence[Row]) -> Row | None:
+    """The first that sits on tiles and says where."""
+    return next((row for row in rows if tiles_of(row).get("hops") and row.point), None)
+
+
+def draw_tiles(rows: Sequence[Row], file: Path) -> None:
+    """The mesh of tiles, a square for each, coloured by link; nothing where no machine has tiles."""
+    row = tiled_row(rows)
+    if row is None:
+        return
+    tiles = tiles_of(row)
+    counts, across = tiles["tiles"], side(tiles["tiles"])
+    figure = new_figure(0.25 * across + 2.2, 0.25 * across + 1.2)
+    axes = figure.subplots()
+    axes.set(xlim=(0, across), ylim=(across, 0), aspect="equal", xticks=[], yticks=[])
+    axes.set_facecolor("#f4f4f4")
+    named = []
+    for index, (link, count) in enumerate(zip(tiles["links"], counts, strict=True)):
+        column, down = places(counts, index)
+        colour = MANY_COLOURS[index % len(MANY_COLOURS)]
+        axes.bar(column + 0.5, 0.9, 0.9, down + 0.05, color=colour)
+        named.append(Patch(color=colour, label=f"{link}: {count} tiles"))
+    axes.set_title(f"{row.model} on {sum(counts):,} tiles")
+    figure.legend(handles=named, loc="outside lower center", fontsize="small")
+    save_figure(figure, file)
 
 
 def _cores_lines(rows: Sequence[Row]) -> list[str]:

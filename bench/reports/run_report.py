@@ -12,7 +12,7 @@ from bench.records.row import Row
 from bench.reports.command import command_of
 from bench.reports.figures import draw_energy, draw_settling
 from bench.reports.format import NOTHING, markdown, percent, si, spread
-from bench.reports.placement import PICTURE, draw_placement, placement_section
+from bench.reports.placement import PICTURE, TILES_PICTURE, draw_placement, draw_tiles, placement_section
 from bench.reports.provenance import mixed
 from bench.reports.spikes import draw_codings, draw_watched
 from bench.reports.sweep_table import SWEEP, device_lines, dies, main_point, notes, sweep_lines, written
@@ -28,6 +28,7 @@ def write_all(folder: Path, rows: list[Row], steps: int) -> None:
     draw_settling(main_rows(rows), folder / "settling.png")
     draw_energy(main_rows(rows), folder / "energy.png")
     draw_placement(main_rows(rows), folder / PICTURE)
+    draw_tiles(main_rows(rows), folder / TILES_PICTURE)
     sweeps = draw_sweeps(rows, folder)
     continuous = draw_watched(rows, folder)
     if draw_codings(main_rows(rows), folder / "codings.png"):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bench.records.row import Row
-from bench.reports.placement import draw_placement, on_mesh, placement_section
+from bench.reports.placement import draw_placement, draw_tiles, on_mesh, placement_section
 from mapping.circuit import circuit_of
 from mapping.placement.chip import LOIHI_1, Chip
 from models.zoo import load_model
@@ -49,4 +49,34 @@ def test_the_picture_shows_the_colours_of_all_layers(tmp_path: Path) -> None:
     colours = {colour for _, colour in Image.open(tmp_path / "placement.png").convert("RGB").getcolors(10**6) or []}
     assert {(0x44, 0x77, 0xAA), (0xEE, 0x66, 0x77), (0x22, 0x88, 0x33)} <= colours
     draw_placement([Row("torch", "float", "digits", "digits", 0)], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+TILES = {
+    "links": ["link1", "readout"],
+    "tiles": [2, 1],
+    "rows": [128, 10],
+    "columns": [64, 10],
+    "hops": [[1.5, 0.0], [1.0, 1.5]],
+    "network": "mesh",
+}
+
+
+def tiled_row() -> Row:
+    """As `CrossbarBackend` tells it."""
+    return Row("crossbar", "fixed", "m", "d", 0, point={"tile_size": 128}, details={"crossbar": {"tiles": TILES}})
+
+
+def test_the_table_of_tiles_names_every_link_and_the_way_of_what_it_makes() -> None:
+    text = "\n".join(placement_section([tiled_row()]))
+    assert "3 tiles of 128 x 128 weights on a mesh of 2 x 2, 1 chip of" in text
+    assert "| link1 | 2 | 0 to 1 | 128 x 64 | 50 % | 1.5 | - |" in text
+    assert "| readout | 1 | 2 to 2 | 10 x 10 | 1 % | 1 | 1.5 |" in text
+
+
+def test_the_picture_of_tiles_shows_the_colours_of_all_links(tmp_path: Path) -> None:
+    draw_tiles([tiled_row()], tmp_path / "tiles.png")
+    colours = {colour for _, colour in Image.open(tmp_path / "tiles.png").convert("RGB").getcolors(10**6) or []}
+    assert {(0x44, 0x77, 0xAA), (0xEE, 0x66, 0x77)} <= colours
+    draw_tiles([Row("torch", "float", "digits", "digits", 0)], tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
