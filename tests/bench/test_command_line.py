@@ -62,6 +62,8 @@ def test_help_fits_a_screen_and_loads_nothing_heavy(command: str, most: int) -> 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (["--backend", "lava", "--chip", "loihi3"], "--chip 'loihi3' is unknown, choices are loihi1, loihi2"),
+        (["--backend", "lava", "--chips", "0"], "--chips is 0, must be at least 1"),
         (
             ["--backend", "lava", "--tile-size", "0"],
             "--tile-size is an option of crossbar, which is not among --backend lava",
@@ -81,6 +83,13 @@ def test_help_fits_a_screen_and_loads_nothing_heavy(command: str, most: int) -> 
 def test_options_of_a_machine_that_does_not_run_are_refused_by_name(options: list[str], says: str) -> None:
     assert says in refused(bench_run, *options)
     assert says in refused(bench_learn, "scratch", *options)
+
+
+def test_what_does_not_fit_is_refused_with_what_it_needs_and_learning_places_nothing(tmp_path: Path) -> None:
+    options, folder = ["--backend", "crossbar", "--tiles", "2"], tmp_path / "run"
+    said = stopped(bench_run, *options, "--output", folder)
+    assert "the network needs 5 tiles of 256 x 256 weights, which are 1 chip of 64" in said
+    assert "--tiles changes nothing here: it needs bench.run" in refused(bench_learn, "scratch", *options)
 
 
 @pytest.mark.parametrize(
