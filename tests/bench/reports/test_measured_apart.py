@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from bench.records.row import Row
+from bench.records.rows_file import read_rows
 from bench.reports.run_report import columns, write_summary
 
 BOTH = Row(
@@ -22,6 +25,7 @@ BOTH = Row(
     latency_s={"measured": 5e-3, "low": 1e-5, "nominal": 2e-5, "high": 3e-5, "profile": "horowitz2014-45nm"},
 )
 """A processor that is both modelled and measured."""
+ENDS = ("low", "nominal", "high")
 MODELLED, MEASURED = ("1", "2", "3"), ("7", "5")
 """First digits: no figure of one kind begins as one of the other."""
 
@@ -46,4 +50,18 @@ def test_columns_of_the_file_are_of_one_kind_each_and_name_the_profile(tmp_path:
         assert f"{float(cell):e}".startswith(MEASURED if name in measured else MODELLED)
 
 
-ENDS = ("low", "nominal", "high")
+RESULTS = Path(__file__).parents[3] / "bench" / "results"
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-crossbar"])
+def test_every_kept_cost_has_its_range_and_names_its_profile(name: str) -> None:
+    rows = [Row.from_json(row) for row in read_rows(RESULTS / name / "rows.jsonl")]
+    priced = [(row, *one) for row in rows for one in row.costs.items()]
+    assert priced
+    for row, profile, cost in priced:
+        assert cost["profile"] == profile
+        for figures in (cost["energy_j"], cost["latency_s"]):
+            assert figures is None or figures["low"] <= figures["nominal"] <= figures["high"]
+        main = next(iter(row.costs))
+        assert row.energy_j["profile"] == main
+        assert {end: row.energy_j[end] for end in ENDS} == row.costs[main]["energy_j"]
