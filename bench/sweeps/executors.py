@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from socket import create_connection
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
@@ -74,6 +76,9 @@ def _dask(address: str | None, workers: int) -> Any:
 def _ray(address: str | None, workers: int) -> Any:
     ray = _needed("ray", "ray")
     try:
+        if address is not None and (place := urlsplit(f"//{address.rpartition('//')[2]}")).port is not None:
+            # Ray itself asks for minutes whether anybody is there
+            create_connection((place.hostname or "", place.port), timeout=PATIENCE_S).close()
         own = {"num_cpus": workers} if address is None else {}
         ray.init(address=address, include_dashboard=False, log_to_driver=False, **own)
     except (OSError, RuntimeError, ValueError) as error:
