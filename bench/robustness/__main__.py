@@ -23,6 +23,7 @@ from bench.machines.backend import Settling
 from bench.machines.registry import REFERENCE, row_keys
 from bench.options import (
     OF_LEARNING,
+    OF_PLACING,
     check_batch,
     check_foreign,
     check_idle,
@@ -84,7 +85,7 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     keys = row_keys(options.backend, options.precision, config.machines)
     idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
     drawn = {"--draws": "another --suite, which says how often a die is asked"}
-    check_idle(arguments, {**idle, **OF_LEARNING, **drawn})
+    check_idle(arguments, {**idle, **OF_LEARNING, **OF_PLACING, **drawn})
 
 
 def prepare(config: RobustConfig, folder: Path) -> Study:

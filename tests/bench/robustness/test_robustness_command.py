@@ -117,6 +117,7 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
         (["--others", "nobody"], "--others 'nobody' is neither a file nor one of"),
         (["--model", "nobody"], "--model 'nobody' is neither"),
         (["--backend", "crossbar", "--draws", "3"], "--draws changes nothing here: it needs another --suite"),
+        (["--backend", "lava", "--chips", "2"], "--chips changes nothing here"),
         (["--model", "hw-cifar10-short-twin-0", "--cut", "--data", "digits"], "hw-cifar10-short-twin-0"),
     ],
 )
