@@ -54,6 +54,7 @@ ROWS = st.builds(
     wall_s_per_image=st.none() | FIGURES,
     costs=st.dictionaries(WORDS, BLOCKS, max_size=2),
     unpriced=st.dictionaries(WORDS, WORDS, max_size=2),
+    device=st.none() | WORDS,
     by_step=st.none() | st.dictionaries(WORDS, st.lists(FIGURES, max_size=3), max_size=2),
     details=st.dictionaries(OTHER, BLOCKS, max_size=2),
     made_by=MADE_BY,
@@ -230,5 +231,5 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
 
 def test_what_is_drawn_here_is_every_field() -> None:
     """A field that is added to a row belongs into the strategies above."""
-    assert len(fields(Row)) == 29
+    assert len(fields(Row)) == 30
     assert len(fields(LearningRow)) == 17

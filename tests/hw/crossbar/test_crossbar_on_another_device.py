@@ -57,7 +57,7 @@ def test_a_die_is_prepared_settles_and_learns_on_its_device(kind: str) -> None:
     links = len(machine.links)
     rule = LearningRule(
         UpdatePhases.centered(0.3, free_steps=3, nudged_steps=2),
-        Descent((2.0,) * links, (0.05,) * links, (0.0,) * links, (0.0,) * links),
+        Descent((0.4,) * links, (0.05,) * links, (0.0,) * links, (0.0,) * links),
         3,
     )
     before = machine.read_weights().weights[0]
