@@ -78,6 +78,8 @@ LEARNING_ROWS = st.builds(
     curve=st.none() | CURVES,
     cosines=st.none() | st.lists(BLOCKS, max_size=2),
     learnt=st.none() | WORDS,
+    answers=st.none() | WORDS,
+    device=st.none() | WORDS,
     made_by=MADE_BY,
     date=st.none() | WORDS,
 )
@@ -232,4 +234,4 @@ def test_another_version_and_an_unknown_field_are_refused_by_name(
 def test_what_is_drawn_here_is_every_field() -> None:
     """A field that is added to a row belongs into the strategies above."""
     assert len(fields(Row)) == 30
-    assert len(fields(LearningRow)) == 17
+    assert len(fields(LearningRow)) == 19
