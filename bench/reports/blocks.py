@@ -25,6 +25,7 @@ from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
 from bench.reports.studied import read_study
 from bench.reports.sweep_table import device_lines
+from bench.robustness.transfer import Transfers
 from models.controls import FOLDER as CONTROLS
 from models.controls import control_names
 from models.zoo import zoo_names
@@ -181,6 +182,12 @@ def _robust_machines() -> list[str]:
     return machines_table([read_study(folder) for folder in folders])
 
 
+def _transfer() -> list[str]:
+    """What was found on each network, shown to all."""
+    found = json.loads((RESULTS / "robustness" / "transfer.json").read_text(encoding="utf-8"))
+    return [line for one in found for line in Transfers(**one).tables()][:-1]
+
+
 def _speeds() -> list[str]:
     settle, train = (_json(RESULTS / "speed" / f"{name}.json") for name in ("settle", "train"))
     cells = [
@@ -233,6 +240,7 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "controls": _controls,
     "robustness": _robustness,
     "robustness on machines": _robust_machines,
+    "transfer": _transfer,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),
     "rest": _rest,
