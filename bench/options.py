@@ -241,8 +241,7 @@ def fixed_part(options: RunOptions, settling: Settling, machines: Mapping[str, B
 
 def model_sha256(model: str) -> str | None:
     """Of a checkpoint file; None for the zoo and its controls, which are part of the source and known by its commit."""
-    from models.controls import control_names
-    from models.zoo import model_names
+    from bench.networks import network_names
     from models.zoo.manifests import fingerprint
 
-    return None if model in (*model_names(), *control_names()) else fingerprint(model)
+    return None if model in network_names() else fingerprint(model)

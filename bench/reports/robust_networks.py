@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
-from matplotlib.axes import Axes
-
 from bench.networks import checkpoint_name
-from bench.records.robust_row import RobustRow
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure
+from bench.reports.robustness_figures import mark
 from bench.reports.studied import Studied
 from bench.robustness.suites import WORST
 from models.files.checkpoint import manifest_path
@@ -23,35 +22,28 @@ def draw_networks(studies: Sequence[Studied], file: Path) -> None:
     figure = new_figure(12, 8.6)
     panels = figure.subplots(2, 2)
     for axes, norm in zip(panels[0], ("L2", "Linf"), strict=True):
-        for study, colour in zip(studies, MANY_COLOURS, strict=False):
+        for study, colour in zip(studies, cycle(MANY_COLOURS), strict=False):
             rows = [study.rows[0], *(row for row in study.rows if row.attack == WORST and row.norm == norm)]
-            marked(axes, [row.eps or 0.0 for row in rows], rows, colour, "-", study.name)
+            mark(axes, [row.eps or 0.0 for row in rows], rows, colour, "-", study.name)
         axes.set(xlabel=f"eps, {norm}", ylabel="right after the worst attack, %", ylim=(0, 101), xlim=(0, None))
     panels[0][1].legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1, 1.05))
     radii = sorted({row.eps for row in studies[0].rows if row.attack == WORST and row.norm == "L2" and row.eps})
     middle = radii[len(radii) // 2]
-    for study, colour in zip(studies, MANY_COLOURS, strict=False):
+    for study, colour in zip(studies, cycle(MANY_COLOURS), strict=False):
         row = study.worst("L2", middle)
         if row is None:
             continue
-        marked(panels[1][0], [study.reach["l2"]], [row], colour, "none", study.name)
+        mark(panels[1][0], [study.reach["l2"]], [row], colour, "none", study.name)
         if (share := feedback_share(study)) is not None:
-            marked(panels[1][1], [share], [row], colour, "none", study.name)
+            mark(panels[1][1], [share], [row], colour, "none", study.name)
     panels[1][0].set(xlabel="median distance to the nearest wrong answer, to first order, L2")
     panels[1][1].set(xlabel="largest share of feedback in the drive of a layer")
     for axes in panels[1]:
         axes.set(ylabel=f"right after the worst attack, L2 {middle:.3g}, %", ylim=(0, None))
     first = studies[0].rows[0]
-    figure.suptitle(f"{len(studies)} networks, {first.images} images of {first.data}; bars: 95 % intervals")
+    images = " or ".join(map(str, sorted({study.rows[0].images for study in studies})))
+    figure.suptitle(f"{len(studies)} networks, {images} images of {first.data}; bars: 95 % intervals")
     save_figure(figure, file)
-
-
-def marked(axes: Axes, x: Sequence[float], rows: Sequence[RobustRow], colour: str, line: str, name: str) -> None:
-    """Accuracies with their intervals."""
-    y = [100 * row.accuracy for row in rows]
-    low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in rows]
-    high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in rows]
-    axes.errorbar(x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=2, markersize=4)
 
 
 def feedback_share(study: Studied) -> float | None:

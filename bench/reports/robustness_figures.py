@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from bench.records.robust_row import RobustRow
@@ -33,18 +34,23 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
         for (name, group), colour in zip(groups.items(), COLOURS * 2, strict=False):
             by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}
             drawn = [by_eps[eps] for eps in sorted(by_eps)]
-            x, y = [row.eps or 0.0 for row in drawn], [100 * row.accuracy for row in drawn]
-            # at 0 and 100 % an interval ends there but for its last digit
-            low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in drawn]
-            high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in drawn]
             line = "-" if len(drawn) > 2 else "none"
-            axes.errorbar(x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4)
+            mark(axes, [row.eps or 0.0 for row in drawn], drawn, colour, line, name)
         axes.axhline(100 * rows[0].clean, color="#bbbbbb", linestyle=":", label="clean")
         axes.set(xlabel=f"eps, {norm}", ylim=(0, 101), xlim=(0, None))
     figure.axes[0].set(ylabel="accuracy, %", title=f"{rows[0].model}, {rows[0].images} images")
     figure.axes[1].legend(frameon=False, fontsize=8)
     save_figure(figure, file)
     return True
+
+
+def mark(axes: Axes, x: Sequence[float], rows: Sequence[RobustRow], colour: str, line: str, name: str) -> None:
+    """Accuracies with their intervals."""
+    y = [100 * row.accuracy for row in rows]
+    # at 0 and 100 % an interval ends there but for its last digit
+    low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in rows]
+    high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in rows]
+    axes.errorbar(x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4)
 
 
 def draw_corruptions(rows: Sequence[RobustRow], file: Path) -> bool:

@@ -67,7 +67,7 @@ def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.0f}"
 
 
-def read_study(folder: Path, data_dir: Path | None) -> Study:
+def reopened(folder: Path, data_dir: Path | None) -> Study:
     """A finished run with its network, its images and what was found; ConfigError where the folder holds none."""
     try:
         config = json.loads(read_text(folder / CONFIG))
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with before_work():
             if len(options.folders) < 2:
                 raise ConfigError(f"{len(options.folders)} folders: name two or more runs of bench.robustness")
-            studies = [read_study(folder, options.data_dir) for folder in options.folders]
+            studies = [reopened(folder, options.data_dir) for folder in options.folders]
             check_alike(studies)
         found = transfers(studies)
         for one in found:

@@ -31,7 +31,7 @@ def test_networks_fall_to_their_own_images_as_the_attack_says(
         (norm, ["digits", "digits (cut)"]) for norm in ("L2", "Linf")
     ]
     for number, folder in enumerate((whole, cut)):
-        study = transfer.read_study(folder, None)
+        study = transfer.reopened(folder, None)
         for one, trial in zip(told, (t for t in study.trials if t.attack == STRONGEST), strict=True):
             fell = carry_out(study.plan, trial, pytest.fail).fell  # all of it was kept
             assert one["accuracy"][number][number] == pytest.approx(1 - float(fell.double().mean()))
