@@ -284,9 +284,7 @@ def _physics(document: Mapping[str, Any], file: Path) -> bool:
     limits = {"kT ln 2": physics["landauer_j"], **_fewer(limits, document["model"])}
     for colour, (name, joules) in zip(np.resize(COLOURS[3:], len(limits)), limits.items(), strict=True):
         axes.axvline(joules, color=str(colour), linestyle="--", linewidth=1.5, label=name)
-    axes.set(
-        xscale="log", xlabel="energy of a multiply-accumulate (J): modelled, low to high; squares: published silicon"
-    )
+    axes.set(xscale="log", xlabel="J of a multiply-accumulate: modelled, low to high;\nsquares: published silicon")
     axes.xaxis.set_major_formatter(EngFormatter("J", sep=" "))
     axes.grid(axis="x", alpha=0.25)
     axes.legend(fontsize="small", loc="upper center")
