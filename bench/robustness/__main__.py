@@ -79,6 +79,8 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     check_foreign(arguments, options.backend, config.machines)
     choose("--suite", options.suite, tuple(SUITES))
     check_once("--others", options.others)
+    if options.corrupted is not None and options.corrupted < 1:
+        raise ConfigError(f"--corrupted is {options.corrupted}, at least 1 image is needed")
     for name in options.others:
         if name not in options.known and not Path(name).is_file():
             raise ConfigError(f"--others {name!r} is neither a file nor one of {', '.join(options.known)}")
@@ -116,6 +118,9 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         chosen = balanced(dataset.test.labels, count, dataset.classes)
         others = {name: load_victim(name, dataset, steps, options.device).victim for name in options.others}
         keys = [key for key in row_keys(options.backend, options.precision, config.machines) if key != REFERENCE]
+        corrupted = options.corrupted or min(suite.corrupted, max(count, 100) if options.shown else suite.corrupted)
+        if corrupted > len(dataset.test):
+            raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(dataset.test)} test images")
         keys = [key for key in keys if key.point == config.chosen[key.backend].main_point()]
         if keys and network is None:
             raise ConfigError(f"--model {options.model}: a transformer, and machines hold chains of layers only")
@@ -132,9 +137,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         loaded.victim,
         dataset,
         chosen,
-        replace(
-            suite, images=count, corrupted=min(suite.corrupted, max(count, 100) if options.shown else suite.corrupted)
-        ),
+        replace(suite, images=count, corrupted=corrupted),
         radii_of(dataset.test.shape[0]),
         options.seed,
         options.device,

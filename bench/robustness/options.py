@@ -19,6 +19,8 @@ class RobustOptions(RunOptions):
     """quick, standard or full."""
     cut: Annotated[bool, option()] = False
     """Cut the feedback: one pass upwards. Twins always run so."""
+    corrupted: Annotated[int | None, option("N", "the suite's")] = None
+    """Images of each natural corruption."""
     others: Annotated[tuple[str, ...], option("NAME..")] = ()
     """Networks that attacked images are shown to as well."""
 

@@ -41,6 +41,8 @@ from models.data import Dataset, ImageSet
 from models.files.provenance import now, this_program
 
 AT_ONCE = 100
+JUDGED_ON = 50
+"""Images by which the quickest way to the same answers is found."""
 FOREIGN = (NATURAL, TRANSFER, TWIN, LOOP)
 """Threats that are not of the float network under attack."""
 ORDER = (RANDOM, QUERIES, WHITE)
@@ -113,8 +115,8 @@ class Study:
 @torch.no_grad()
 def answered(victim: Victim, images: Tensor, labels: Tensor) -> Right:
     """(1, N) which of the images are answered right."""
-    parts = zip(images.split(AT_ONCE), labels.split(AT_ONCE), strict=True)
-    right = [~victim.target(shown, truth).wrong(shown) for shown, truth in parts]
+    wrong = victim.judge(images[:JUDGED_ON], labels[:JUDGED_ON])
+    right = [~wrong(*part) for part in zip(images.split(AT_ONCE), labels.split(AT_ONCE), strict=True)]
     return torch.cat(right).cpu().numpy()[None].astype(np.float64)
 
 

@@ -51,6 +51,8 @@ class Suite:
     """Of PGD: the clean image, and further ones drawn from the ball."""
     auto_steps: int = 0
     """Of Auto-PGD by cross-entropy and, towards `targets` classes, by ratios of logits; 0: none."""
+    auto_everywhere: bool = False
+    """Auto-PGD at all radii, and not at the middle ones alone."""
     targets: int = 0
     queries: int = 0
     """Of Square; 0: none."""
@@ -96,6 +98,7 @@ SUITES = {
         images=1_000,
         starts=5,
         auto_steps=100,
+        auto_everywhere=True,
         targets=9,
         queries=5_000,
         every_gradient=True,
@@ -177,10 +180,11 @@ def trials_of(suite: Suite, radii: Radii, means: Means) -> tuple[Trial, ...]:
     if suite.every_gradient:
         others = [name for name in gradients if name != main] + [f"{OF}{name}" for name in means.surrogates]
         trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, name, suite.pgd_steps) for ball in middle for name in others]
+    auto = balls if suite.auto_everywhere else middle
     if suite.auto_steps:
-        trials += [Trial(AUTO, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in balls]
+        trials += [Trial(AUTO, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in auto]
     if suite.targets:
-        trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in balls]
+        trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in auto]
     if suite.queries:
         trials += [Trial(SQUARE, QUERIES, ball.norm, ball.eps, None, suite.queries) for ball in middle]
     if suite.auto_steps and means.official:

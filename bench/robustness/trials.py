@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from bench.robustness.attacks.noise import RandomNoise
 from bench.robustness.attacks.official import official
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
-from bench.robustness.attacks.target import Attacked, Target
+from bench.robustness.attacks.target import Attacked, Predict, Target
 from bench.robustness.kept import keep, read_kept
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.suites import AUTO, NOISE, OF, OFFICIAL, PGD_, SQUARE, STRONGEST, TARGETED, Trial
-from bench.robustness.victim import Victim
+from bench.robustness.victim import CALIBRATED_ON, Victim
 
 BATCH = 50
 """Images that are attacked together and kept together: what a kill may cost."""
@@ -45,6 +46,11 @@ class Plan:
     """Networks whose gradients are followed too, by name."""
     slopes: dict[str, Slope] = field(default_factory=dict)
     """Gradients that were set up, by name."""
+
+    @cached_property
+    def asked(self) -> Predict:
+        """Scores that steer a search by queries, set up on the first images."""
+        return self.victim.asked(self.target.images[:CALIBRATED_ON])
 
     def slope(self, name: str) -> Slope:
         """The gradient of that name, set up on the first images by whoever asks for it first."""
@@ -72,8 +78,7 @@ def carry_out(plan: Plan, trial: Trial, announce: Callable[[str], None]) -> Atta
         if trial.attack == OFFICIAL:
             found = official(plan.victim.differentiable, target, trial.ball, plan.seed + number)
         else:
-            slope = None if trial.gradient is None else plan.slope(trial.gradient)
-            found = _attacked(trial, target, slope, plan.seed + number, plan.targets)
+            found = _attacked(plan, trial, target, plan.seed + number)
         _keep(file, origin, found)
         parts.append(found)
     return joined(parts)
@@ -90,13 +95,14 @@ def joined(parts: list[Attacked]) -> Attacked:
     )
 
 
-def _attacked(trial: Trial, target: Target, slope: Slope | None, seed: int, targets: int) -> Attacked:
+def _attacked(plan: Plan, trial: Trial, target: Target, seed: int) -> Attacked:
     ball, budget = trial.ball, trial.budget
     if trial.attack == NOISE:
         return RandomNoise(ball, budget, seed).find(target)
     if trial.attack == SQUARE:
-        return Square(ball, budget, seed).find(target)
-    assert slope is not None, "an attack by a gradient names it"
+        return Square(ball, budget, seed).find(target, plan.asked)
+    assert trial.gradient is not None, "an attack by a gradient names it"
+    slope = plan.slope(trial.gradient)
     if trial.attack == PGD_:
         return PGD(ball, budget, trial.starts, seed).find(target, slope)
     if trial.attack == STRONGEST:
@@ -104,7 +110,7 @@ def _attacked(trial: Trial, target: Target, slope: Slope | None, seed: int, targ
     if trial.attack == AUTO:
         return APGD(ball, budget, seed=seed).find(target, slope)
     assert trial.attack == TARGETED, trial.attack
-    return TargetedAPGD(ball, budget, targets, seed).find(target, slope)
+    return TargetedAPGD(ball, budget, plan.targets, seed).find(target, slope)
 
 
 def _keep(file: Path, origin: dict[str, Any], found: Attacked) -> None:

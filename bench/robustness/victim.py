@@ -17,6 +17,7 @@ from bench.robustness.slopes.engine import on_engine
 from bench.robustness.slopes.resting import Implicit, Propagated, at_rest
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
+from bench.robustness.swift import Wrong, scores_near, wrong_by
 from models.ep.network import EPNetwork
 
 CALIBRATED_ON = 16
@@ -57,6 +58,14 @@ class Victim(ABC):
     def exact(self) -> str:
         """The gradient of attacks that compare losses."""
         return self.main
+
+    def judge(self, _images: Tensor, _labels: Tensor) -> Wrong:
+        """Which of many images it answers wrong, set up on these few."""
+        return lambda images, labels: self.target(images, labels).wrong(images)
+
+    def asked(self, _images: Tensor) -> Predict:
+        """Scores that steer a search by queries, set up on these few images."""
+        return self.predict
 
     def target(self, images: Tensor, labels: Tensor) -> Target:
         """These images, to be answered by it."""
@@ -131,6 +140,16 @@ class Settling(Victim):
         every["sum over steps"] = lambda _images, _labels: Summed(network, steps)
         every["equilibrium propagation"] = lambda _images, _labels: Propagated(network, steps, BETA)
         return every
+
+    def judge(self, images: Tensor, labels: Tensor) -> Wrong:
+        """By few sweeps of the engine where they leave no doubt, and by all steps where they do."""
+        if self.network.readout is None:
+            return super().judge(images, labels)
+        return wrong_by(self.network, self.predict, images, labels)
+
+    def asked(self, images: Tensor) -> Predict:
+        """By few sweeps of the engine in float32, where they come near."""
+        return self.predict if self.network.readout is None else scores_near(self.network, self.predict, images)
 
     @property
     def exact(self) -> str:

@@ -12,7 +12,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from bench.robustness.attacks.target import Attacked, Target
+from bench.robustness.attacks.target import Attacked, Predict, Target
 from bench.robustness.ball import Ball, lengths
 from bench.robustness.losses import lead
 
@@ -38,12 +38,18 @@ class Square:
             raise ValueError(f"{self.queries} queries, expected at least 1")
 
     @torch.no_grad()
-    def find(self, target: Target) -> Attacked:
-        """Raise the lead of the wrong classes by one square after another, each kept where it does."""
+    def find(self, target: Target, asked: Predict | None = None) -> Attacked:
+        """Raise the lead of the wrong classes by one square after another, each kept where it does.
+
+        Args:
+            target: What is attacked.
+            asked: Scores near those of the target that come sooner; whether an image has fallen is judged by its own.
+        """
+        scores = asked or target.predict
         generator = torch.Generator().manual_seed(self.seed)
         begin, draw = (_stripes, _square_linf) if self.ball.norm == "Linf" else (_bumps, _square_l2)
         leads = lead(target.predict(target.images), target.labels)
-        fell, worst, asked = leads >= 0, target.images.clone(), len(leads)
+        fell, worst, queries = leads >= 0, target.images.clone(), len(leads)
         left = (~fell).nonzero()[:, 0]
         for query in range(self.queries):
             if not len(left):
@@ -53,13 +59,16 @@ class Square:
                 tried = begin(self.ball, clean, generator)
             else:
                 tried = draw(self.ball, worst[left], clean, self._side(query, clean), generator)
-            found = lead(target.predict(tried), target.labels[left])
-            asked += len(left)
+            found = lead(scores(tried), target.labels[left])
+            queries += len(left)
             better = (found > leads[left]) | (query == 0)
             worst[left[better]], leads[left[better]] = tried[better], found[better]
-            fell[left] = leads[left] >= 0
+            suspects = left[better & (found >= 0)]
+            fell[suspects] = True if asked is None else target.part(suspects).wrong(worst[suspects])
             left = left[~fell[left]]
-        return Attacked(worst, fell, asked, None)
+        if asked is not None:  # near scores may miss what has fallen by little: the last word has what predicts
+            fell[left] = target.part(left).wrong(worst[left])
+        return Attacked(worst, fell, queries, None)
 
     def _side(self, query: int, clean: Tensor) -> int:
         """Pixels along the square of this query."""

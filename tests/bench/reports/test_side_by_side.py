@@ -18,12 +18,12 @@ from models.zoo.manifests import manifest_of
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A run of two networks of the zoo on Lava, without disturbances."""
+    """A run of two networks of the zoo by changes on Lava, without disturbances."""
     made = []
     for model in ("digits", "digits-noise-aware"):
         folder = tmp_path_factory.mktemp("runs") / model
-        options = ("--model", model, "--limit", 20, "--steps", 8, "--disturbances", "--output", folder)
-        call(bench_run, "--backend", "lava", *options)
+        options = ("--model", model, "--limit", 8, "--steps", 5, "--disturbances", "--output", folder)
+        call(bench_run, "--backend", "lava", "--precision", "delta", *options)
         made.append(folder)
     return made
 

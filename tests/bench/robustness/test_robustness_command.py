@@ -86,11 +86,11 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
     assert {path.name for path in (tmp_path / "whole").glob("*.png")} == {"radii.png", "attacked.png"}
     attacked, kept = [], trials._attacked
 
-    def killed(trial: Trial, *others: Any) -> Any:
+    def killed(plan: trials.Plan, trial: Trial, *others: Any) -> Any:
         attacked.append(trial.name)
         if len(attacked) == 5:
             raise KeyboardInterrupt
-        return kept(trial, *others)
+        return kept(plan, trial, *others)
 
     monkeypatch.setattr(trials, "_attacked", killed)
     with pytest.raises(SystemExit) as ended:

@@ -34,6 +34,7 @@ def network_of(name: str) -> EPNetwork:
     return build_network(SHAPE, LAYERS[name], CLASSES, torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 def test_an_estimate_is_1_to_3_times_what_a_training_really_takes() -> None:
     script = str(ROOT / "tests" / "helpers" / "peak_rss.py")
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}

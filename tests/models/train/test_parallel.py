@@ -54,6 +54,7 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
     """Odd batches, augmentation and a die per batch: the same up to the order of sums: errors of 1e-7 grow to 3e-5."""
     (tmp_path / "small.toml").write_text(RECIPE)
