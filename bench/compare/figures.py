@@ -164,9 +164,11 @@ def _energy_accuracy(rows: Sequence[Row], title: str, file: Path) -> bool:
     points, names, colours = [], [], []
     for row in sorted(shown, key=lambda row: row["energy_j"]["nominal"]):
         energy, colour, share = row["energy_j"], _colour(row["profile"]), 100 * row["accuracy"]
+        least, most = (100 * end for end in row["accuracy_ci95"])
         axes.errorbar(
             energy["nominal"],
             share,
+            yerr=[[share - least], [most - share]],
             xerr=[[energy["nominal"] - energy["low"]], [energy["high"] - energy["nominal"]]],
             fmt="o",
             color=colour,
@@ -186,9 +188,8 @@ def _energy_accuracy(rows: Sequence[Row], title: str, file: Path) -> bool:
     axes.xaxis.set_major_formatter(EngFormatter("J", sep=" "))
     axes.grid(alpha=0.25)
     name_beside(axes, points, names, colours)
-    widest = max(row["accuracy_ci95"][1] - row["accuracy_ci95"][0] for row in shown)
     says = (
-        f"95 % intervals of accuracy are up to {100 * widest:.0f} points wide; diamonds: stopped by the cheapest rule"
+        "bars: low to high of published constants, 95 % intervals of accuracy; diamonds: stopped by the cheapest rule"
     )
     axes.set_title(f"{title}\n", loc="left", fontsize="large")
     axes.text(0.0, 1.02, says, transform=axes.transAxes, fontsize="small")
@@ -212,16 +213,23 @@ def _stopping(document: Mapping[str, Any], file: Path, along: str) -> bool:
         axes.set_title(platform if network == document["model"] else f"{platform}\n({network})", fontsize="medium")
         if index == 1:
             axes.legend(title="stopped by", fontsize="small", title_fontsize="small", loc="lower right")
-    figure.supxlabel(f"mean {'energy' if along == 'energy_j' else 'latency'} of an image, modelled", fontsize="medium")
+    taken = "energy" if along == "energy_j" else "latency"
+    figure.supxlabel(f"mean {taken} of an image, modelled; bands: 95 % intervals (Wilson)", fontsize="medium")
     save_figure(figure, file)
     return True
 
 
 def _curves(axes: Axes, points: Sequence[Row], along: str) -> None:
     for kind, colour in RULES.items():
-        own = sorted((point[along], 100 * point["accuracy"]) for point in points if point["kind"] == kind)
+        own = sorted(
+            (point[along], 100 * point["accuracy"], *(100 * end for end in point["accuracy_ci95"]))
+            for point in points
+            if point["kind"] == kind
+        )
         if own:
-            axes.plot(*zip(*own, strict=True), "o-", color=colour, markersize=4, label=kind)
+            places, shares, low, high = zip(*own, strict=True)
+            axes.plot(places, shares, "o-", color=colour, markersize=4, label=kind)
+            axes.fill_between(places, low, high, color=colour, alpha=0.12, linewidth=0)
     best = max(100 * point["accuracy"] for point in points)
     axes.set(xscale="log", ylabel="accuracy (%)", ylim=(best - DEEP, best + DEEP / 15))
     axes.xaxis.set_major_formatter(EngFormatter("J" if along == "energy_j" else "s", sep=" "))

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.compare.courses import BOUNDS, Paid, Stopped, stop_all, watched
+from bench.compare.places import place_of
 from bench.compare.row import ALL, CompareRow, Platform, Way, row_of, rows_of, rule_name
 from bench.compare.stopping import KINDS, Looks, Rule, candidates, choose
 from bench.machines.backend import Backend, Images, Prices, RowKey, Workload
+from bench.records.statistics import accuracy_interval
 from hw.cost.cost import Cost
 from hw.cost.roofline import gpu_cost
 from hw.ledger import Ledger, merge
@@ -70,13 +72,15 @@ class Compared:
 
     rows: list[CompareRow]
     curves: list[dict[str, Any]]
-    """Points of accuracy against time and energy: network, platform, profile, kind, threshold, accuracy, stops,
-    energy_j, latency_s."""
+    """Points of accuracy against time and energy: network, platform, profile, kind, threshold, accuracy, its 95 %
+    interval, stops, energy_j, latency_s."""
     unpriced: Mapping[str, str]
     ledger: Ledger
     """Of all test images, each run to the end alone."""
     together: Ledger | None
     """Of all test images in one batch, on a processor."""
+    place: dict[str, str] | None
+    """What it takes of a chip, in words; None of machines without places."""
 
 
 def on_board(ledger: Ledger) -> dict[str, Cost]:
@@ -120,13 +124,15 @@ def compare_on(entry: Entry, shown: Shown, loss: float, done: Callable[[str], No
         rules = [Rule("steps", count), *picked.values(), *curve]
         whole, *stopped = stop_all(backend, machine, (shown.test, shown.test_labels), rules, pricer, told)
         together = machine.settle(shown.test).ledger if entry.in_floats else None
+        told_of = backend.describe(machine)
+        details = None if told_of is None else backend.details(whole.ledgers[0], [told_of], [])
     rows = rows_of(entry.network, entry.way, entry.key, whole, ALL)
     for name, one in zip(picked, stopped, strict=False):
         rows += rows_of(entry.network, entry.way, entry.key, one, name)
     if together is not None:
         rows.append(_shared(entry, whole, together))
     curves = [point for one in (whole, *stopped) for point in _points(entry, one)] if entry.settles else []
-    return Compared(rows, curves, whole.unpriced, merge(list(whole.ledgers)), together)
+    return Compared(rows, curves, whole.unpriced, merge(list(whole.ledgers)), together, place_of(details))
 
 
 def _shared(entry: Entry, whole: Stopped, ledger: Ledger) -> CompareRow:
@@ -170,6 +176,7 @@ def _points(entry: Entry, one: Stopped) -> list[dict[str, Any]]:
             "kind": one.rule.kind,
             "threshold": one.rule.threshold,
             "accuracy": float(one.right.mean()),
+            "accuracy_ci95": accuracy_interval(int(one.right.sum()), len(one.right)),
             "stops": float(one.stops.mean()),
             "energy_j": float(paid.energy_j[:, 1].mean()),
             "latency_s": None if paid.latency_s is None else float(paid.latency_s[:, 1].mean()),

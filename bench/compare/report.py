@@ -11,6 +11,7 @@ from typing import Any
 from bench.command_line import ConfigError
 from bench.compare import table
 from bench.compare.figures import draw_all
+from bench.compare.places import HEADING
 from bench.records.folders import environment_of
 from bench.reports.command import command_of
 from bench.reports.format import markdown
@@ -48,11 +49,17 @@ def _page(folder: Path, document: Mapping[str, Any], pictures: Mapping[str, str]
         "",
         *[f"- {name}: {why}" for name, why in document["absent"].items()],
         "",
+        "## Where it sits",
+        "",
+        *markdown(HEADING, [[place[name] for name in HEADING] for place in document["places"]]),
+        "",
         "## When is there an answer?",
         "",
         "Median and 95th percentile over images; thresholds as chosen on validation images.",
         "",
         *markdown(table.EARLY, table.early_lines(rows)),
+        "",
+        *table.unanswered(document),
         "",
         *_pictures(pictures, ("stopping-energy.png", "stopping-time.png")),
     ]

@@ -9,22 +9,40 @@ from pathlib import Path
 from bench.compare.row import CompareRow
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import read_rows
-from bench.robustness.suites import WORST
+from bench.robustness.suites import STRONGEST, TWIN, WORST
 
-KEPT = Path(__file__).parents[1] / "results" / "robustness"
+KEPT = Path(__file__).parents[1] / "results"
+FOLDERS = "robustness*"
+"""Studies of networks, and of networks on machines."""
+SHOWN_TO_IT = "of the network"
+"""Said of attacks on the network in floats whose images a machine was shown, which was not attacked by everything."""
 
 
 def kept_rows(folder: Path = KEPT) -> list[RobustRow]:
-    """What the worst of all attacks left, of every study that is kept; none where the program was installed without."""
-    files = sorted(folder.glob("*/rows.jsonl"))
+    """What all attacks left of a network, and the strongest of them of machines that were shown its images, of every
+    study that is kept, the one of most images last; none where the program was installed without."""
+    files = sorted(folder.glob(f"{FOLDERS}/*/rows.jsonl"))
     every = (RobustRow.from_json(row) for file in files for row in read_rows(file))
-    return [row for row in every if row.attack == WORST]
+    known = [row for row in every if row.attack == WORST or (row.attack == STRONGEST and row.threat == TWIN)]
+    return sorted(known, key=lambda row: row.images)
 
 
-def with_robustness(rows: Sequence[CompareRow], folder: Path = KEPT) -> list[CompareRow]:
-    """The rows, each with what is known of it: of dies and chips nothing is taken from a processor."""
+def with_robustness(
+    rows: Sequence[CompareRow], folder: Path = KEPT, *, exact_changes: bool = False
+) -> list[CompareRow]:
+    """The rows, each with what is known of it: of dies and chips nothing is taken from a processor.
+
+    `exact_changes`: a chip that sends changes makes no error by it, so that its answers are those of states sent whole.
+    """
     known: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in kept_rows(folder):
-        ball = known.setdefault((row.model, row.backend, row.precision), {})
-        ball[f"{row.norm} {row.eps:.3g}"] = row.accuracy
-    return [replace(row, robust=known.get((row.network, row.backend, row.precision), {})) for row in rows]
+        ball = f"{row.norm} {row.eps:.3g}"
+        # images made on the network stand in where a machine was not attacked by everything
+        name = ball if row.attack == WORST else f"{ball} {SHOWN_TO_IT}"
+        known.setdefault((row.model, row.backend, row.precision), {})[name] = row.accuracy
+
+    def of(row: CompareRow) -> dict[str, float]:
+        same = "fixed" if exact_changes and (row.backend, row.precision) == ("lava", "delta") else row.precision
+        return known.get((row.network, row.backend, same), {})
+
+    return [replace(row, robust=of(row)) for row in rows]

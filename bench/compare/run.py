@@ -95,8 +95,12 @@ def _entries(
     return entries, absent
 
 
-UNPRICED = (("torch", "fixed"), ("lava", "float"), ("brian", "rate"))
-"""Number formats for which no profile has a price."""
+UNPRICED = {
+    ("torch", "fixed"): "integers on a processor stop where those of Lava do, bit for bit, and no profile prices them",
+    ("lava", "float"): "no neuromorphic chip computes in floating point",
+    ("brian", "rate"): "an integration of rates is no event of any chip",
+}
+"""Number formats for which no profile has a price, and why."""
 
 
 def _entries_of_twin(
@@ -149,7 +153,10 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         measured = measure_all(prepared.entries, prepared.shown.test, options.batches, plan, progress.note)
         training = training_rows(prepared.entries, prepared.data.train, progress.note)
         physics = _physics(prepared, found, progress.note)
-    rows = with_robustness([row for _, one in found for row in one.rows])
+    rows = with_robustness(
+        [row for _, one in found for row in one.rows],
+        exact_changes=prepared.machines["lava"].delta_threshold == 1,  # type: ignore[attr-defined]
+    )
     return {
         "model": options.model,
         "twin": options.twin_name,
@@ -164,7 +171,13 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "sensitivity": _sensitivity(found),
         "physics": physics,
         "curves": [point for _, one in found for point in one.curves],
+        "places": [
+            {"network": entry.network, "machine": f"{entry.key.backend} {entry.key.precision}", **one.place}
+            for entry, one in found
+            if one.place is not None
+        ],
         "absent": dict(prepared.absent),
+        "without_price": {" ".join(pair): why for pair, why in UNPRICED.items() if pair[0] in options.backends},
         "unpriced": {entry.name: dict(one.unpriced) for entry, one in found if one.unpriced},
     }
 

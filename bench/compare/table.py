@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 MODELLED = (
     "network",
     "platform",
+    "profile",
     "stops",
     "accuracy %",
     "energy modelled",
@@ -22,7 +23,7 @@ MODELLED = (
     "correct answer",
     "energy x delay",
     "most goes to",
-    "attacked %",
+    "robust accuracy %",
 )
 EARLY = ("network", "platform", "rule", "accuracy %", "steps", "energy", "latency")
 MEASURED = (
@@ -35,8 +36,8 @@ MEASURED = (
     "idle",
     "counter",
 )
-PHYSICS = ("network", "platform", "joules per MAC", "over 24 kT 4^b / N", "over kT ln 2")
-TRAINING = ("how", "platform", "energy of an epoch", "note")
+PHYSICS = ("network", "platform", "profile", "joules per MAC", "over 24 kT 4^b / N", "over kT ln 2")
+TRAINING = ("how", "platform", "profile", "energy of an epoch", "note")
 
 
 def platform_lines(rows: Sequence[Row]) -> list[list[str]]:
@@ -45,6 +46,7 @@ def platform_lines(rows: Sequence[Row]) -> list[list[str]]:
         [
             row["network"],
             row["platform"],
+            row["profile"],
             "one pass" if row["way"] == "one pass" else row["rule"],
             percent(row["accuracy"], row["accuracy_ci95"]),
             spread(row["energy_j"], "J"),
@@ -71,6 +73,16 @@ def early_lines(rows: Sequence[Row]) -> list[list[str]]:
         latency = _pair(one["latency_s"], "s") if "latency_s" in one else NOTHING
         share = f"{100 * row['accuracy']:.1f}"
         lines.append([row["network"], row["platform"], rule, share, steps, _pair(one["energy_j"], "J"), latency])
+    return lines
+
+
+def unanswered(document: Mapping[str, Any]) -> list[str]:
+    """Where there is no latency to a decision, and why, by name."""
+    timeless = dict.fromkeys(row["platform"] for row in document["rows"] if row["latency_s"] is None)
+    lines = [f"- {name}: no time of its operations is published" for name in timeless]
+    lines += [f"- {name}: {why}" for name, why in document["without_price"].items()]
+    for machine, profiles in document["unpriced"].items():
+        lines += [f"- {machine}, {profile}: {why}" for profile, why in profiles.items()]
     return lines
 
 
@@ -114,7 +126,8 @@ def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
         [
             row["network"],
             row["platform"],
-            si(row["mac_j"], "J"),
+            row["profile"],
+            spread({"low": row["low_j"], "nominal": row["mac_j"], "high": row["high_j"]}, "J"),
             f"{row['over_thermal']:.3g}",
             f"{row['over_landauer']:.3g}",
         ]
@@ -125,7 +138,13 @@ def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
 def training_lines(training: Sequence[Row]) -> list[list[str]]:
     """What one epoch takes."""
     return [
-        [row["how"], row["platform"], spread(row["energy_j"], "J") if row["energy_j"] else NOTHING, row["note"]]
+        [
+            row["how"],
+            row["platform"],
+            row["profile"],
+            spread(row["energy_j"], "J") if row["energy_j"] else NOTHING,
+            row["note"],
+        ]
         for row in training
     ]
 

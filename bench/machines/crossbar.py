@@ -63,15 +63,15 @@ class CrossbarBackend(CrossbarOptions, Backend):
         check_options(self)
 
     def check_network(self, network: EPNetwork, settling: Settling, images: int) -> str | None:  # noqa: ARG002
-        """Refuse more tiles than may be used."""
+        """Refuse more tiles than may be used, and states that their buffers do not hold; numbers behind ideal
+        converters are in no buffer."""
         from bench.machines.crossbar_dies import points
         from mapping.placement.tiles import check_tiles, place_tiles
 
-        if self.tiles.tiles is None:
-            return None
+        tiles, bits = self.tiles, self.tiles.input_bits
         matrices = network.links if network.readout is None else (*network.links, network.readout)
         for size in {point.tile_size for point in points(self)}:
-            check_tiles(place_tiles(matrices, size, self.tiles.tile_network), self.tiles.tiles)
+            check_tiles(place_tiles(matrices, size, tiles.tile_network, bits or 0, tiles.neurons), tiles.tiles)
         return None
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:  # noqa: ARG002

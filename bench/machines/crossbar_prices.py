@@ -36,8 +36,11 @@ def tile_counts(ledger: Ledger) -> dict[str, Any]:
         "columns": list(tiles.columns),
         "hops": [list(way) for way in tiles.hops],
         "network": tiles.network,
+        "buffer_bytes": list(tiles.buffer_bytes),
         "clipped": clipped.tolist(),
         "slots": tiles.slots / ledger.images,
+        "port_bits": tiles.port_bits / ledger.images,
+        "exchanges": tiles.exchanges / ledger.images,
         "written": asdict(tiles.written),
         **per_image,
     }

@@ -48,12 +48,9 @@ class LavaBackend(Backend):
 
     def check(self, settling: Settling, state_bits: int) -> None:  # noqa: ARG002
         """The threshold lies among the codes of a state; there is such a chip."""
-        from mapping.placement.chip import CHIPS
+        from mapping.placement.chip import check_chip
 
-        if self.chip not in CHIPS:
-            raise ValueError(f"--chip {self.chip!r} is unknown, choices are {', '.join(CHIPS)}")
-        if self.chips is not None and self.chips < 1:
-            raise ValueError(f"--chips is {self.chips}, must be at least 1")
+        check_chip(self.chip, self.chips)
         if not self.delta_threshold >= 1:
             raise ValueError(f"--delta-threshold is {self.delta_threshold}, must be at least 1")
         if self.delta_threshold > 2**state_bits - 1:
@@ -64,7 +61,8 @@ class LavaBackend(Backend):
         from mapping.placement.chip import CHIPS
         from mapping.placement.cores import check_fits, place
 
-        check_fits(place(network.links, CHIPS[self.chip], feedback=network.feedback), network.links, self.chips)
+        links, feedback = network.links, network.feedback
+        check_fits(place(links, CHIPS[self.chip], feedback=feedback), links, self.chips, feedback=feedback)
         return None
 
     def idle(self, precisions: Sequence[str]) -> dict[str, str]:

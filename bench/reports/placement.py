@@ -17,7 +17,7 @@ from bench.reports.format import NOTHING, markdown
 from hw.crossbar.mesh import places, side
 from mapping.placement.chip import CHIPS
 from mapping.placement.cores import in_chips
-from mapping.placement.tiles import TILES_PER_CHIP
+from mapping.placement.tiles import BUFFER_BYTES, TILES_PER_CHIP
 
 PICTURE, TILES_PICTURE = "placement.png", "tiles.png"
 LIMITS = {"units": "units", "bytes": "weights", "axons_in": "axons in", "axons_out": "axons out"}
@@ -53,21 +53,28 @@ def _tiles_lines(rows: Sequence[Row]) -> list[str]:
             f"{100 * rows_ * columns / size**2:.0f} %",
             f"{up:.3g}",
             f"{down:.3g}" if down else NOTHING,
+            f"{held:,} B, {100 * held / BUFFER_BYTES:.0f} %" if held is not None else NOTHING,
         ]
-        for number, (name, count, rows_, columns, (up, down)) in enumerate(
-            zip(tiles["links"], counts, tiles["rows"], tiles["columns"], tiles["hops"], strict=True)
+        for number, (name, count, rows_, columns, (up, down), held) in enumerate(
+            zip(tiles["links"], counts, tiles["rows"], tiles["columns"], tiles["hops"], _buffers(tiles), strict=True)
         )
     ]
     where = f"a mesh of {side(counts)} x {side(counts)}" if tiles["network"] == "mesh" else "a bus"
     return [
         f"{total:,} tiles of {size} x {size} weights on {where}, {in_chips(ceil(total / TILES_PER_CHIP))} of",
         f"{TILES_PER_CHIP} tiles, as HERMES has. Hops: routers, or buses, that what a link makes passes on its way.",
+        f"Buffer: states that each tile keeps, and how full that makes the {BUFFER_BYTES:,} bytes of a tile of ISAAC.",
         "",
-        *markdown(["link", "tiles", "which", "largest", "full", "hops up", "hops down"], lines),
+        *markdown(["link", "tiles", "which", "largest", "full", "hops up", "hops down", "buffer"], lines),
         "",
         f"![Links on the tiles]({TILES_PICTURE})",
         "",
     ]
+
+
+def _buffers(tiles: Mapping[str, Any]) -> list[int | None]:
+    """Bytes of every link; None behind ideal converters, and in rows of before they were told."""
+    return list(tiles.get("buffer_bytes") or [None] * len(tiles["links"]))
 
 
 def tiled_row(rows: Sequence[Row]) -> Row | None:

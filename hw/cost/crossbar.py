@@ -7,7 +7,9 @@ Energy of one image, the events summed over links and directions and divided by 
 
 Latency of one image, with one slot for every read that has to wait for the one before it on the busiest tile:
 
-    t        = slots * ((1 - share) * read + share * slot)
+    t        = max(reads, sent) + exchanges * t_packet
+    reads    = slots * ((1 - share) * read + share * slot)
+    sent     = moved of the port of the busiest tile * t_port, or all that is moved over the one bus * t_bus
     slot     = read + convert, or max(read, convert) where the converter integrates
     convert  = ceil(columns / ADCs) * t_adc(b_adc, rows)
     share    = adc / (adc + holds), the share of column reads that are converted rather than held
@@ -23,10 +25,13 @@ What the three figures mean:
 | moved   | no bit leaves its tile        | every second bit                 | every bit                        |
 | slot    | max(read, convert): pipelined | read, then convert               | read, then convert               |
 | convert | mean over converted reads     | mean over converted reads        | slowest link                     |
+| sent    | takes no time                 | while tiles read                 | once they have read              |
 
 Assumptions. The ledger counts accesses to buffers, not ways between tiles: a value that is stored by one tile and
 fetched by another is accessed twice and moved once, which is the nominal figure, over as many routers of the mesh as
-lie between the tiles of its link and of the next (`hw.crossbar.mesh`), or over one bus. All columns of a tile are as
+lie between the tiles of its link and of the next (`hw.crossbar.mesh`), or over one bus. What is sent waits at the port
+of the tile that sends most, and routers are no busier than that; the last packet of every exchange between tiles takes
+`t_packet` on a mesh, wherever it goes, and nothing on a bus. All columns of a tile are as
 long as the largest tile of its link, and every tile of a link converts at once. Drivers, additions, buffers and neurons
 are faster than the next read and take no time. With analog neurons only conversions at the end cost a converter, and
 there are no digital updates: give 0 for them. Writing the weights, leakage, wires and getting images onto the chip and
@@ -86,6 +91,20 @@ def _slot_s(events: TileEvents, profile: CrossbarProfile) -> Range:
     return Range(low, nominal, max(nominal, high))  # rounding may put the mean of equal links above each of them
 
 
+def _latency_s(events: TileEvents, images: int, profile: CrossbarProfile) -> Range:
+    """Seconds of one image."""
+    slot, slots, waits = _slot_s(events, profile), events.slots / images, events.exchanges / images
+    bus = events.network == "bus"
+    bits, bit_s = (float(events.bits.sum()), profile.bus_bit_s) if bus else (events.port_bits, profile.port_bit_s)
+    packet = _FREE if bus else profile.packet_s
+    sent = bits / images
+    return Range(
+        slots * slot.low,
+        max(slots * slot.nominal, sent / 2 * bit_s.nominal) + waits * packet.nominal,
+        slots * slot.high + sent * bit_s.high + waits * packet.high,
+    )
+
+
 def crossbar_cost(events: TileEvents, neuron_updates: float, images: int, profile: CrossbarProfile) -> Cost:
     """Modelled energy and latency of one image on crossbar tiles, by the formulas of this module.
 
@@ -115,10 +134,9 @@ def crossbar_cost(events: TileEvents, neuron_updates: float, images: int, profil
         {kind: float(counts[kind]) / images * getattr(price, bound) for kind, price in prices.items()}
         for bound in _BOUNDS
     ]
-    slot, slots = _slot_s(events, profile), events.slots / images
     return Cost(
         energy_j=Range(*(sum(part.values()) for part in parts)),
-        latency_s=Range(slots * slot.low, slots * slot.nominal, slots * slot.high),
+        latency_s=_latency_s(events, images, profile),
         breakdown_j=parts[1],
         profile=profile.name,
         note=profile.note,

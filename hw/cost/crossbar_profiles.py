@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hw.cost.constants import TABLE, Table
+from hw.cost.constants import TABLE, Constant, Table
 from hw.cost.constants.own import OwnProfile
 from hw.cost.cost import Range
 
@@ -70,6 +70,12 @@ class CrossbarProfile:
     """One bit moved through one router."""
     bus_bit_j: Range
     """One bit moved over a bus."""
+    packet_s: Range
+    """From a tile to another over the mesh, however many follow."""
+    port_bit_s: Range
+    """One bit put onto the mesh by a tile."""
+    bus_bit_s: Range
+    """One bit put onto the bus."""
     neuron_j: Range
     """One digital neuron update."""
     note: str
@@ -82,6 +88,15 @@ class CrossbarProfile:
 
 def _same(value: float) -> Range:
     return Range(value, value, value)
+
+
+def _range(constant: Constant) -> Range:
+    return Range(constant.low, constant.nominal, constant.high)
+
+
+def _bit_s(rate: Constant) -> Range:
+    """Seconds of a bit at so many bytes a second: the higher the rate, the fewer."""
+    return Range(1 / (8 * rate.high), 1 / (8 * rate.nominal), 1 / (8 * rate.low))
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,21 @@ class _Common:
         """Low and nominal: one router of ISAAC. High: and its link to another chip."""
         router = self("isaac2016", "router_256b_energy") / 256
         return Range(router, router, router + self("isaac2016", "chip_link_128b_energy") / 128)
+
+    @property
+    def packet(self) -> Range:
+        """PUMA, by how much is sent at once."""
+        return _range(self.table["puma2019"]["mesh_packet_time"])
+
+    @property
+    def port_bit(self) -> Range:
+        """PUMA: low and nominal a port for every tile, high: four take turns."""
+        return _bit_s(self.table["puma2019"]["mesh_port_rate"])
+
+    @property
+    def bus_bit(self) -> Range:
+        """PUMA and ISAAC, by how many wires."""
+        return _bit_s(self.table["puma2019"]["bus_rate"])
 
     @property
     def farad_to_j(self) -> float:
@@ -176,9 +206,13 @@ def isaac(table: Table = TABLE, name: str = "isaac-32nm") -> CrossbarProfile:
         buffer_bit_j=at.buffer_bit,
         network_bit_j=at.network_bit,
         bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
+        packet_s=at.packet,
+        port_bit_s=at.port_bit,
+        bus_bit_s=at.bus_bit,
         neuron_j=at.neuron,
         note=(
-            "ISAAC in 32 nm, a design; no clock, control or leakage; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
+            "ISAAC in 32 nm, a design; no clock, control or leakage; time of the network: PUMA; neurons: PUMA and "
+            "Aladdin; holds: PUMA and NeuRRAM"
         ),
     )
 
@@ -211,11 +245,14 @@ def hermes(table: Table = TABLE, name: str = "hermes-14nm") -> CrossbarProfile:
         buffer_bit_j=Range(0.0, 0.0, at.buffer_bit.nominal),
         network_bit_j=at.network_bit,
         bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
+        packet_s=at.packet,
+        port_bit_s=at.port_bit,
+        bus_bit_s=at.bus_bit,
         neuron_j=at.neuron,
         note=(
             "measured on the 14 nm HERMES chip, whole reads: a conversion holds drivers, buffers, post-processing and "
-            "control, so that a read without conversions costs too little; network: ISAAC, 32 nm; neurons: PUMA and "
-            "Aladdin; holds: PUMA and NeuRRAM; additions: 28 nm"
+            "control, so that a read without conversions costs too little; network: ISAAC and PUMA, 32 nm; "
+            "neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM; additions: 28 nm"
         ),
     )
 
@@ -257,10 +294,13 @@ def aimc(table: Table = TABLE, name: str = "aimc-28nm") -> CrossbarProfile:
         buffer_bit_j=at.buffer_bit,
         network_bit_j=at.network_bit,
         bus_bit_j=_same(at("isaac2016", "edram_bus_bit_energy")),
+        packet_s=at.packet,
+        port_bit_s=at.port_bit,
+        bus_bit_s=at.bus_bit,
         neuron_j=at.neuron,
         note=(
             "converters by the 28 nm formula of zigzag-imc, fitted to SRAM macros; no clock, control or leakage; "
-            "buffers and network: ISAAC, 32 nm; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
+            "buffers and network: ISAAC and PUMA, 32 nm; neurons: PUMA and Aladdin; holds: PUMA and NeuRRAM"
         ),
     )
 

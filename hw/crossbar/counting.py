@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hw.crossbar.devices.device import Array, Device
 from hw.crossbar.link import CrossbarLink
-from hw.crossbar.mesh import hops
+from hw.crossbar.mesh import buffer_bytes, hops
 from hw.crossbar.tiles.design import Design
 from hw.events.tiles import DIRECTIONS, ProgrammingEvents, TileEvents
 
@@ -49,10 +49,12 @@ def settle_events(
         readout = slots[chain][0] if len(links) > chain else 0.0
         looks = int(steps.sum()) if looked else len(steps)
         busy = len(steps) * slots[0][0] + looks * readout + int(steps.sum()) * each_step
+        waits = len(steps) + (int(steps.sum()) if chip.design.neurons == "digital" else 0) + looks
     else:
         busy = len(steps) * sum(float(slot[0]) for slot in slots)
+        waits = len(steps) * (len(links) if chip.design.neurons == "digital" else 2)
     answers = len(steps) * links[-1].matrix.shape[0]
-    return _events(chip, done, written, busy, answers)
+    return _events(chip, done, written, _Busy(busy, waits), answers)
 
 
 def learning_events(chip: Chip, images: int, steps: int, written: ProgrammingEvents) -> TileEvents:
@@ -63,7 +65,16 @@ def learning_events(chip: Chip, images: int, steps: int, written: ProgrammingEve
     each_step = max((float(slot.sum()) for slot in slots[1:chain]), default=0.0)
     readout = float(done[chain].ran @ slots[chain]) if len(links) > chain else 0.0
     busy = images * (slots[0][0] + steps * each_step) + readout
-    return _events(chip, done, written, busy, 0)
+    waits = images * (1 + steps) + (float(done[chain].ran.sum()) if len(links) > chain else 0.0)
+    return _events(chip, done, written, _Busy(busy, waits), 0)
+
+
+@dataclass(frozen=True)
+class _Busy:
+    """What takes time, summed over images: `slots` and `exchanges` of `TileEvents`."""
+
+    slots: float
+    exchanges: float
 
 
 def _slots(links: Sequence[CrossbarLink]) -> list[Array]:
@@ -72,9 +83,7 @@ def _slots(links: Sequence[CrossbarLink]) -> list[Array]:
     return [positions * link.matrix.design.input_slices for positions, link in zip(both, links, strict=True)]
 
 
-def _events(
-    chip: Chip, done: Sequence[_Products], written: ProgrammingEvents, slots: float, answers: int
-) -> TileEvents:
+def _events(chip: Chip, done: Sequence[_Products], written: ProgrammingEvents, busy: _Busy, answers: int) -> TileEvents:
     links, design, chain = chip.links, chip.design, chip.chain
     counts = [
         _per_link(link, products, *design.converters(index, chain))
@@ -102,10 +111,34 @@ def _events(
         shift_adds=np.array([count.shift_adds for count in counts]),
         bits=bits,
         written=written,
-        slots=float(slots),
+        slots=float(busy.slots),
+        port_bits=_port_bits(chip, bits),
+        exchanges=float(busy.exchanges),
         hops=hops([len(link.matrix.tiles) for link in links], design.network),
         network=design.network,
+        buffer_bytes=_buffers(chip),
     )
+
+
+def _port_bits(chip: Chip, bits: Array) -> float:
+    """Links of the chain work side by side, the first and the readout before and after them; without feedback all
+    follow each other."""
+    each = bits.sum(axis=1) / [len(link.matrix.tiles) for link in chip.links]
+    if not chip.feedback:
+        return float(each.sum())
+    return float(each[0] + max(each[1 : chip.chain], default=0.0) + each[chip.chain :].sum())
+
+
+def _buffers(chip: Chip) -> tuple[int, ...]:
+    """Bytes that each tile of a link keeps of the states beside it, of those that are numbers there."""
+    design, held, top = chip.design, [], len(chip.links) - 1
+    if design.input_bits is None:
+        return ()
+    for index, link in enumerate(chip.links):
+        below, above = design.converters(index, chip.chain)
+        states = np.prod(link.wire.below) * below + np.prod(link.wire.above) * (above or index == top)
+        held.append(buffer_bytes(int(states), design.input_bits, len(link.matrix.tiles)))
+    return tuple(held)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How far results travel between the tiles of a chip.
+"""How far results travel between the tiles of a chip, and what tiles keep of them.
 
 Tiles lie in the order of the links, row by row on a square mesh with a router at each, or on one bus. What a link makes
 goes to the tiles of the next link on the way up, to those of the link before on the way down; what the last one makes
@@ -45,6 +45,11 @@ def hops(tiles: Sequence[int], network: Network) -> tuple[tuple[float, float], .
         up = _mean(places(tiles, link), places(tiles, link + 1) if link < last else EDGE)
         found.append((max(1.0, up), _mean(places(tiles, link), places(tiles, link - 1)) if link else 0.0))
     return tuple(found)
+
+
+def buffer_bytes(states: int, bits: int, tiles: int) -> int:
+    """Of each of the tiles that share the states below and above their link."""
+    return ceil(states * bits / 8 / tiles)
 
 
 def _mean(one: tuple[NDArray[np.int64], ...], other: tuple[NDArray[np.int64], ...]) -> float:

@@ -99,10 +99,17 @@ class TileEvents:
     """What was written since the last ledger: the whole die in the first one, later what was learnt."""
     slots: float
     """Reads one after the other on the busiest tile of every step, summed over steps and images: what takes time."""
+    port_bits: float
+    """Of `bits`, those of the busiest tile of every step, summed over steps and images: what its port to others takes
+    time for, were all of them moved."""
+    exchanges: float
+    """Times that tiles wait for what others made, one after the other, summed over images: images, steps, answers."""
     hops: tuple[tuple[float, float], ...] = ()
     """(K, 2) routers, or buses, that a bit passes which a link makes, up and down; empty: one each."""
     network: str = "mesh"
     """What joins the tiles: "mesh" or "bus"."""
+    buffer_bytes: tuple[int, ...] = ()
+    """(K,) of states that each tile of a link keeps; empty behind ideal converters, whose numbers no buffer holds."""
 
     @property
     def bit_hops(self) -> float:
@@ -111,7 +118,18 @@ class TileEvents:
 
     def __add__(self, other: TileEvents) -> TileEvents:
         """The events of two settles on one machine."""
-        same = ("links", "tiles", "rows", "columns", "dac_bits", "adc_bits", "read_s", "hops", "network")
+        same = (
+            "links",
+            "tiles",
+            "rows",
+            "columns",
+            "dac_bits",
+            "adc_bits",
+            "read_s",
+            "hops",
+            "network",
+            "buffer_bytes",
+        )
         check_same(self, other, same)
         summed = {
             field.name: getattr(self, field.name) + getattr(other, field.name)

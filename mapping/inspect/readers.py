@@ -16,7 +16,8 @@ import numpy as np
 from mapping.export.folder import MANIFEST, changed_files, read_manifest
 from mapping.export.packages import missing_packages
 from mapping.inspect.contents import Array, Contents
-from mapping.placement.cores import place
+from mapping.placement.chip import LOIHI_1
+from mapping.placement.cores import in_chips, place
 from mapping.program import ACCUMULATOR_BITS, ACCUMULATOR_MAX, Program, is_program
 from models.ep.network import EPNetwork
 from models.files.checkpoint import load_network
@@ -164,7 +165,9 @@ def _of_loihi(path: Path, manifest: dict[str, Any]) -> Contents:  # noqa: ARG001
 
     network, tensors = read_network(path)
     placed = network["placement"]
-    lines = [f"states of {network['state_bits']} bits, {placed['chips']} chips of {placed['cores_per_chip']} cores"]
+    chip = placed.get("chip", LOIHI_1.name)  # what every export was placed on before it said so
+    where = f"{in_chips(placed['chips'])} of {placed['cores_per_chip']} cores, {chip}"
+    lines = [f"states of {network['state_bits']} bits, {where}"]
     for name, link in network["links"].items():
         shifts = f"shifts {link['up_shift']} up, {link['down_shift']} down"
         lines.append(
@@ -177,7 +180,7 @@ def _of_loihi(path: Path, manifest: dict[str, Any]) -> Contents:  # noqa: ARG001
         lines.append(
             f"  {name} learns by {rule['dw']}" if "dw" in rule else f"  {name} does not learn: {rule['obstacle']}"
         )
-    facts = {"state_bits": network["state_bits"], "cores": placed["cores"], "chips": placed["chips"]}
+    facts = {"state_bits": network["state_bits"], "chip": chip, "cores": placed["cores"], "chips": placed["chips"]}
     return Contents("loihi", tensors, tuple(lines), facts)
 
 

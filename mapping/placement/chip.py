@@ -49,3 +49,11 @@ LOIHI_1 = _chip("loihi1", OF_LOIHI_1, shares_weights=False)
 LOIHI_2 = _chip("loihi2", OF_LOIHI_2, shares_weights=True)
 CHIPS = {chip.name: chip for chip in (LOIHI_1, LOIHI_2, replace(LOIHI_2, name="loihi2-unshared", shares_weights=False))}
 """By name; the last is what sharing saves."""
+
+
+def check_chip(name: str, chips: int | None) -> None:
+    """Refuse a chip that there is not, and fewer than one of it; ValueError names the option and the choices."""
+    if name not in CHIPS:
+        raise ValueError(f"--chip {name!r} is unknown, choices are {', '.join(CHIPS)}")
+    if chips is not None and chips < 1:
+        raise ValueError(f"--chips is {chips}, must be at least 1")

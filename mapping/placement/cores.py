@@ -151,7 +151,7 @@ def place(links: Sequence[Link], chip: Chip = LOIHI_1, *, feedback: bool = True)
     return placed
 
 
-def check_fits(placement: Placement, links: Sequence[Link], chips: int | None = None) -> None:
+def check_fits(placement: Placement, links: Sequence[Link], chips: int | None = None, *, feedback: bool = True) -> None:
     """Refuse a network that does not fit, or that needs more than `chips`; PlacementError says what would hold it."""
     wrong = list(placement.obstacles)
     if chips is not None and placement.chips > chips:
@@ -160,7 +160,7 @@ def check_fits(placement: Placement, links: Sequence[Link], chips: int | None = 
         return
     others = []
     for chip in CHIPS.values():
-        other = place(links, chip)
+        other = place(links, chip, feedback=feedback)
         if not other.obstacles:
             others.append(f"{chip.name} holds it on {sum(other.used):,} cores, {in_chips(other.chips)}")
     raise PlacementError(

@@ -34,7 +34,20 @@ def _messages(seed: int, images: int = 2, **changes: object) -> MessageEvents:
 
 def _tiles(reads: float) -> TileEvents:
     one = np.full((1, 2), reads)
-    return TileEvents(("link1",), (1,), (2,), (2,), 8, 8, 1e-7, *[one] * 8, written=NO_WRITES, slots=reads)
+    return TileEvents(
+        ("link1",),
+        (1,),
+        (2,),
+        (2,),
+        8,
+        8,
+        1e-7,
+        *[one] * 8,
+        written=NO_WRITES,
+        slots=reads,
+        port_bits=reads,
+        exchanges=reads,
+    )
 
 
 def _analog(joules: float, settled_s: float, **changes: float) -> AnalogEvents:

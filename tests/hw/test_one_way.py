@@ -100,6 +100,8 @@ def test_a_clocked_processor_and_tiles_work_once_for_each_link() -> None:
     ]
     assert events.reads[:, 1].sum() == 0
     assert events.slots == 4 * sum(positions)
+    assert events.exchanges == 4 * len(wires)
+    assert events.port_bits == sum(events.bits.sum(axis=1) / events.tiles), "one link after the other"
 
 
 def test_a_program_without_feedback_is_kept_and_read(tmp_path) -> None:

@@ -59,7 +59,19 @@ def _line(entry: Entry, varied: Sequence[str]) -> Line:
         "latency, µs": _short(latency.get("nominal"), MICRO),
         "measured, ms": _short(latency.get("measured"), MILLI),
     }
-    return line | {name: _short(count) for name, count in events_of(entry).items()}
+    line |= {name: _short(count) for name, count in events_of(entry).items()}
+    return line | _room(row)
+
+
+def _room(row: Any) -> Line:
+    """What a network takes of a chip: cores, or tiles and the fullest of their buffers."""
+    placed = (row.get("lava") or {}).get("placement")
+    tiles = (row.get("crossbar") or {}).get("tiles") or {}
+    return {
+        "cores": sum(layer["cores"] for layer in placed["layers"]) if placed else None,
+        "tiles": sum(tiles["tiles"]) if tiles else None,
+        "buffer, B": max(tiles.get("buffer_bytes") or [None]),
+    }
 
 
 def _learnt(lesson: Lesson, several: bool) -> list[Line]:

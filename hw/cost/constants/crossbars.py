@@ -30,7 +30,14 @@ ISAAC_2016 = {
     "columns_per_adc": _isaac(128, "1", "one ADC per 128 x 128 crossbar, 8 ADCs and 8 crossbars in a unit"),
     "dac_1b_energy": _isaac(0.41667e-12, "J", "4 mW over 128 * 8 drivers at 12 MHz, * 128/100 for cycles without work"),
     "shift_add_energy": _isaac(0.021e-12, "J", "16 b; 0.2 mW over 9.6e9 conversions/s, 0.2e-3/9.6e9"),
-    "edram_bytes": _isaac(64 * 1024, "B", "64 KB of eDRAM beside the units of a tile"),
+    "edram_bytes": Constant(
+        64 * 1024,
+        "B",
+        "32 nm",
+        f"{_ISAAC_PAPER}, table I: 64 KB of eDRAM in a tile",
+        "derived",
+        note="shared by the 96 crossbars of 128 x 128 cells of a tile there; here it is that of one tile of weights",
+    ),
     "edram_256b_energy": _isaac(20.45e-12, "J", "one 256 b access of 64 KB; 20.7 mW over the accesses of 12 units"),
     "edram_bus_bit_energy": _isaac(0.054e-12, "J", "one bit between eDRAM and unit; 7 mW over 12 units"),
     "router_256b_energy": _isaac(20.74e-12, "J", "256 b through one router; 42 mW over 4 tiles of 12 units"),
@@ -44,6 +51,7 @@ instead of the list in its own comment, which is used here."""
 
 _puma = partial(Constant, node="32 nm, 0.9 V", kind="derived")
 _PUMA = "Aayush-Ankit/puma-simulator, include/example-constants/constants-128.py, after ISAAC"
+_PUMA_CONFIG = "Aayush-Ankit/puma-simulator, include/example-configs/config-cnn.py"
 
 PUMA_2019 = {
     "adc_square_bit_energy": _puma(
@@ -61,6 +69,27 @@ PUMA_2019 = {
     ),
     "shift_add_energy": _puma(0.05e-3 * 1e-9, "J", source=f"{_PUMA}: 0.05 mW for 1 ns, 0.05e-3 * 1e-9"),
     "activation_energy": _puma(0.26e-3 * 1e-9, "J", source=f"{_PUMA}: sigmoid unit, 0.26 mW for 1 ns, 0.26e-3 * 1e-9"),
+    "mesh_packet_time": _puma(
+        34e-9,
+        "s",
+        source=f"{_PUMA}: noc_lat_dict, cycles of 1 ns from one tile of 168 to another; 34 at 0.01 packets a cycle",
+        bounds=(29e-9, 115e-9),
+        note="of a packet of 256 b on a mesh of routers with 4 tiles each; bounds: 0.001 and 0.025 packets a cycle",
+    ),
+    "mesh_port_rate": _puma(
+        4e9,
+        "B/s",
+        source=f"{_PUMA_CONFIG}: flit_width 32 b, a flit in a cycle of 1 ns, 4/1e-9 B/s",
+        bounds=(1e9, 4e9),
+        note="of one tile; low: the 4 tiles of a router (cmesh_c) take turns",
+    ),
+    "bus_rate": _puma(
+        32e9,
+        "B/s",
+        source=f"{_PUMA_CONFIG}: edram_buswidth 256 b in a cycle of 1 ns (edram_bus_lat), 32/1e-9 B/s",
+        bounds=(24e9, 48e9),
+        note="bounds: the 384 wires of ISAAC in two cycles, as its comment has them, and in one",
+    ),
     "crossbar_read_energy": _puma(
         0.3e-3 * 100e-9, "J", source=f"{_PUMA}: 128 x 128 cells of 2 b, 0.3 mW for 100 ns, 0.3e-3 * 100e-9"
     ),

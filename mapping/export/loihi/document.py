@@ -5,7 +5,7 @@
      "links": {"link1": {"kind": "conv", "below": [1, 8, 8], "above": [32, 8, 8], "stride": 1, "padding": 2,
                          "pool_size": 1, "up_shift": 3, "down_shift": 0, "delay": 1, "synapses": ...}, ...,
                "readout": {...}},
-     "placement": {"cores": [1, 2, ...], "units_per_core": 1024, "cores_per_chip": 128, "chips": 1},
+     "placement": {"chip": "loihi1", "cores": [1, 2, ...], "units_per_core": 1024, "cores_per_chip": 128, "chips": 1},
      "learning": {"link1": {"obstacle": "..."}, "readout": {"dw": "4 * 2^-7 * u0 * (x1 - 1) * y1", ...}}}
 
 A layer computes s <- clip(A >> exponent, 0, clip) of its accumulators A = (W s_below << up_shift) +
@@ -59,6 +59,7 @@ def document_of(program: Program, placement: Placement) -> dict[str, Any]:
         "layers": layers,
         "links": links,
         "placement": {
+            "chip": placement.chip.name,
             "cores": list(placement.used),
             "units_per_core": placement.chip.units_per_core,
             "cores_per_chip": placement.chip.cores_per_chip,

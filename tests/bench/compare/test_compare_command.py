@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from bench.compare import __main__ as compare
 from bench.compare import table
 from bench.compare.measured import per_image
 from bench.compare.options import command_of
+from bench.compare.places import place_of
 from bench.compare.report import main as redraw
 from bench.compare.robust import with_robustness
 from bench.compare.row import CompareRow
@@ -111,9 +112,51 @@ def test_what_no_counter_measured_is_none_and_says_why() -> None:
 def test_robust_accuracy_comes_from_kept_rows_of_the_same_machine(folder: Path) -> None:
     rows = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["rows"]
     row = CompareRow(**{**rows[0], "network": "hw-cifar10-small"})
-    known, other = with_robustness([row, CompareRow(**{**rows[0], "network": "hw-cifar10-small", "backend": "lava"})])
-    assert 0 < known.robust["L2 0.5"] < known.robust["L2 0.124"] < 1
-    assert other.robust == {}
+    lava = replace(row, backend="lava", precision="fixed")
+    known, chip, exact, rough = (
+        *with_robustness([row, lava, replace(lava, precision="delta")], exact_changes=True),
+        *with_robustness([replace(lava, precision="delta")]),
+    )
+    # everything was tried on 500 images of the network; of 200, its attack was shown to the chip
+    assert (known.robust["L2 0.309"], known.robust["Linf 0.01"]) == (0.516, 0.45)
+    assert chip.robust == {"L2 0.309 of the network": 0.53, "Linf 0.01 of the network": 0.385}
+    assert exact.robust == chip.robust
+    assert rough.robust == {}, "changes that are rounded have not been attacked"
+
+
+def test_the_report_says_where_networks_sit_and_where_there_is_no_latency(folder: Path) -> None:
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "- processor, 45 nm: no time of its operations is published" in report
+    assert "- torch fixed: integers on a processor stop where those of Lava do" in report
+
+
+def test_places_in_words() -> None:
+    layer = {"units": 64, "cores": 2, "first": 0, "busiest": 1.0, "full": {"units": 0.1, "axons_in": 0.925}}
+    placed = {"chip": "loihi1", "layers": [layer, {**layer, "cores": 200, "full": {"bytes": 0.5}}]}
+    assert place_of({"placement": placed}) == {
+        "takes": "202 cores of loihi1, 2 chips",
+        "fullest": "axons in of input, 92 %",
+    }
+    tiles = {"tiles": [1, 2], "links": ["link1", "readout"], "network": "mesh", "buffer_bytes": [32768, 100]}
+    assert place_of({"tiles": tiles}) == {
+        "takes": "3 tiles on a mesh, 1 chip",
+        "fullest": "buffer of link1, 32,768 of 65,536 bytes, 50 %",
+    }
+    assert place_of({"tiles": {**tiles, "buffer_bytes": []}})["fullest"] == "no buffer: ideal converters"
+    circuit = {"dies": [{"resistors": 1200, "nodes": 30}]}
+    assert place_of(circuit) == {"takes": "1,200 resistors between 30 nodes", "fullest": "-"}
+    assert place_of(None) is None
+
+
+def test_curves_of_stopping_have_intervals(folder: Path) -> None:
+    document = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+    for point in document["curves"]:
+        low, high = point["accuracy_ci95"]
+        right, images = round(point["accuracy"] * 4), 4
+        # Wilson's, worked out here: (p + z2/2n -+ z sqrt(p q / n + z2/4n2)) / (1 + z2/n)
+        z2 = 1.959964**2
+        middle, half = right / images + z2 / 8, 1.959964 * (right / 4 * (1 - right / 4) / 4 + z2 / 64) ** 0.5
+        assert (low, high) == pytest.approx(((middle - half) / (1 + z2 / 4), (middle + half) / (1 + z2 / 4)), abs=1e-5)
 
 
 def test_the_command_says_where_nothing_lies() -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from helpers.run_calls import call, refused
 
 from bench import evaluate as bench_evaluate
@@ -21,7 +22,10 @@ from bench.robustness.names import disturbances_of
 from bench.run import MainOptions, RunConfig, check, model_of
 from hw.crossbar.devices.presets import PRESETS
 from mapping.machines import to_digital
+from mapping.placement.cores import PlacementError
 from models.data import load_data
+from models.ep.links import ConvLink, DenseLink
+from models.ep.network import EPNetwork
 from models.files.checkpoint import manifest_path
 from models.zoo import FOLDER, load_model
 
@@ -270,3 +274,13 @@ def test_a_die_with_its_offsets_corrected_is_closer_to_the_network(device, most)
         states = machine.settle(shown).states
         apart[corrected] = sum(float(np.abs(a - b).mean()) for a, b in zip(states, reference, strict=True))
     assert apart[True] < most * apart[False]
+
+
+def test_states_that_the_buffers_of_tiles_do_not_hold_are_refused_by_the_link():
+    """32 maps of 64 x 64 made of 3 in one tile: 143,360 bytes at 8 bits; behind ideal converters nothing is a byte."""
+    wide = ConvLink(torch.zeros(32, 3, 3, 3), torch.zeros(32), (3, 64, 64), padding=1)
+    network = EPNetwork((wide, DenseLink(torch.zeros(10, 32 * 64 * 64), torch.zeros(10), (32, 64, 64))))
+    with pytest.raises(PlacementError, match=r"link 1 of 2 keeps 143,360 bytes .* it needs 3 tiles, and tiles of 16 x"):
+        CrossbarBackend().check_network(network, Settling(), 1)
+    for tiles in (TileOptions(input_bits=None), TileOptions(tile_size=(16,)), TileOptions(input_bits=3)):
+        CrossbarBackend(tiles=tiles).check_network(network, Settling(), 1)

@@ -59,6 +59,7 @@ TILES = {
     "columns": [64, 10],
     "hops": [[1.5, 0.0], [1.0, 1.5]],
     "network": "mesh",
+    "buffer_bytes": [32768, 100],
 }
 
 
@@ -70,8 +71,14 @@ def tiled_row() -> Row:
 def test_the_table_of_tiles_names_every_link_and_the_way_of_what_it_makes() -> None:
     text = "\n".join(placement_section([tiled_row()]))
     assert "3 tiles of 128 x 128 weights on a mesh of 2 x 2, 1 chip of" in text
-    assert "| link1 | 2 | 0 to 1 | 128 x 64 | 50 % | 1.5 | - |" in text
-    assert "| readout | 1 | 2 to 2 | 10 x 10 | 1 % | 1 | 1.5 |" in text
+    assert "| link1 | 2 | 0 to 1 | 128 x 64 | 50 % | 1.5 | - | 32,768 B, 50 % |" in text
+    assert "| readout | 1 | 2 to 2 | 10 x 10 | 1 % | 1 | 1.5 | 100 B, 0 % |" in text
+
+
+def test_tiles_behind_ideal_converters_have_no_bytes() -> None:
+    row = tiled_row()
+    row.details["crossbar"] = {"tiles": {**TILES, "buffer_bytes": []}}
+    assert "| link1 | 2 | 0 to 1 | 128 x 64 | 50 % | 1.5 | - | - |" in "\n".join(placement_section([row]))
 
 
 def test_the_picture_of_tiles_shows_the_colours_of_all_links(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_unit_fits_name_and_size(group: str) -> None:
         "m": (1e-8, 1e-5),
         "op/s": (1e12, 1e16),
         "op/J": (1e11, 1e15),
-        "B/s": (1e11, 1e13),
+        "B/s": (1e9, 1e13),
     }
     for name, constant in TABLE[group].items():
         if name.endswith("_energy"):

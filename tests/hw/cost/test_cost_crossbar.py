@@ -48,6 +48,8 @@ def small(profile: CrossbarProfile) -> TileEvents:
         bits=np.array([[1000.0, 500.0], [100.0, 0.0]]),
         written=NO_WRITES,
         slots=8.0,
+        port_bits=0.0,
+        exchanges=0.0,
     )
 
 
@@ -151,6 +153,8 @@ def product_256(profile: CrossbarProfile, read_s: float, slices: int, array_j: f
         bits=2 * 256 * 8 * once,  # shift-and-add keeps the slices of a result to itself
         written=NO_WRITES,
         slots=float(slices),
+        port_bits=0.0,
+        exchanges=0.0,
     )
 
 
@@ -300,6 +304,8 @@ def settles(draw: st.DrawFn, profile: CrossbarProfile) -> tuple[TileEvents, Tile
             bits=counts(),
             written=NO_WRITES,
             slots=float(generator.random() * scale),
+            port_bits=float(generator.random() * scale),
+            exchanges=float(generator.random() * scale),
         )
 
     return settle(), settle()
@@ -349,3 +355,31 @@ def test_bits_pass_the_routers_between_the_tiles_of_links_or_one_bus() -> None:
     assert bus.breakdown_j["network"] == pytest.approx(1600 / 2 / 2 * 0.054 * PJ)
     near = crossbar_cost(small(ISAAC), 50, 2, ISAAC)
     assert cost.energy_j.low == near.energy_j.low, "no bit leaves its tile"
+
+
+@pytest.mark.parametrize("profile", CROSSBAR_PROFILES.values(), ids=CROSSBAR_PROFILES)
+def test_bits_between_tiles_take_time_by_hand(profile: CrossbarProfile) -> None:
+    """Two images that wait 12 times for others; 1,200 bits an image at the busiest port, 800 on all."""
+    alone = both(crossbar_cost(small(profile), 50, 2, profile))[1]
+    few = replace(small(profile), port_bits=2400.0, exchanges=12.0)
+    mesh = both(crossbar_cost(few, 50, 2, profile))[1]
+    assert mesh.low == alone.low, "no bit leaves its tile"
+    # 600 bits at 32 a nanosecond are 19 ns, while tiles read for longer; 6 packets of 34 ns
+    assert mesh.nominal == pytest.approx(alone.nominal + 6 * 34 * NS)
+    # 1,200 bits at 8 a nanosecond once they have read; 6 packets of 115 ns
+    assert mesh.high == pytest.approx(alone.high + 1200 / 8 * NS + 6 * 115 * NS)
+    bus = both(crossbar_cost(replace(few, network="bus"), 50, 2, profile))[1]
+    assert (bus.low, bus.nominal) == (alone.low, alone.nominal), "400 bits at 256 a nanosecond, while tiles read"
+    assert bus.high == pytest.approx(alone.high + 800 / 192 * NS)
+    many = replace(few, port_bits=2e6)
+    waiting = both(crossbar_cost(many, 50, 2, profile))[1]
+    assert waiting.nominal == pytest.approx(1e6 / 2 / 32 * NS + 6 * 34 * NS), "the port is what takes time"
+
+
+def test_a_whole_product_stays_near_silicon_with_its_way_between_tiles() -> None:
+    """256 results of 8 bits go on and 256 operands came: within twice of the 133 ns and 13.4 nJ of HERMES."""
+    array_j = HERMES_2023["array_read_energy"].nominal
+    events = replace(product_256(HERMES, 133e-9, 1, array_j), port_bits=2 * 256 * 8.0, exchanges=1.0)
+    energy, latency = both(crossbar_cost(events, 0, 1, HERMES))
+    assert latency.nominal == pytest.approx((133 + 34) * NS, rel=0.01)
+    assert energy.nominal < 2 * 13.4 * NJ

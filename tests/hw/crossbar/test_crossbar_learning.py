@@ -173,6 +173,10 @@ def test_the_ledger_counts_the_reads_of_all_phases_by_hand() -> None:
     steps = FREE + 2 * NUDGED
     np.testing.assert_array_equal(events.reads, 3 * np.array([[1, 0], [steps, steps], [steps, steps]]))
     assert events.slots == 3 * (1 + 2 * steps)
+    # floats of 32 bits: 30 in and 8 out once, then the busier of 8 + 6 and 6 + 3, both ways, in every step
+    assert events.port_bits == 3 * 32 * (30 + 8 + steps * 2 * (8 + 6))
+    assert events.exchanges == 3 * (1 + steps)
+    assert events.buffer_bytes == ()
 
 
 def test_a_damaged_die_learns_with_what_still_moves() -> None:

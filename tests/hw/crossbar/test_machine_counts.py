@@ -80,13 +80,16 @@ def naive_counts(circuit, design, steps):
     return counted
 
 
-def assert_counted(events, counted, links):
+def assert_counted(events, counted, links, chain):
     for name in ("reads", "dac", "adc", "holds", "shift_adds", "bits"):
         expected = [[counted[name, link, side] for side in (0, 1)] for link in range(links)]
         np.testing.assert_array_equal(getattr(events, name), expected, err_msg=name)
     for name in ("tiles", "rows", "columns"):
         assert getattr(events, name) == tuple(counted[name, link] for link in range(links)), name
     assert events.slots == counted["slots"]
+    each = [sum(counted["bits", link, side] for side in (0, 1)) / counted["tiles", link] for link in range(links)]
+    inner = max(each[1:chain], default=0.0)
+    assert events.port_bits == pytest.approx(each[0] + inner + sum(each[chain:]))
 
 
 @given(
@@ -122,7 +125,9 @@ def test_events_are_those_counted_by_hand(
     if neurons == "analog" and circuit.readout is None:  # the answer is the last layer, converted once
         counted["adc", len(circuit.wires) - 1, 0] += 3 * circuit.classes
         counted["bits", len(circuit.wires) - 1, 0] += 3 * circuit.classes * 10
-    assert_counted(events, counted, len(machine.links))
+    assert_counted(events, counted, len(machine.links), len(circuit.wires))
+    waits = sum(int(ran) + 2 for ran in settled.steps) if neurons == "digital" else 2 * len(settled.steps)
+    assert events.exchanges == waits
     assert events.links == machine.names
     assert (events.dac_bits, events.adc_bits, events.read_s) == (slice_bits or input_bits, 10, LEAKY.read_s)
     if neurons == "digital":
@@ -151,6 +156,11 @@ def test_a_small_network_counted_with_a_pencil():
         events.bits, [[7 * 4 * (4 * 4 + 2 * 6), 0], [7 * 5 * (4 * 4 + 3 * 6), 7 * 5 * (3 * 4 + 2 * 6)]]
     )
     assert events.slots == 7 * (4 + 5 * 2)
+    # each of the two tiles of a link puts half of its bits on its port: link 1 once, link 2 up and down in every step
+    assert events.port_bits == 7 * (4 * (16 + 12) / 2 + 5 * ((16 + 18) + (12 + 12)) / 2)
+    assert events.exchanges == 7 * (1 + 5 + 1), "the image, every step, and the answer"
+    # states of 4 bits: 9 pixels and 2 units, 2 and 3 units, by two tiles each
+    assert events.buffer_bytes == (3, 2)
 
 
 @pytest.mark.parametrize("encoding", ["pair", "offset"])

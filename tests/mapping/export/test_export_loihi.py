@@ -24,10 +24,12 @@ from mapping.export.loihi.document import document_of
 from mapping.export.loihi.format import LoihiFormat
 from mapping.export.loihi.settle import matrix_of, parts_of, read_network, settle
 from mapping.machines import to_digital
+from mapping.placement.chip import CHIPS
 from mapping.placement.cores import place
 from mapping.placement.synapses import synapses_of
 from mapping.program import STATE_BITS, Program
 from mapping.quantization import quantize
+from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
 from models.files.checkpoint import save_network
 from models.zoo import load_model, zoo_names
@@ -155,6 +157,53 @@ def test_files_say_numbers_places_and_delays(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
     assert manifest["cores"] == [len(np.unique(one)) for one in cores]
     assert manifest["chips"] == 1
+
+
+def test_units_sit_on_the_cores_of_the_chip_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `bench.run --chip` places them: digits takes 12 cores of Loihi 1 and 3 of Loihi 2, which shares kernels."""
+    for chip in CHIPS.values():
+        code, told, _ = called(capsys, "digits", "--to", "loihi", "--chip", chip.name, "--output", tmp_path / chip.name)
+        assert code == 0
+        placed = place(load_model("digits").links, chip)
+        assert (told["chip"], told["cores"], told["chips"]) == (chip.name, list(placed.used), 1)
+        with np.load(tmp_path / chip.name / "placement.npz") as cores:
+            for layer, theirs in enumerate(placed.of_units):
+                np.testing.assert_array_equal(cores[f"layer{layer}.core"], theirs)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--chip", "loihi3"), "--chip 'loihi3' is unknown, choices are loihi1, loihi2, loihi2-unshared"),
+        (("--chips", "0"), "--chips is 0, must be at least 1"),
+        (
+            ("--chips", "3"),
+            "489 cores are 4 chips, 3 may be used. loihi1 holds it on 489 cores, 4 chips; loihi2 holds it on 16 cores, "
+            "1 chip; loihi2-unshared holds it on 433 cores, 4 chips",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_cores_and_chips_that_it_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], says: str
+) -> None:
+    code, _, error = called(capsys, "hw-cifar10-small", "--to", "loihi", *options, "--output", tmp_path / "out")
+    assert (code, error.count("\n")) == (2, 1)
+    assert says in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_no_core_of_the_chip_holds_is_refused_by_the_layer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unit that hears 5,000 others: a core of Loihi 1 tells 4,096 apart."""
+    wide = DenseLink(torch.zeros(10, 5000), torch.zeros(10), (5000, 1, 1))
+    save_network(EPNetwork((wide,)), tmp_path / "wide.safetensors")
+    code, _, error = called(capsys, tmp_path / "wide.safetensors", "--to", "loihi", "--output", tmp_path / "out")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "layer 1 (10,) takes 5,000 axons in of a core, loihi1 has 4,096" in error
+    assert "loihi2 holds it on" in error
 
 
 def test_dense_links_have_a_rule_that_lava_takes_and_shared_weights_the_reason_why_not(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def test_links_fill_tiles_one_after_the_other() -> None:
     assert placed.links[1].used == 300 * 256 / (2 * 256**2)
     # states of 8 bits below and above a link, by its tiles: 72 + 80, and (256 + 300) / 2
     assert [link.buffer_bytes for link in placed.links] == [72 + 5 * 4 * 4, 278]
+    # behind analog neurons images and answers alone
+    assert [link.buffer_bytes for link in place_tiles(LINKS, 256, neurons="analog").links] == [72, 150]
     assert (placed.tiles, placed.chips) == (3, 1)
     assert place_tiles(LINKS, 16).chips == -(-306 // 64)
 
@@ -69,3 +71,16 @@ def test_more_tiles_than_may_be_used_are_refused_with_what_would_do() -> None:
         check_tiles(placed, 100)
     with pytest.raises(PlacementError, match="2 links need a tile each"):
         check_tiles(placed, 1)
+
+
+def test_states_that_no_buffer_holds_are_refused_with_how_many_tiles_would() -> None:
+    """32 maps of 64 x 64 made of 3: 12,288 + 131,072 bytes, and a tile has 65,536."""
+    wide = ConvLink(torch.zeros(32, 3, 3, 3), torch.zeros(32), (3, 64, 64), padding=1)
+    check_tiles(place_tiles([wide], 256, bits=3))
+    check_tiles(place_tiles([wide], 8))
+    with pytest.raises(
+        PlacementError,
+        match=r"^link 1 of 1 keeps 143,360 bytes of states in each of its 1 tiles of 256 x 256 weights, a tile has "
+        r"65,536 \(the eDRAM of ISAAC\): it needs 3 tiles, and tiles of 16 x 16 weights would do$",
+    ):
+        check_tiles(place_tiles([wide], 256))
