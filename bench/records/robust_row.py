@@ -74,6 +74,15 @@ class RobustRow:
         return json.dumps([*parts, self.severity, self.budget, self.point])
 
     @property
+    def machine(self) -> str:
+        """What answered: the machine, or the dies of a point of its sweep."""
+        where = f"{self.backend} {self.precision}"
+        if self.point is None:
+            return where
+        dies = self.dies or 1
+        return f"{where}, {dies} {'die' if dies == 1 else 'dies'} of {point_words(self.point)}"
+
+    @property
     def right(self) -> NDArray[np.float64]:
         """(1, N) how often each image was answered right, from `answers`."""
         letters = self.answers or ""
@@ -101,6 +110,17 @@ class RobustRow:
         take_schema(values)
         check_known(values, {entry.name for entry in fields(RobustRow)})
         return read_json(ROBUST_ROW, json.dumps(values))
+
+
+def point_words(point: Mapping[str, Any]) -> str:
+    """A point of a sweep of dies: its device and age, and what is not as usual."""
+    words = [f"{point.get('device', point.get('resistor'))}, {point.get('hours', point.get('resistor_hours')):g} h"]
+    noise = point.get("noise_scale", point.get("resistor_noise", 1.0))
+    words += [f"noise x {noise:g}"] if noise != 1 else []
+    unusual = {"adc_bits": (8, "{}-bit converters"), "tile_size": (256, "tiles of {}"), "offset_mv": (0, "{} mV")}
+    return ", ".join(
+        words + [text.format(point[key]) for key, (usual, text) in unusual.items() if point.get(key, usual) != usual]
+    )
 
 
 ROBUST_ROW: TypeAdapter[RobustRow] = TypeAdapter(RobustRow)

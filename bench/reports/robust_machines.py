@@ -19,9 +19,11 @@ def machines_table(studies: Sequence[Studied]) -> list[str]:
     strongest = [row for study in studies for row in study.rows if row.attack == STRONGEST]
     balls = sorted({(row.norm or "", row.eps or 0.0) for row in strongest})
     for study in studies:
-        machines = dict.fromkeys((row.backend, row.precision) for row in study.rows)
-        for machine in machines:
-            line = _line(study.name, [row for row in study.rows if (row.backend, row.precision) == machine], balls)
+        groups: dict[str, list[RobustRow]] = {}
+        for row in study.rows:
+            groups.setdefault(f"{row.backend} {row.precision} {row.point}", []).append(row)
+        for group in groups.values():
+            line = _line(study.name, group, balls)
             if line not in lines:  # the float network stands beside every machine
                 lines.append(line)
     heading = ["network", "machine", "clean %"]
@@ -39,7 +41,13 @@ def _line(model: str, rows: Sequence[RobustRow], balls: Sequence[tuple[str, floa
         cells += [_score(transferred), _looped([row for row in rows if _is(row, PGD_, (LOOP,), ball)], transferred)]
     corrupted = [row.accuracy for row in rows if row.severity is not None]
     mean = f"{100 * sum(corrupted) / len(corrupted):.1f}" if corrupted else NOTHING
-    return [model, _machine(clean), percent(clean.accuracy, clean.accuracy_ci95), *cells, mean]
+    return [
+        model,
+        clean.machine.removeprefix("crossbar analog, "),
+        percent(clean.accuracy, clean.accuracy_ci95),
+        *cells,
+        mean,
+    ]
 
 
 def _is(row: RobustRow, attack: str, threats: tuple[str, ...], ball: tuple[str, float]) -> bool:
@@ -56,9 +64,3 @@ def _looped(rows: Sequence[RobustRow], transferred: Sequence[RobustRow]) -> str:
         return NOTHING
     same = float(transferred[0].right[:, : rows[-1].images].mean())
     return f"{100 * rows[-1].accuracy:.0f} / {100 * same:.0f}"
-
-
-def _machine(row: RobustRow) -> str:
-    if row.point is None:
-        return f"{row.backend} {row.precision}"
-    return f"{row.dies} dies of {row.point['device']}, {row.point['hours']:g} h"

@@ -22,6 +22,7 @@ from bench.records.robust_row import RobustRow
 from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robust_networks import draw_networks
+from bench.reports.robust_noise import draw_noise
 from bench.reports.robustness import mean_corruption
 from bench.reports.studied import Studied, read_study
 from bench.robustness.suites import WORST
@@ -38,6 +39,8 @@ class Options:
     """Run folders of bench.robustness."""
     picture: Path | None = None
     """PNG to draw: what is left by eps, by smoothness and by feedback."""
+    noise: Path | None = None
+    """PNG to draw: what is left on dies of several noises."""
 
 
 def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:
@@ -110,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join([*robust_table(studies), "", *differences(studies), ""]))
         if options.picture is not None:
             draw_networks(studies, options.picture)
+        if options.noise is not None and not draw_noise([study.rows for study in studies], options.noise):
+            print("no run has dies of several noises (--noise-scale): no picture of noise")
         if lines := smoothness(studies):
             print("rank correlation with the first-order distance: " + "; ".join(lines))
 

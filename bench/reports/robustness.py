@@ -13,6 +13,7 @@ from rich.console import Console
 from bench.records.folders import environment_of
 from bench.records.robust_row import RobustRow
 from bench.reports.format import NOTHING, markdown, percent
+from bench.reports.robust_noise import draw_noise
 from bench.reports.robustness_figures import draw_attacked, draw_corruptions, draw_radii
 from bench.reports.screen import tables
 from bench.robustness.suites import STRONGEST, WORST
@@ -26,6 +27,7 @@ HEADING = ("machine", "threat", "attack", "ball", "gradient", "budget", "accurac
 FIGURES = {
     "radii.png": "Accuracy against eps",
     "corruptions.png": "Natural corruptions",
+    "noise.png": "Robust accuracy against noise of the device",
     "attacked.png": "Attacked images",
 }
 
@@ -35,10 +37,9 @@ def line_of(row: RobustRow) -> list[str]:
     ball = NOTHING if row.norm is None else f"{row.norm} {row.eps:.4g}"
     if row.severity is not None:
         ball = f"severity {row.severity}"
-    machine = f"{row.backend} {row.precision}" + (f", {row.dies} dies" if (row.dies or 1) > 1 else "")
     gradient, budget = row.gradient or NOTHING, NOTHING if row.budget is None else str(row.budget)
     score = percent(row.accuracy, row.accuracy_ci95)
-    return [machine, row.threat, row.attack, ball, gradient, budget, score, f"{100 * row.clean:.1f}"]
+    return [row.machine, row.threat, row.attack, ball, gradient, budget, score, f"{100 * row.clean:.1f}"]
 
 
 def mean_corruption(rows: Sequence[RobustRow]) -> dict[str, float]:
@@ -46,7 +47,7 @@ def mean_corruption(rows: Sequence[RobustRow]) -> dict[str, float]:
     by_machine: dict[str, list[float]] = {}
     for row in rows:
         if row.severity is not None:
-            by_machine.setdefault(f"{row.backend} {row.precision}", []).append(row.accuracy)
+            by_machine.setdefault(row.machine, []).append(row.accuracy)
     return {machine: sum(values) / len(values) for machine, values in by_machine.items()}
 
 
@@ -80,6 +81,8 @@ def write_report(
         pictures.append("radii.png")
     if draw_corruptions(rows, folder / "corruptions.png"):
         pictures.append("corruptions.png")
+    if draw_noise([rows], folder / "noise.png"):
+        pictures.append("noise.png")
     strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
     if strongest:
         made = {str(trial.ball): carry_out(study.plan, trial, lambda _: None).images for trial in strongest}

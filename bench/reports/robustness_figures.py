@@ -29,7 +29,7 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
         groups: dict[str, list[RobustRow]] = {}
         for row in (row for row in balls if row.norm == norm):
             digital = (row.backend, row.precision) == ("torch", "float") and row.model == rows[0].model
-            name = row.attack if digital else f"{row.model if row.threat == TRANSFER else row.backend}: {row.threat}"
+            name = row.attack if digital else f"{row.model if row.threat == TRANSFER else row.machine}: {row.threat}"
             groups.setdefault(name, []).append(row)
         for (name, group), colour in zip(groups.items(), COLOURS * 2, strict=False):
             by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}
@@ -59,12 +59,12 @@ def draw_corruptions(rows: Sequence[RobustRow], file: Path) -> bool:
     if not corrupted:
         return False
     names = list(dict.fromkeys(row.attack for row in corrupted))
-    machines = list(dict.fromkeys(f"{row.backend} {row.precision}" for row in corrupted))
+    machines = list(dict.fromkeys(row.machine for row in corrupted))
     figure = new_figure(11, 4.2)
     axes = figure.subplots()
     for number, (machine, colour) in enumerate(zip(machines, COLOURS, strict=False)):
         shift = (number - (len(machines) - 1) / 2) * 0.8 / max(len(machines), 1)
-        of_machine = [row for row in corrupted if f"{row.backend} {row.precision}" == machine]
+        of_machine = [row for row in corrupted if row.machine == machine]
         for row in of_machine:
             place = names.index(row.attack) + shift
             low, high = row.accuracy_ci95

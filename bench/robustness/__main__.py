@@ -121,7 +121,6 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         corrupted = options.corrupted or min(suite.corrupted, max(count, 100) if options.shown else suite.corrupted)
         if corrupted > len(dataset.test):
             raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(dataset.test)} test images")
-        keys = [key for key in keys if key.point == config.chosen[key.backend].main_point()]
         if keys and network is None:
             raise ConfigError(f"--model {options.model}: a transformer, and machines hold chains of layers only")
         if network is not None:

@@ -37,7 +37,8 @@ def on_machine(
     noisy = is_noisy(key)
     draws = study.suite.draws if noisy else 1
     strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
-    finished = [row for row in done.values() if (row.backend, row.precision) == (key.backend, key.precision)]
+    this = (key.backend, key.precision, told["point"])
+    finished = [row for row in done.values() if (row.backend, row.precision, row.point) == this]
     if len(finished) == rows_of_machine(study, key):
         yield from finished
         return

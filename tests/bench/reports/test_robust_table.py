@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import append_row
 from bench.reports import robust_table
+from bench.reports.robust_attacks import attacks_table, corrupted_table
 from bench.reports.robust_machines import machines_table
 from bench.reports.robust_networks import feedback_share
+from bench.reports.robust_noise import by_noise
 from bench.reports.robust_table import balls_of, differences, smoothness
 from bench.reports.studied import Studied, read_study
 from models.zoo.manifests import manifest_of
@@ -92,3 +95,82 @@ def test_machines_stand_below_their_float_network_and_attacks_beside_transfers_o
         "| net | torch float | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | - |",
         "| net | 3 dies of pcm, 1 h | 75.0 (0.0-100.0) | 50.0 (0.0-100.0) | 0 / 50 | - |",
     ]
+
+
+def test_attacks_of_a_kind_count_each_image_once_and_kinds_that_nobody_ran_have_no_column() -> None:
+    def row(attack: str, answers: str, gradient: str | None = None, **others: Any) -> RobustRow:
+        ball = {} if attack == "none" or "severity" in others else {"norm": "L2", "eps": 0.309}
+        right = answers.count("X") / len(answers)
+        return RobustRow(
+            "net", "cifar10", 0, "torch", "float", attack, "white box", len(answers), right, (0.0, 1.0), 0.75, True,
+            answers=answers, gradient=gradient, **ball, **others,
+        )  # fmt: skip
+
+    rows = [
+        row("none", "XXX0"),
+        row("PGD", "XX00", "engine"),
+        row("PGD to the end", "X0X0", "engine"),
+        row("PGD", "XXX0", "implicit"),
+        row("APGD-CE", "0XX0", "engine in float32"),
+        row("APGD-T", "X0X0", "engine in float32"),
+        row("worst of all", "0000"),
+        row("fog", "XX00", severity=1),
+        row("fog", "X000", severity=5),
+        row("frost", "XXX0", severity=1),
+        row("frost", "XX00", severity=5),
+    ]
+    table = attacks_table([Studied(rows, {})])
+    assert table[0] == "| network | ball | images | clean % | PGD | PGD, other gradients | Auto-PGD | worst of all |"
+    low, high = binomtest(1, 4).proportion_ci(0.95, method="wilson")
+    one = f"25.0 ({100 * low:.1f}-{100 * high:.1f})"
+    cells = [cell.strip() for cell in table[2].strip("|").split("|")]
+    assert cells[:5] == ["net", "L2 0.309", "4", "75.0", one]
+    assert [cell.split(" ")[0] for cell in cells[5:]] == ["75.0", "25.0", "0.0"]
+    assert corrupted_table([Studied(rows, {})])[2] == "| net | 4 | 75.0 | 50.0 | 1, 5 | 62.5 / 37.5 | fog 5: 25.0 |"
+
+
+def test_dies_of_several_noises_make_a_curve_by_what_they_were_shown() -> None:
+    def row(scale: float, attack: str, threat: str, share: float, hours: float = 1.0, **others: Any) -> RobustRow:
+        ball = {} if attack == "none" else {"norm": "L2", "eps": 0.309}
+        point = {"device": "pcm", "noise_scale": scale, "hours": hours, "adc_bits": 8, "tile_size": 256}
+        return RobustRow(
+            "net", "cifar10", 0, "crossbar", "analog", attack, threat, 4, share, (share, share), 1.0, True,
+            dies=3, point=point, **ball, **others,
+        )  # fmt: skip
+
+    rows = [
+        row(2.0, "none", "natural", 0.5),
+        row(0.0, "none", "natural", 0.9),
+        row(0.0, "PGD to the end", "digital twin", 0.4),
+        row(2.0, "PGD to the end", "digital twin", 0.3),
+        row(0.0, "PGD", "hardware in the loop", 0.35, gradient="mean of 1"),
+        row(0.0, "PGD", "hardware in the loop", 0.25, gradient="mean of 16"),
+        row(2.0, "PGD", "hardware in the loop", 0.2, gradient="mean of 16"),
+        row(1.0, "none", "natural", 0.8, hours=24.0),
+        row(2.0, "fog", "natural", 0.1, severity=3),
+    ]
+    curves = {name: [found.accuracy for found in group] for name, group in by_noise(rows).items()}
+    dies = "net, pcm, 1 h"
+    assert curves == {
+        ("clean", dies): [0.9, 0.5],
+        ("L2 0.309, shown", dies): [0.4, 0.3],
+        ("L2 0.309, hardware in the loop", dies): [0.25, 0.2],
+    }
+    assert rows[0].machine == "crossbar analog, 3 dies of pcm, 1 h, noise x 2"
+    assert rows[7].machine == "crossbar analog, 3 dies of pcm, 24 h"
+
+
+def test_a_picture_of_noise_is_drawn_where_there_is_something_to_draw(tmp_path: Path, capsys) -> None:
+    folder = study(tmp_path / "one", "one", "XX00", 0.2)
+    robust_table.main([str(folder), "--noise", str(tmp_path / "noise.png")])
+    assert "no run has dies of several noises" in capsys.readouterr().out
+    assert not (tmp_path / "noise.png").exists()
+    for scale, share in ((0.5, 0.75), (1.0, 0.5)):
+        point = {"device": "pcm", "noise_scale": scale, "hours": 1.0, "adc_bits": 8, "tile_size": 256}
+        row = RobustRow(
+            "one", "digits", 0, "crossbar", "analog", "none", "natural", 4, share, (0.0, 1.0), share, True,
+            answers="XX00", point=point, dies=2,
+        )  # fmt: skip
+        append_row(folder / "rows.jsonl", row.to_json())
+    robust_table.main([str(folder), "--noise", str(tmp_path / "noise.png")])
+    assert (tmp_path / "noise.png").read_bytes().startswith(b"\x89PNG")
