@@ -19,11 +19,13 @@ from bench.records.zoo_row import ZooRow
 from bench.reports import resistive
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
+from bench.reports.robust_attacks import attacks_table, corrupted_table
 from bench.reports.robust_machines import machines_table
+from bench.reports.robust_seeds import recipes_table
 from bench.reports.robust_table import robust_table
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
-from bench.reports.studied import read_study
+from bench.reports.studied import Studied, read_study
 from bench.reports.sweep_table import device_lines
 from bench.robustness.transfer import Transfers
 from models.controls import FOLDER as CONTROLS
@@ -170,16 +172,9 @@ def _controls() -> list[str]:
     return markdown(["control", "seeds", "test images right %", "epochs"], lines)
 
 
-def _robustness() -> list[str]:
-    """All studies of robustness that are kept, in the order of their names."""
-    folders = sorted(path.parent for path in (RESULTS / "robustness").glob("*/checks.json"))
-    return robust_table([read_study(folder) for folder in folders])
-
-
-def _robust_machines() -> list[str]:
-    """All studies of robustness on machines that are kept."""
-    folders = sorted(path.parent for path in (RESULTS / "robustness-machines").glob("*/checks.json"))
-    return machines_table([read_study(folder) for folder in folders])
+def _kept_studies(name: str) -> list[Studied]:
+    """All studies of robustness that are kept in this folder of results, in the order of their names."""
+    return [read_study(path.parent) for path in sorted((RESULTS / name).glob("*/checks.json"))]
 
 
 def _transfer() -> list[str]:
@@ -238,8 +233,11 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "zoo": _zoo,
     "twins": _twins,
     "controls": _controls,
-    "robustness": _robustness,
-    "robustness on machines": _robust_machines,
+    "robustness": lambda: robust_table(_kept_studies("robustness")),
+    "robustness of recipes": lambda: recipes_table(_kept_studies("robustness")),
+    "robustness by attack": lambda: attacks_table(_kept_studies("robustness-standard")),
+    "corruptions": lambda: corrupted_table(_kept_studies("robustness-standard")),
+    "robustness on machines": lambda: machines_table(_kept_studies("robustness-machines")),
     "transfer": _transfer,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),

@@ -1,7 +1,8 @@
 """`python -m bench.reports.robust_table FOLDER...`: studies of robustness of several networks, one line each.
 
 Each folder holds a run of `bench.robustness`. Networks that were shown the same images are compared with the first one
-image by image: the difference of what the worst attack leaves, and its 95 % interval. The last lines say how much of
+image by image: the difference of what the worst attack leaves, and its 95 % interval; recipes that were trained from
+several seeds stand below as one line each. The last lines say how much of
 robust accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest
 wrong answer to first order (`bench.robustness.theory`).
 """
@@ -23,9 +24,9 @@ from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robust_networks import draw_networks
 from bench.reports.robust_noise import draw_noise
+from bench.reports.robust_seeds import recipes_table
 from bench.reports.robustness import mean_corruption
-from bench.reports.studied import Studied, read_study
-from bench.robustness.suites import WORST
+from bench.reports.studied import Studied, balls_of, read_study
 from models.command_line import before_work, exit_code, refuse_empty
 
 DIGITAL = "torch float"
@@ -41,12 +42,6 @@ class Options:
     """PNG to draw: what is left by eps, by smoothness and by feedback."""
     noise: Path | None = None
     """PNG to draw: what is left on dies of several noises."""
-
-
-def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:
-    """(norm, eps) that all of them were attacked in."""
-    every = [[(row.norm, row.eps) for row in study.rows if row.attack == WORST] for study in studies]
-    return [(norm, eps) for norm, eps in every[0] if norm and eps and all((norm, eps) in one for one in every)]
 
 
 def robust_table(studies: Sequence[Studied]) -> list[str]:
@@ -110,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not folders:
                 raise ConfigError("no folder: name runs of bench.robustness")
             studies = [read_study(folder) for folder in folders]
-        print("\n".join([*robust_table(studies), "", *differences(studies), ""]))
+        print("\n".join([*robust_table(studies), "", *differences(studies), "", *recipes_table(studies), ""]))
         if options.picture is not None:
             draw_networks(studies, options.picture)
         if options.noise is not None and not draw_noise([study.rows for study in studies], options.noise):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def read_study(folder: Path) -> Studied:
         return Studied(rows, kept["reach"])
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{folder} holds no finished run of bench.robustness: {error}") from error
+
+
+def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:
+    """(norm, eps) that all of them were attacked in."""
+    every = [[(row.norm, row.eps) for row in study.rows if row.attack == WORST] for study in studies]
+    return [(norm, eps) for norm, eps in every[0] if norm and eps and all((norm, eps) in one for one in every)]

@@ -21,8 +21,11 @@ from bench.command_line import ConfigError
 from bench.machines.backend import Settling
 from bench.options import machines_of
 from bench.records.folders import CONFIG
+from bench.reports.attacked_networks import Shown, draw_side_by_side, spread_over
 from bench.reports.format import NOTHING, markdown
 from bench.robustness.__main__ import prepare
+from bench.robustness.attacks.pgd import PGD
+from bench.robustness.ball import Ball
 from bench.robustness.options import RobustConfig, RobustOptions
 from bench.robustness.rows import same_wrong
 from bench.robustness.study import Study, answered
@@ -31,6 +34,9 @@ from bench.robustness.trials import carry_out
 from models.command_line import before_work, exit_code, refuse_empty
 from models.files.typed import read_text
 from models.files.whole import write_atomically
+
+COLUMNS, FURTHER = 10, 4.0
+"""Of the picture: images, and its radius over the middle one of the tables, so that people can see what was added."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,21 @@ def transfers(studies: Sequence[Study]) -> list[Transfers]:
     return found
 
 
+def draw(studies: Sequence[Study], file: Path) -> None:
+    """Images that each network was brought down with at `FURTHER` times the middle radius, side by side."""
+    first = studies[0]
+    part = first.target.part(spread_over(first.target.labels, COLUMNS))
+    ball = Ball("L2", FURTHER * first.radii.middle()[0].eps)
+    shown = []
+    for study in studies:
+        target = study.victim.target(part.images, part.labels)
+        slope = study.victim.gradient(study.victim.main, study.target.images, study.target.labels)
+        found = PGD(ball, study.suite.pgd_steps, seed=study.seed).strongest(target, slope).images
+        shown.append(Shown(study.model, found, tuple(study.victim.predict(found).argmax(dim=1).tolist())))
+    title = f"{ball}: images attacked on each network, what was added below; ! marks a wrong answer"
+    draw_side_by_side(part.images, part.labels.tolist(), shown, title, file)
+
+
 @dataclass(frozen=True)
 class Options:
     """The command line."""
@@ -118,6 +139,8 @@ class Options:
     """Folder with the authors' files."""
     output: Path | None = None
     """JSON file to write."""
+    picture: Path | None = None
+    """PNG to draw: what an attack makes of the same images on each network."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,6 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         document = json.dumps([asdict(one) for one in found])
         if options.output is not None:
             write_atomically(options.output, f"{document}\n".encode())
+        if options.picture is not None:
+            draw(studies, options.picture)
         print(document)
 
     if code := exit_code(work, batch=lambda: "fewer folders", stopped=lambda: "stopped"):

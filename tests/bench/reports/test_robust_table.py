@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import append_row
+from bench.records.statistics import difference, estimate
 from bench.reports import robust_table
 from bench.reports.robust_attacks import attacks_table, corrupted_table
 from bench.reports.robust_machines import machines_table
 from bench.reports.robust_networks import feedback_share
 from bench.reports.robust_noise import by_noise
-from bench.reports.robust_table import balls_of, differences, smoothness
-from bench.reports.studied import Studied, read_study
+from bench.reports.robust_seeds import by_recipe, recipes_table
+from bench.reports.robust_table import differences, smoothness
+from bench.reports.studied import Studied, balls_of, read_study
 from models.zoo.manifests import manifest_of
 
 
@@ -26,7 +29,7 @@ def study(folder: Path, model: str, answers: str, reach: float) -> Path:
     """A run of one attack on four images, all of them right before."""
     folder.mkdir()
     right = answers.count("X") / len(answers)
-    for attack, share, letters in (("none", 1.0, "XXXX"), ("worst of all", right, answers)):
+    for attack, share, letters in (("none", 1.0, "X" * len(answers)), ("worst of all", right, answers)):
         row = RobustRow(
             model, "digits", 0, "torch", "float", attack, "white box", 4, share, (0.0, 1.0), 1.0, True,
             norm=None if attack == "none" else "L2", eps=None if attack == "none" else 0.5, answers=letters,
@@ -174,3 +177,26 @@ def test_a_picture_of_noise_is_drawn_where_there_is_something_to_draw(tmp_path: 
         append_row(folder / "rows.jsonl", row.to_json())
     robust_table.main([str(folder), "--noise", str(tmp_path / "noise.png")])
     assert (tmp_path / "noise.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_seeds_of_a_recipe_are_one_line_with_what_seeds_and_images_vary(tmp_path: Path) -> None:
+    answers = {
+        "ep-0": "XXXX000000", "ep-1": "XXXXXX0000", "ep-2": "XXXXX00000",
+        "twin-0": "XX00000000", "twin-1": "XXX0000000", "once-0": "XXXX000000", "zoo": "XXXX000000",
+    }  # fmt: skip
+    studies = [read_study(study(tmp_path / name, name, letters, 0.2)) for name, letters in answers.items()]
+    assert {name: [one.name for one in seeds] for name, seeds in by_recipe(studies).items()} == {
+        "ep": ["ep-0", "ep-1", "ep-2"],
+        "twin": ["twin-0", "twin-1"],
+    }
+    right = {name: np.array([[float(letter == "X") for letter in text]]) for name, text in answers.items()}
+    ep, twin = (np.concatenate([right[name] for name in right if name.startswith(kind)]) for kind in ("ep", "twin"))
+    low, high = estimate(ep).interval
+    change, (least, most) = difference(twin, ep)
+    table = recipes_table(studies)
+    assert table[0] == "| recipe | seeds | clean % | L2 0.5 |"
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+    assert [line[:2] for line in cells] == [["ep", "3"], ["twin", "2"], ["less ep", ""]]
+    assert cells[0][3] == f"50.0 ({100 * low:.1f}-{100 * high:.1f})"
+    assert cells[2][3] == f"{100 * change:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})"
+    assert change == pytest.approx(0.25 - 0.5)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.reports.attacked_networks import draw_side_by_side
 from bench.robustness import transfer
+from bench.robustness.ball import Ball
 from bench.robustness.suites import STRONGEST
 from bench.robustness.trials import carry_out
 
@@ -38,6 +41,23 @@ def test_networks_fall_to_their_own_images_as_the_attack_says(
             assert one["same_wrong"][number][number] == 1
             other = 20 * one["accuracy"][number][1 - number]
             assert other == pytest.approx(round(other))  # images of the same 20
+
+
+def test_the_picture_shows_what_brings_each_network_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = [transfer.reopened(begun(tmp_path / name, cut=name == "cut"), None) for name in ("whole", "cut")]
+    told: list[Any] = []
+    monkeypatch.setattr(transfer, "draw_side_by_side", lambda *given: told.extend(given))
+    transfer.draw(studies, tmp_path / "picture.png")
+    clean, labels, shown, title, _ = told
+    assert labels == list(range(10)), "one image of every class"
+    assert title.startswith("L2 4")
+    for study, network in zip(studies, shown, strict=True):
+        assert network.name == study.model
+        assert float(Ball("L2", 4.0).outside(network.images, clean).max()) == 0
+        assert network.answers == tuple(study.victim.predict(network.images).argmax(dim=1).tolist())
+        assert sum(answer != label for answer, label in zip(network.answers, labels, strict=True)) >= 9
+    draw_side_by_side(clean, labels, shown, title, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
