@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bench.robustness.loading import Loaded
     from bench.robustness.sanity import Check
     from bench.robustness.study import Study
+    from bench.robustness.suites import Suite
     from models.data import Dataset
 
 HELP = "What is left of the answers when images are attacked, or corrupted: on the network, and on machines."
@@ -99,7 +100,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
     from bench.networks import checkpoint_name
     from bench.robustness.loading import load_victim
     from bench.robustness.study import Study
-    from bench.robustness.suites import SUITES, radii_of
+    from bench.robustness.suites import radii_of
     from bench.robustness.trials import balanced
     from models.data import load_data
     from models.zoo.manifests import trained_on
@@ -109,18 +110,11 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         dataset = load_data(options.data or trained_on(checkpoint_name(options.model)), options.data_dir)
         loaded = load_victim(options.model, dataset, steps, options.device, cut=options.cut)
         network = loaded.network
-        suite = SUITES[options.suite]
-        count = options.shown or suite.images
-        if count < dataset.classes or count > len(dataset.test):
-            raise ConfigError(
-                f"--limit is {count}, from {dataset.classes} (classes) to {len(dataset.test)} test images"
-            )
+        suite = suite_of(options, dataset)
+        count = suite.images
         chosen = balanced(dataset.test.labels, count, dataset.classes)
         others = {name: load_victim(name, dataset, steps, options.device).victim for name in options.others}
         keys = [key for key in row_keys(options.backend, options.precision, config.machines) if key != REFERENCE]
-        corrupted = options.corrupted or min(suite.corrupted, max(count, 100) if options.shown else suite.corrupted)
-        if corrupted > len(dataset.test):
-            raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(dataset.test)} test images")
         if keys and network is None:
             raise ConfigError(f"--model {options.model}: a transformer, and machines hold chains of layers only")
         if network is not None:
@@ -136,7 +130,7 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         loaded.victim,
         dataset,
         chosen,
-        replace(suite, images=count, corrupted=corrupted),
+        suite,
         radii_of(dataset.test.shape[0]),
         options.seed,
         options.device,
@@ -146,6 +140,28 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
         folder,
         _origin(loaded, dataset, chosen, steps),
     )
+
+
+def suite_of(options: RobustOptions, dataset: Dataset) -> Suite:
+    """The suite, with as many images as are asked for.
+
+    Raises:
+        ConfigError: more than there are, fewer than classes, or corruptions of images that have none.
+    """
+    from bench.robustness.study import corruptible
+    from bench.robustness.suites import SUITES
+
+    suite, test = SUITES[options.suite], dataset.test
+    count = options.shown or suite.images
+    if count < dataset.classes or count > len(test):
+        raise ConfigError(f"--limit is {count}, from {dataset.classes} (classes) to {len(test)} test images")
+    if options.corrupted is not None and not corruptible(test):
+        raise ConfigError(f"--corrupted changes nothing here: {dataset.name} has no 8-bit images to corrupt")
+    usual = min(suite.corrupted, max(count, 100)) if options.shown else suite.corrupted
+    corrupted = usual if options.corrupted is None else options.corrupted
+    if corrupted > len(test):
+        raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(test)} test images")
+    return replace(suite, images=count, corrupted=corrupted)
 
 
 def run(config: RobustConfig, folder: Path) -> list[RobustRow]:

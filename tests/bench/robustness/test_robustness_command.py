@@ -114,6 +114,8 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
         (["--suite", "huge"], "--suite 'huge' is unknown"),
         (["--steps", "1"], "images do not reach the top"),
         (["--limit", "5"], "--limit is 5"),
+        (["--corrupted", "0"], "--corrupted is 0"),
+        (["--corrupted", "50"], "--corrupted changes nothing here: digits has no 8-bit images"),
         (["--others", "nobody"], "--others 'nobody' is neither a file nor one of"),
         (["--model", "nobody"], "--model 'nobody' is neither"),
         (["--backend", "crossbar", "--draws", "3"], "--draws changes nothing here: it needs another --suite"),
