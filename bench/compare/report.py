@@ -86,6 +86,8 @@ def _more(document: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]
         "",
         *_pictures(pictures, ("physics.png",)),
         *markdown(table.PHYSICS, table.physics_lines(physics)),
+        "",
+        *markdown(table.SILICON_HEADING, table.silicon_lines()),
     ]
     return lines
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.compare.physics import PUBLISHED, SILICON
 from bench.compare.row import ALL
 from bench.reports.format import NOTHING, percent, si, spread
 
@@ -37,6 +38,7 @@ MEASURED = (
     "counter",
 )
 PHYSICS = ("network", "platform", "profile", "joules per MAC", "over 24 kT 4^b / N", "over kT ln 2")
+SILICON_HEADING = ("published silicon", "joules per MAC", "source")
 TRAINING = ("how", "platform", "profile", "energy of an epoch", "note")
 
 
@@ -133,6 +135,11 @@ def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
         ]
         for row in physics["rows"]
     ]
+
+
+def silicon_lines() -> list[list[str]]:
+    """What was published of silicon, and where."""
+    return [[name, si(PUBLISHED[name], "J"), f"{one.kind}: {one.source}"] for name, one in SILICON.items()]
 
 
 def training_lines(training: Sequence[Row]) -> list[list[str]]:

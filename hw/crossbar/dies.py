@@ -20,7 +20,7 @@ from hw.crossbar.link import CrossbarLink, TiledLink
 from hw.crossbar.machine import Crossbar
 from hw.crossbar.tiles.converters import Adc, AdcsOfDies, RoundingAdc
 from hw.crossbar.tiles.fresh_noise import FreshNoise
-from hw.crossbar.tiles.products import Part, Products, Read
+from hw.crossbar.tiles.products import Heating, Part, Products, Read
 from hw.crossbar.tiles.tile import Reading
 from hw.dies import one_after_the_other
 from hw.digital.machine import Digital
@@ -123,7 +123,8 @@ def together(products: Sequence[Products]) -> Products:
     first = products[0]
     gains = np.stack([np.broadcast_to(one.gain, max(one.gain.shape for one in products)) for one in products])
     parts = [_parts(places) for places in zip(*(one.parts for one in products), strict=True)]
-    return replace(first, layout=first.layout.of_dies(), gain=gains, parts=tuple(parts))
+    heating = Heating(*(torch.stack([getattr(one.heating, way) for one in products]) for way in ("up", "down")))
+    return replace(first, layout=first.layout.of_dies(), gain=gains, parts=tuple(parts), heating=heating)
 
 
 def _parts(places: Sequence[Part]) -> Part:

@@ -16,7 +16,6 @@ from torch import Tensor
 from hw.circuit import Circuit, FixedNeuron, Weights, checked_images, weights_of
 from hw.digital.dynamics import Dynamics, Operator
 from hw.digital.phases import gradients, plastic, run_phases
-from hw.events.messages import CODINGS
 from hw.exclusive import exclusive
 from hw.learning.memory import FloatMemory, Memory, check_descent, fixed_memories
 from hw.learning.rule import Descent, Learned, LearningRule, LearningStoppedError, joined
@@ -95,7 +94,7 @@ class Digital:
     def until(self, ledger: Ledger, steps: int, looks: int = 1) -> Ledger:
         """The ledger of one of its settles, had that been stopped after `steps` (`MessageEvents.until`)."""
         sent = counted(ledger.messages, "messages")
-        counters = torch.as_tensor(np.stack([sent.events(coding)[:steps] for coding in CODINGS]))
+        counters = torch.as_tensor(np.stack([sent.zero_skip[:steps], sent.delta[:steps]]))
         again = self.dynamics.ledger(counters, sent.running[:steps], ledger.images)
         done = counted(again.arithmetic, "arithmetic")
         readout = 0 if self.circuit.readout is None else self.circuit.readout.weight.size * ledger.images

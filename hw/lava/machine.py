@@ -111,6 +111,12 @@ class Lava:
         """Weights and biases as they are now."""
         return weights_of(self.circuit)
 
+    @property
+    def host_pid(self) -> int | None:
+        """Of the interpreter that hosts the graph that settles, and of the session of all its processes; None before
+        the first settle."""
+        return None if self._host is None else self._host[1].process.pid
+
     def close(self) -> None:
         """End the hosts and everything they started; the next settle or learn starts again, from the weights.
 

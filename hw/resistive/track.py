@@ -13,12 +13,13 @@ from torch import Tensor
 
 from hw.events.analog import AnalogEvents
 from hw.resistive.dynamics import settle_in_time
-from hw.resistive.power import dissipated_w
+from hw.resistive.power import diodes_w, heating_w, weighed
 from hw.resistive.settling import settle
 from hw.resistive.solver import Solver
 
 Array = NDArray[np.float64]
 SUBSTEPS = 2
+HELD = "capacitors"
 
 
 @dataclass(frozen=True)
@@ -36,33 +37,37 @@ class Track:
 
     def events(self) -> AnalogEvents:
         """Heat of all images until each is at rest, and for how long they settle."""
-        heat = self.heat_j
+        heat = self._heat_j(int(self.rest.max()) + 1)
         energy = {part: float(np.take_along_axis(until, self.rest[None], 0)[0].sum()) for part, until in heat.items()}
         # what the capacitors hold at the end, which is lost when they are emptied
-        energy["capacitors"] = float(heat["capacitors"][-1].sum())
+        energy[HELD] = float(self._held_j(slice(-1, None)).sum())
         return AnalogEvents(energy, float(self.times_s[self.rest].sum()))
 
     @cached_property
     def heat_j(self) -> dict[str, Array]:
-        """(T, B) joules by part from 0 V until each row: resistors by the trapezoidal rule, diodes and what they lead
-        to as at rest, and what the capacitors hold then."""
-        times = np.concatenate([[0.0], self.times_s])
-        zero = [torch.zeros_like(layer[0]) for layer in self.rows]
-        power: dict[str, list[Array]] = {}
-        for row in range(len(times)):
-            volts = zero if row == 0 else [layer[row - 1] for layer in self.rows]
-            for part, watts in dissipated_w(self.solver, self.sources, volts).items():
-                power.setdefault(part, []).append(watts.cpu().numpy())
-        steps_s = np.diff(times).reshape(-1, *[1] * self.rest.ndim)
+        """(T, B) joules by part from 0 V until each row, and what the capacitors hold then."""
+        return {**self._heat_j(len(self.times_s)), HELD: self._held_j(slice(None))}
+
+    def _heat_j(self, count: int) -> dict[str, Array]:
+        """(count, B) joules by part from 0 V until each of the first rows: resistors by the trapezoidal rule, diodes
+        and what they lead to as at rest."""
+        zero = [torch.zeros_like(layer[:1, ..., :1, :]) for layer in self.rows]
+        start = heating_w(self.solver, self.sources, zero)
+        after = heating_w(self.solver, self.sources, [layer[:count] for layer in self.rows])
+        held = diodes_w(self.solver, self.sources, [layer[-1] for layer in self.rows])
+        steps_s = np.diff(self.times_s[:count], prepend=0.0).reshape(-1, *[1] * self.rest.ndim)
         heat = {}
-        for part, tracked in power.items():
-            track = np.stack(tracked)
-            if part in ("diodes", "clamps"):
-                track = np.broadcast_to(track[-1], track.shape)
-            heat[part] = np.maximum(np.cumsum(0.5 * (track[1:] + track[:-1]) * steps_s, axis=0), 0.0)
-        held = [0.5 * (layer.square() * c).sum(dim=-1) for c, layer in zip(self.farad, self.rows, strict=True)]
-        heat["capacitors"] = torch.stack(held).sum(dim=0).cpu().numpy()
-        return heat
+        for part, watts in after.items():
+            track = torch.cat((start[part].expand(watts[:1].shape), watts)).cpu().numpy()
+            heat[part] = np.cumsum(0.5 * (track[1:] + track[:-1]) * steps_s, axis=0)
+        heat |= {part: np.cumsum(steps_s, axis=0) * watts.cpu().numpy() for part, watts in held.items()}
+        return {part: np.maximum(joules, 0.0) for part, joules in heat.items()}
+
+    def _held_j(self, rows: slice) -> Array:
+        """(T, B) joules in the capacitors."""
+        held = [weighed(layer[rows].square(), c) for c, layer in zip(self.farad, self.rows, strict=True)]
+        joules: Array = 0.5 * torch.stack(held).sum(dim=0).cpu().numpy()
+        return joules
 
 
 def track_of(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s: Array, tolerance: float) -> Track:

@@ -25,8 +25,8 @@ class Layout(Protocol):
         """matrix (outputs, rows of a tile) times those inputs of x: (B, outputs, ...)."""
         ...
 
-    def heat(self, squared: Tensor, conductance_s: Tensor, inputs: slice) -> Tensor:
-        """(B,) sum over all driven vectors of conductance times squared input."""
+    def heat(self, squared: Tensor, heated_s: Tensor) -> Tensor:
+        """(B,) sum over all driven vectors of conductance times squared input, of what `heated` adds up to."""
         ...
 
     def down(self, x: Tensor, matrix: Tensor) -> Tensor:
@@ -42,6 +42,14 @@ class Layout(Protocol):
         ...
 
 
+class OneDie(Layout, Protocol):
+    """That of a matrix on one die."""
+
+    def heated(self, conductance_s: Tensor, inputs: slice, count: int) -> Tensor:
+        """(n,) conductance that every number of an image is driven onto, by rows (inputs,) out of `count`."""
+        ...
+
+
 @dataclass(frozen=True)
 class DenseLayout:
     """x (B, inputs)."""
@@ -50,9 +58,13 @@ class DenseLayout:
         """(B, outputs)."""
         return F.linear(x[:, inputs], matrix)
 
-    def heat(self, squared: Tensor, conductance_s: Tensor, inputs: slice) -> Tensor:
+    def heated(self, conductance_s: Tensor, inputs: slice, count: int) -> Tensor:
+        """(count,)."""
+        return F.pad(conductance_s, (inputs.start, count - inputs.stop))
+
+    def heat(self, squared: Tensor, heated_s: Tensor) -> Tensor:
         """(B,)."""
-        return squared[:, inputs] @ conductance_s
+        return squared @ heated_s
 
     def down(self, x: Tensor, matrix: Tensor) -> Tensor:
         """x (B, outputs) to (B, inputs)."""
@@ -75,9 +87,9 @@ class DenseOfDies:
         """(dies B, outputs)."""
         return _by_die(x[:, inputs], matrix.mT)
 
-    def heat(self, squared: Tensor, conductance_s: Tensor, inputs: slice) -> Tensor:
+    def heat(self, squared: Tensor, heated_s: Tensor) -> Tensor:
         """(dies B,) of conductances (dies, inputs)."""
-        return _by_die(squared[:, inputs], conductance_s[..., None])[:, 0]
+        return _by_die(squared, heated_s[..., None])[:, 0]
 
     def down(self, x: Tensor, matrix: Tensor) -> Tensor:
         """x (dies B, outputs) to (dies B, inputs)."""
@@ -118,10 +130,16 @@ class ConvLayout:
         sums = F.conv2d(x[:, channels], kernel, stride=self.stride, padding=self.padding)
         return sums[:, :, : self.used[0], : self.used[1]]
 
-    def heat(self, squared: Tensor, conductance_s: Tensor, inputs: slice) -> Tensor:
-        """(B,): a pixel heats the devices of every row it is driven onto, in every window that holds it."""
+    def heated(self, conductance_s: Tensor, inputs: slice, count: int) -> Tensor:  # noqa: ARG002 - the image says it
+        """(C H W,): a pixel heats the devices of every row it is driven onto, in every window that holds it."""
         channels, kernel = self.kernel_of(conductance_s[None], inputs)
-        return squared[:, channels].flatten(1) @ self.seen(kernel).flatten()
+        whole = conductance_s.new_zeros(self.below)
+        whole[channels] = self.seen(kernel)[0]
+        return whole.flatten()
+
+    def heat(self, squared: Tensor, heated_s: Tensor) -> Tensor:
+        """(B,)."""
+        return squared.flatten(1) @ heated_s
 
     def down(self, x: Tensor, matrix: Tensor) -> Tensor:
         """x (B, outputs, positions) to (B, inputs, positions)."""
@@ -167,11 +185,9 @@ class ConvOfDies:
         used = sums[:, :, : layout.used[0], : layout.used[1]]
         return used.unflatten(1, (dies, -1)).transpose(0, 1).flatten(0, 1)
 
-    def heat(self, squared: Tensor, conductance_s: Tensor, inputs: slice) -> Tensor:
-        """(dies B,) of conductances (dies, inputs)."""
-        channels, kernel = self.layout.kernel_of(conductance_s, inputs)
-        seen = self.layout.seen(kernel.flatten(0, 1)[None]).unflatten(1, (len(kernel), -1))[0]
-        return _by_die(squared[:, channels].flatten(1), seen.flatten(1)[..., None])[:, 0]
+    def heat(self, squared: Tensor, heated_s: Tensor) -> Tensor:
+        """(dies B,) of conductances (dies, C H W)."""
+        return _by_die(squared.flatten(1), heated_s[..., None])[:, 0]
 
     def down(self, x: Tensor, matrix: Tensor) -> Tensor:
         """x (dies B, outputs, positions) to (dies B, inputs, positions)."""

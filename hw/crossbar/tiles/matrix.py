@@ -19,9 +19,9 @@ from hw.crossbar.devices.device_array import DeviceArray
 from hw.crossbar.fabrication import Fabrication
 from hw.crossbar.tiles.design import Design
 from hw.crossbar.tiles.gain import Gain, ReadBacks, Reference, many, read_back, read_backs
-from hw.crossbar.tiles.layout import DenseLayout, Layout
-from hw.crossbar.tiles.products import Part, Products, Read
-from hw.crossbar.tiles.tile import Tile, check_weights
+from hw.crossbar.tiles.layout import DenseLayout, OneDie
+from hw.crossbar.tiles.products import Heating, Part, Products, Read, heating_of
+from hw.crossbar.tiles.tile import Reading, Tile, check_weights
 from hw.crossbar.tiles.wires import asymmetry
 
 
@@ -47,14 +47,14 @@ class TiledMatrix:
         weight: Array,
         fabrication: Fabrication,
         *,
-        layout: Layout | None = None,
+        layout: OneDie | None = None,
         largest: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Args as of `Tile`; `largest` is max |weight| if not given, `layout` that of plain vectors."""
         design, device = fabrication.design, fabrication.device
         self.shape, self.design, self.device, self.gain = weight.shape, design, device, Gain()
-        self.layout: Layout = layout or DenseLayout()
+        self.layout: OneDie = layout or DenseLayout()
         largest = largest or float(np.abs(weight).max(initial=0.0)) or 1.0
         check_weights(weight, largest)
         rows, columns = design.codec.capacity(design.rows, design.columns)
@@ -80,6 +80,7 @@ class TiledMatrix:
         # tiles have the numbers below, and fresh noise of their own
         self._calibration = np.random.default_rng((*fabrication.noise_seed, len(self.placed)))
         self._reference: Reference | None = None
+        self._heated: tuple[list[Reading], Heating] | None = None
 
     @property
     def tiles(self) -> list[Tile]:
@@ -102,7 +103,15 @@ class TiledMatrix:
             for placed in self.placed
             for tile in [placed.tile]
         ]
-        return Products(self.shape, self.design, self.layout, self.gain.total, self.read_j, tuple(parts))
+        gain, heating = self.gain.total, self._heating(parts)
+        return Products(self.shape, self.design, self.layout, gain, self.read_j, tuple(parts), heating)
+
+    def _heating(self, parts: list[Part]) -> Heating:
+        """The same for all products of a settle, and until devices change."""
+        now = [reading for part in parts for reading in (part.up, part.down)]
+        if self._heated is None or any(one is not other for one, other in zip(self._heated[0], now, strict=True)):
+            self._heated = (now, heating_of(self.layout, parts, self.shape))
+        return self._heated[1]
 
     @property
     def read_j(self) -> float:

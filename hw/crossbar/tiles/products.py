@@ -10,7 +10,7 @@ after the other (`tiles.layout`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from hw.crossbar.devices.device import Array
 from hw.crossbar.tiles.converters import Adc, drive
 from hw.crossbar.tiles.design import Design
-from hw.crossbar.tiles.layout import Layout, beside
+from hw.crossbar.tiles.layout import Layout, OneDie, beside
 from hw.crossbar.tiles.tile import Reading
 
 
@@ -51,6 +51,27 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Heating:
+    """Conductance that the numbers of an image are driven onto, all tiles together: of several dies one row each."""
+
+    up: Tensor
+    """(n,) of what goes up, as one image is flattened."""
+    down: Tensor
+    """(outputs,)."""
+
+
+def heating_of(layout: OneDie, parts: Sequence[Part], shape: tuple[int, ...]) -> Heating:
+    """Of the tiles that hold W (outputs, inputs) on one die."""
+    outputs, inputs = shape
+    first = parts[0].down.conductance_s
+    down = first.new_zeros(outputs)
+    for part in parts:
+        down[part.outputs] += part.down.conductance_s
+    up = torch.stack([layout.heated(part.up.conductance_s, part.inputs, inputs) for part in parts]).sum(dim=0)
+    return Heating(up, down)
+
+
+@dataclass(frozen=True)
 class Products:
     """W (outputs, inputs) as it is read during one settle, or that of several dies."""
 
@@ -62,6 +83,7 @@ class Products:
     read_j: float
     """Joules of a read of 1 S by an input of 1."""
     parts: tuple[Part, ...]
+    heating: Heating
 
     def up(self, x: Tensor) -> tuple[Tensor, Read]:
         """W x for x (B, ...) in [-1, 1], in the layout of this matrix, giving (B, outputs, ...)."""
@@ -71,7 +93,7 @@ class Products:
             for part in self.parts:
                 sums = part.up.read(partial(self.layout.up, inputs=part.inputs), driven, squared, *part.generators)
                 total.add(part.outputs, significance * part.significance, *part.adc_up.convert(sums))
-                total.heat += self.layout.heat(squared, part.up.conductance_s, part.inputs)
+            total.heat += self.layout.heat(squared, self.heating.up)
         return total.done(self.gain, self.read_j)
 
     def down(self, x: Tensor) -> tuple[Tensor, Read]:
@@ -82,12 +104,12 @@ class Products:
             x, gain = x * _beside(gain / most, x), most
         total = _Total(self.shape[1], x)
         for significance, driven in _input_slices(x, self.design):
+            squared = driven * driven
             for part in self.parts:
-                here = driven[:, part.outputs]
-                squared = here * here
-                sums = part.down.read(self.layout.down, here, squared, *part.generators)
+                here = part.outputs
+                sums = part.down.read(self.layout.down, driven[:, here], squared[:, here], *part.generators)
                 total.add(part.inputs, significance * part.significance, *part.adc_down.convert(sums))
-                total.heat += self.layout.heat_down(squared, part.down.conductance_s)
+            total.heat += self.layout.heat_down(squared, self.heating.down)
         return total.done(gain, self.read_j)
 
 
