@@ -86,7 +86,7 @@ def session_s(session: int) -> float:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             try:
-                told = (entry / "stat").read_text().rpartition(")")[2].split()
+                told = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             except OSError:  # it ended meanwhile
                 continue
             if int(told[SESSION]) == session:
