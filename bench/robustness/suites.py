@@ -60,7 +60,7 @@ class Suite:
     """PGD at the middle radii by every gradient, and how well they agree."""
     severities: tuple[int, ...] = (3,)
     """Of natural corruptions."""
-    corrupted: int = 100
+    corrupted: int = 500
     """Images of each corruption at each severity."""
     sane: int = 40
     """Images of the checks of the attacks themselves."""
