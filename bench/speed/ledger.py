@@ -25,8 +25,8 @@ from mapping.quantization import quantize
 from models.zoo import load_model
 
 Images = NDArray[np.float32]
-FEWER = {"cifar": 8, "crossbar": 4, "resistive": 1, "brian": 8}
-"""How many times fewer images settle together, where one of them takes so much longer."""
+FEWER = {"cifar": 8, "resistive": 4, "brian": 8}
+"""How many times fewer images settle together, where one of them takes so much longer or room is scarce."""
 LAVA_CALLS = 4
 """Settles that are measured at once: processor time of other processes is told in ticks of 10 ms."""
 

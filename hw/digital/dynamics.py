@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hw.circuit import Circuit, FixedNeuron
-from hw.differing import differing
 from hw.digital.arithmetic import Arithmetic, FloatArithmetic, IntegerArithmetic
 from hw.events.arithmetic import ArithmeticEvents
 from hw.events.messages import COLUMNS, MessageEvents
@@ -68,7 +67,7 @@ class Dynamics:
         self.fan = np.stack([table.sum(axis=0) for table in circuit.traffic])
         self.traffic = [torch.as_tensor(table).to(device, torch.float64) for table in circuit.traffic]
         self.macs = self._macs()
-        self._clamped: tuple[Tensor | None, Tensor] = (None, torch.zeros(()))
+        self._clamped: tuple[Tensor | None, Any] = (None, None)
         """The input that was last counted without having changed, and what sending it causes."""
 
     def load_bias(self, index: int, bias: Tensor) -> None:
@@ -125,14 +124,15 @@ class Dynamics:
 
     def count(self, counters: Tensor, states: Sequence[Tensor], sent: Sequence[Tensor], at_rest: Tensor | None) -> None:
         """Add up, per sending layer, what messages this step consumes: nonzero, changed. counters (2, S, C)."""
+        room: Any = counters.numpy() if counters.device.type == "cpu" else counters
         for layer, (state, last, traffic) in enumerate(zip(states, sent, self.traffic, strict=True)):
             if state is last and at_rest is None:
                 # the clamped input is the same tensor at every step but the first
                 if self._clamped[0] is not state:
-                    self._clamped = (state, _sending(state, [0.0], None)[0] @ traffic)
-                counters[0, layer] = self._clamped[1]
+                    self._clamped = (state, _caused(state, [0.0], None, traffic)[0])
+                room[0, layer] = self._clamped[1]
                 continue
-            counters[:, layer] = _sending(state, [0.0, last], at_rest) @ traffic
+            room[:, layer] = _caused(state, [0.0, last], at_rest, traffic)
 
     def ledger(self, counters: Tensor, running: NDArray[np.int64], images: int, correlated: int = 0) -> Ledger:
         """What was counted, with `correlated` multiply-accumulates of learning on top."""
@@ -173,17 +173,26 @@ class Dynamics:
 MOST_IN_A_BYTE = 255
 
 
-def _sending(state: Tensor, others: Sequence[Tensor | float], at_rest: Tensor | None) -> Tensor:
-    """(len(others), units) images in which a unit's state is not what each of the others is, of those that are not at
-    rest, in float64; up to 255 images add up in bytes."""
-    active = torch.empty((len(others), *state.shape), dtype=torch.bool, device=state.device)
-    for row, other in zip(active, others, strict=True):
-        differing(state, other, row)
-    held = active.flatten(2)
+def _caused(state: Tensor, others: Sequence[Tensor | float], at_rest: Tensor | None, traffic: Tensor) -> Any:
+    """(len(others), columns) what units cause that send in every image where their state is not what each of the others
+    is, of images that are not at rest: (images, units) counted, times traffic (units, columns).
+
+    On a CPU numpy counts: it compares six times as fast as torch, and takes less to be called.
+    """
+    if state.device.type != "cpu":
+        active = torch.stack([(state != other).flatten(1) for other in others])
+        if at_rest is not None:
+            active &= ~at_rest[:, None]
+        return active.sum(dim=1).double() @ traffic
+    here, images = state.numpy(), len(state)
+    differs = np.empty((len(others), *here.shape), bool)
+    for row, other in zip(differs, others, strict=True):
+        np.not_equal(here, other.numpy() if isinstance(other, Tensor) else other, out=row)
+    held = differs.reshape(len(others), images, -1)
     if at_rest is not None:
-        held &= ~at_rest[:, None]
-    first, *rest = held.view(torch.uint8).split(MOST_IN_A_BYTE, dim=1)
-    counts = first.sum(dim=1, dtype=torch.uint8).double()
-    for part in rest:
-        counts += part.sum(dim=1, dtype=torch.uint8)
-    return counts
+        held &= ~at_rest.numpy()[:, None]
+    sending = held.view(np.uint8)
+    counts = np.add.reduce(sending[:, :MOST_IN_A_BYTE], axis=1, dtype=np.uint8).astype(np.float64)
+    for first in range(MOST_IN_A_BYTE, images, MOST_IN_A_BYTE):
+        counts += np.add.reduce(sending[:, first : first + MOST_IN_A_BYTE], axis=1, dtype=np.uint8)
+    return counts @ traffic.numpy()

@@ -1,8 +1,9 @@
 """Energy of processor packages and their memory: Linux powercap, files in /sys/class/powercap.
 
 Domains overlap: core and uncore are part of package, and psys holds it, so only package and dram are added, of every
-socket. A counter starts again at zero after `max_energy_range_uj` (minutes to hours): read at least that often. Linux
-lets only root read it, and virtual machines have none.
+socket. A counter starts again at zero after `max_energy_range_uj` (minutes to hours). One that stands lower than before
+has done so if less than half of its range went by, and else went backwards: read at least twice in a range. Linux lets
+only root read it, and virtual machines have none.
 """
 
 from __future__ import annotations
@@ -49,8 +50,14 @@ class Powercap:
         for domain, value, most in zip(self._domains, now, ranges, strict=True):
             if not 0 <= value <= most:
                 raise CounterError(f"{self.name}: {domain / 'energy_uj'} is {value}, it counts from 0 to {most}")
-        for value, before, most in zip(now, self._last or now, ranges, strict=True):
-            self._total_uj += value - before if value >= before else value + most - before
+        for domain, value, before, most in zip(self._domains, now, self._last or now, ranges, strict=True):
+            went = value - before if value >= before else value + most - before
+            if value < before and went > most / 2:
+                raise CounterError(
+                    f"{self.name}: {domain / 'energy_uj'} went backwards, from {before} to {value} of {most}: or is it "
+                    "read less than twice in its range?"
+                )
+            self._total_uj += went
         self._last = now
         return self._total_uj * 1e-6
 

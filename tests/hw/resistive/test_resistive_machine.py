@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.crossbar_examples import uniform_drift
+from helpers.resistive_examples import random_inputs, random_network
 
 from hw.cost.resistive import SPREAD, driver_w, resistive_cost, thermal_limit_j
 from hw.crossbar.devices.presets import preset
@@ -15,7 +16,13 @@ from hw.learning.phases import UpdatePhases
 from hw.learning.rule import Descent, LearningRule
 from hw.ledger import Ledger
 from hw.resistive.die import Mismatch, fabricate, written_back
-from hw.resistive.machine import Physics, Resistive
+from hw.resistive.links import DenseResistors
+from hw.resistive.machine import PHASE_TAU, Physics, Resistive
+from hw.resistive.network import Layer, ResistiveNetwork
+from hw.resistive.parasitics import Parasitics, node_capacities
+from hw.resistive.power import diodes_w, dissipated_w, heating_w
+from hw.resistive.solver import Solver
+from hw.resistive.track import track_of
 from mapping.learning import network_with
 from mapping.machines import to_resistive
 from mapping.resistive import Mapped
@@ -215,8 +222,6 @@ def test_joules_are_power_at_rest_times_time_once_it_is_at_rest() -> None:
     assert analog is not None
     assert settled.rest_s is not None
     assert analog.settled_s == pytest.approx(settled.rest_s.sum())
-    from hw.resistive.power import dissipated_w
-
     solver, sources, rest = machine.rest(IMAGES)
     watts = {part: values.numpy() for part, values in dissipated_w(solver, sources, rest.volts).items()}
     least = float((watts["link1"] * settled.rest_s).sum())
@@ -229,6 +234,66 @@ def test_joules_are_power_at_rest_times_time_once_it_is_at_rest() -> None:
     assert one.breakdown_j["drivers"] == pytest.approx(1e-6 * one.latency_s.nominal)
     with pytest.raises(ValueError, match="the ledger has no 'analog'"):
         resistive_cost(Ledger(1), 0.0, 1, 1)
+
+
+def test_the_ledger_of_a_pass_is_the_power_of_every_phase_for_as_long_as_it_is_left() -> None:
+    """Two updates of three images, free, nudged up and down: heat of all resistors, node by node in numpy."""
+    machine = to_resistive(equivalent(PLAIN))
+    network, tau_s = machine.network, machine.tau_s
+    learned = machine.learn(IMAGES, LABELS, rule(0.0, links=2))
+    analog = learned.ledger.analog
+    assert analog is not None
+    assert learned.ledger.images == 6
+    ends = 3  # free, and nudged both ways
+    assert analog.settled_s == pytest.approx(ends * 6 * PHASE_TAU * tau_s)
+    _, sources, rest = to_resistive(equivalent(PLAIN)).rest(IMAGES)
+    first = network.links[0]
+    above, below = rest.volts[0].numpy()[:, :, None], sources.numpy()[:, None]
+    minus = np.zeros_like(first.plus_s) if first.minus_s is None else first.minus_s
+    watts = (first.plus_s * (below - above) ** 2 + minus * (below + above) ** 2).sum()
+    # so small a beta moves the power of the free phase by less than that
+    assert analog.energy_j["link1"] == pytest.approx(ends * watts * PHASE_TAU * tau_s, rel=0.02)
+
+
+def test_the_ledger_of_a_settle_is_the_heat_of_a_resistor_and_a_capacitor_by_hand() -> None:
+    """A source, a resistor, a node that leaks: v = V r (1 - exp(-t / tau)), r = G / (G + L), tau = C / (G + L)."""
+    g_s, leak_s, input_v = 3e-6, 1e-6, 0.5
+    link, free = DenseResistors(np.array([[g_s]]), None), np.array([np.inf])
+    layer = Layer(-free, free, np.array([leak_s]), np.array([0.0]))
+    network = ResistiveNetwork((link,), (layer,), (), input_v)
+    solver = Solver(network)
+    (farad,) = node_capacities(network, Parasitics(), "cpu")
+    tau_s = float(farad) / (g_s + leak_s)
+    times_s = tau_s * np.geomspace(0.01, 40, 400)
+    track = track_of(solver, solver.sources(torch.ones(1, 1)), [farad], times_s, 1e-6)
+    events, until = track.events(), times_s[track.rest[0]]
+    ratio = g_s / (g_s + leak_s)
+    once, twice = tau_s * (1 - np.exp(-until / tau_s)), tau_s / 2 * (1 - np.exp(-2 * until / tau_s))
+    # integrals of (V - v)^2 and v^2 over the way there
+    link_j = g_s * input_v**2 * ((1 - ratio) ** 2 * until + 2 * ratio * (1 - ratio) * once + ratio**2 * twice)
+    leak_j = leak_s * (input_v * ratio) ** 2 * (until - 2 * once + twice)
+    held_j = 0.5 * float(farad) * (input_v * ratio) ** 2
+    assert events.settled_s == pytest.approx(until)
+    assert events.energy_j["link1"] == pytest.approx(link_j, rel=0.01)
+    assert events.energy_j["leaks"] == pytest.approx(leak_j, rel=0.01)
+    assert events.energy_j["capacitors"] == pytest.approx(held_j, rel=1e-6)
+    assert events.energy_j["diodes"] == events.energy_j["clamps"] == 0
+
+
+@pytest.mark.parametrize("gain", [1.0, 1.3])
+def test_heat_of_many_times_at_once_is_that_of_each(gain: float) -> None:
+    network = random_network((5, 6, 4), 3, gain=gain)
+    solver = Solver(network)
+    sources = solver.sources(random_inputs(network, 4, 1))
+    rows = [torch.rand((5, 4, units), generator=torch.Generator().manual_seed(units)) for units in network.units]
+    rows = [layer.double() for layer in rows]
+    found = heating_w(solver, sources, rows)
+    for time in range(5):
+        volts = [layer[time] for layer in rows]
+        expected = dissipated_w(solver, sources, volts)
+        assert {*found, *diodes_w(solver, sources, volts)} == set(expected)
+        for part, watts in found.items():
+            torch.testing.assert_close(watts[time], expected[part], rtol=1e-9, atol=1e-18)
 
 
 def test_constants_of_the_cost_are_those_of_physics() -> None:
