@@ -39,6 +39,8 @@ def diodes_w(
     diodes = torch.zeros_like(drive[..., 0])
     clamps = diodes.clone()
     for index, v in enumerate(volts):
+        if not solver.held[index]:
+            continue
         bounds, injected = solver.bounds[index], given[index]
         left = solver.loads[index] * v - solver.around(index, drive, volts)  # what a diode must bring
         if injected is not None:

@@ -51,14 +51,13 @@ class Track:
     def _heat_j(self, count: int) -> dict[str, Array]:
         """(count, B) joules by part from 0 V until each of the first rows: resistors by the trapezoidal rule, diodes
         and what they lead to as at rest."""
-        zero = [torch.zeros_like(layer[:1, ..., :1, :]) for layer in self.rows]
-        start = heating_w(self.solver, self.sources, zero)
-        after = heating_w(self.solver, self.sources, [layer[:count] for layer in self.rows])
+        rows = [torch.cat((torch.zeros_like(layer[:1]), layer[:count])) for layer in self.rows]
+        heated = heating_w(self.solver, self.sources, rows)
         held = diodes_w(self.solver, self.sources, [layer[-1] for layer in self.rows])
         steps_s = np.diff(self.times_s[:count], prepend=0.0).reshape(-1, *[1] * self.rest.ndim)
         heat = {}
-        for part, watts in after.items():
-            track = torch.cat((start[part].expand(watts[:1].shape), watts)).cpu().numpy()
+        for part, watts in heated.items():
+            track = watts.cpu().numpy()
             heat[part] = np.cumsum(0.5 * (track[1:] + track[:-1]) * steps_s, axis=0)
         heat |= {part: np.cumsum(steps_s, axis=0) * watts.cpu().numpy() for part, watts in held.items()}
         return {part: np.maximum(joules, 0.0) for part, joules in heat.items()}
