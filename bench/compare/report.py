@@ -88,6 +88,8 @@ def _more(document: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]
         *markdown(table.PHYSICS, table.physics_lines(physics)),
         "",
         *markdown(table.SILICON_HEADING, table.silicon_lines()),
+        "",
+        *markdown(table.TASKS_HEADING, table.task_lines()),
     ]
     return lines
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from bench.compare.physics import PUBLISHED, SILICON
 from bench.compare.row import ALL
 from bench.reports.format import NOTHING, percent, si, spread
+from hw.cost.constants.published import LOIHI_2_TASKS, PILOTNET
 
 Row = Mapping[str, Any]
 
@@ -39,6 +40,7 @@ MEASURED = (
 )
 PHYSICS = ("network", "platform", "profile", "joules per MAC", "over 24 kT 4^b / N", "over kT ln 2")
 SILICON_HEADING = ("published silicon", "joules per MAC", "source")
+TASKS_HEADING = ("Loihi 2, as published", "figure", "source")
 TRAINING = ("how", "platform", "profile", "energy of an epoch", "note")
 
 
@@ -140,6 +142,16 @@ def physics_lines(physics: Mapping[str, Any]) -> list[list[str]]:
 def silicon_lines() -> list[list[str]]:
     """What was published of silicon, and where."""
     return [[name, si(PUBLISHED[name], "J"), f"{one.kind}: {one.source}"] for name, one in SILICON.items()]
+
+
+def task_lines() -> list[list[str]]:
+    """Whole tasks on Loihi 2, as published, and where: no operations were published that they could be divided by."""
+    told = {"PilotNet, energy of an inference": PILOTNET["inference_energy"], "PilotNet, a step": PILOTNET["step_time"]}
+    told |= {name.replace("_", " "): constant for name, constant in LOIHI_2_TASKS.items()}
+    return [
+        [name, f"{one.nominal:g}" if one.unit == "1" else si(one.nominal, one.unit), f"{one.kind}: {one.source}"]
+        for name, one in told.items()
+    ]
 
 
 def training_lines(training: Sequence[Row]) -> list[list[str]]:
