@@ -44,13 +44,24 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
     return True
 
 
-def mark(axes: Axes, x: Sequence[float], rows: Sequence[RobustRow], colour: str, line: str, name: str) -> None:
+def mark(
+    axes: Axes,
+    x: Sequence[float],
+    rows: Sequence[RobustRow],
+    colour: str,
+    line: str,
+    name: str,
+    hollow: bool = False,
+) -> None:
     """Accuracies with their intervals."""
     y = [100 * row.accuracy for row in rows]
     # at 0 and 100 % an interval ends there but for its last digit
     low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in rows]
     high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in rows]
-    axes.errorbar(x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4)
+    face = "white" if hollow else colour
+    axes.errorbar(
+        x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4, mfc=face
+    )
 
 
 def draw_corruptions(rows: Sequence[RobustRow], file: Path) -> bool:
