@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -37,7 +38,7 @@ def test_settling_has_a_logarithmic_axis_bands_and_what_it_is_of_in_its_title(dr
     assert len(left.collections) == len(rows) == 4
     shares = (rows[0].by_step or {})["accuracy"]
     expected = [accuracy_interval(round(share * 360), 360) for share in shares]
-    assert figures.intervals_of(rows[0]) == expected
+    np.testing.assert_allclose(figures.intervals_of(rows[0]), expected, rtol=1e-12)
 
 
 def test_crossbars_show_events_of_their_own(drawn: list[Figure]) -> None:

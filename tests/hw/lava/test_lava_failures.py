@@ -164,6 +164,17 @@ def test_lava_modules_import_on_their_own(module: str) -> None:
     assert done.returncode == 0, done.stderr[-500:]
 
 
+@pytest.mark.parametrize(("before", "code"), [("fork", 0), ("spawn", 1)])
+def test_lava_can_be_imported_after_other_processes_that_fork(before: str, code: int) -> None:
+    """Lava sets the way processes start, which Python grants once."""
+    program = f"import multiprocessing as m; m.set_start_method('{before}')\n"
+    program += "import hw.lava.graph; print(m.get_start_method())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr[-500:]
+    assert done.stdout.strip() == ("fork" if code == 0 else "")
+    assert code == 0 or "context has already been set" in done.stderr
+
+
 def test_a_job_can_be_sent_to_another_interpreter() -> None:
     """Nothing of torch or Lava is in it."""
     job = Job(small_circuit(), 3, 2, None, None, False, 1.0, {})
