@@ -10,7 +10,7 @@ from torch import Tensor
 from hw.resistive.settling import Injection
 from hw.resistive.solver import Solver
 
-AT_ONCE = 2**17
+AT_ONCE = 2**18
 """Voltages of a layer that are squared at once: what a processor keeps close to it."""
 
 

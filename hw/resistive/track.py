@@ -37,8 +37,17 @@ class Track:
 
     def events(self) -> AnalogEvents:
         """Heat of all images until each is at rest, and for how long they settle."""
-        heat = self._heat_j(int(self.rest.max()) + 1)
-        energy = {part: float(np.take_along_axis(until, self.rest[None], 0)[0].sum()) for part, until in heat.items()}
+        count = int(self.rest.max()) + 1
+        heated, held = self._watts(count)
+        # weights of the trapezoidal rule until each image is at rest, of row 0 at 0 V and of all that follow
+        steps_s = np.diff(self.times_s[:count], prepend=0.0).reshape(-1, *[1] * self.rest.ndim)
+        taken = np.where(np.arange(count).reshape(steps_s.shape) <= self.rest, 0.5 * steps_s, 0.0)
+        weights = np.zeros((count + 1, *self.rest.shape))
+        weights[1:] += taken
+        weights[:-1] += taken
+        joules = {part: (weights * watts.cpu().numpy()).sum(axis=0) for part, watts in heated.items()}
+        joules |= {part: self.times_s[self.rest] * watts.cpu().numpy() for part, watts in held.items()}
+        energy = {part: float(np.maximum(of_images, 0.0).sum()) for part, of_images in joules.items()}
         # what the capacitors hold at the end, which is lost when they are emptied
         energy[HELD] = float(self._held_j(slice(-1, None)).sum())
         return AnalogEvents(energy, float(self.times_s[self.rest].sum()))
@@ -51,9 +60,7 @@ class Track:
     def _heat_j(self, count: int) -> dict[str, Array]:
         """(count, B) joules by part from 0 V until each of the first rows: resistors by the trapezoidal rule, diodes
         and what they lead to as at rest."""
-        rows = [torch.cat((torch.zeros_like(layer[:1]), layer[:count])) for layer in self.rows]
-        heated = heating_w(self.solver, self.sources, rows)
-        held = diodes_w(self.solver, self.sources, [layer[-1] for layer in self.rows])
+        heated, held = self._watts(count)
         steps_s = np.diff(self.times_s[:count], prepend=0.0).reshape(-1, *[1] * self.rest.ndim)
         heat = {}
         for part, watts in heated.items():
@@ -61,6 +68,13 @@ class Track:
             heat[part] = np.cumsum(0.5 * (track[1:] + track[:-1]) * steps_s, axis=0)
         heat |= {part: np.cumsum(steps_s, axis=0) * watts.cpu().numpy() for part, watts in held.items()}
         return {part: np.maximum(joules, 0.0) for part, joules in heat.items()}
+
+    def _watts(self, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Watts of resistors at 0 V and at the first rows, (count + 1, B), and of diodes and what they lead to at rest,
+        (B,), by part."""
+        rows = [torch.cat((torch.zeros_like(layer[:1]), layer[:count])) for layer in self.rows]
+        ends = [layer[-1] for layer in self.rows]
+        return heating_w(self.solver, self.sources, rows), diodes_w(self.solver, self.sources, ends)
 
     def _held_j(self, rows: slice) -> Array:
         """(T, B) joules in the capacitors."""
