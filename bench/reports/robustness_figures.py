@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from bench.records.robust_row import RobustRow
+from bench.reports.attacked_networks import Shown, draw_side_by_side
 from bench.reports.figures import COLOURS, new_figure, save_figure
 from bench.robustness.attacks.target import Target
 from bench.robustness.suites import TRANSFER
@@ -93,30 +94,10 @@ def draw_corruptions(rows: Sequence[RobustRow], file: Path) -> bool:
 
 @torch.no_grad()
 def draw_attacked(target: Target, victim: Victim, made: Mapping[str, Tensor], file: Path) -> None:
-    """Clean images, attacked ones and what was added, with the answers."""
-    lines = 1 + 2 * len(made)
-    count = min(SHOWN, len(target.labels))
-    figure = new_figure(1.25 * count, 1.5 * lines)
-    grid = figure.subplots(lines, count, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    places = torch.linspace(0, len(target.labels) - 1, count).long()
-
-    def show(line: int, images: Tensor, titles: Sequence[str]) -> None:
-        for axes, image, title in zip(grid[line], images, titles, strict=True):
-            picture = image.permute(1, 2, 0).cpu().numpy()
-            axes.imshow(picture if picture.shape[2] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=1)
-            axes.set_title(title, fontsize=8)
-
-    clean = target.images[places]
-    truth = target.labels[places].tolist()
-    show(0, clean, [f"class {label}" for label in truth])
-    for number, (name, images) in enumerate(made.items()):
-        attacked = images[places]
-        answers = victim.predict(attacked).argmax(dim=1).tolist()
-        marks = [f"{answer}{'' if answer == label else ' !'}" for answer, label in zip(answers, truth, strict=True)]
-        show(1 + 2 * number, attacked, [f"{name}: {marks[0]}", *marks[1:]])
-        change = attacked - clean
-        size = change.abs().flatten(1).amax(dim=1).clamp(min=1e-9)[:, None, None, None]
-        show(2 + 2 * number, 0.5 + 0.5 * change / size, [""] * count)
-    save_figure(figure, file)
+    """Clean images, attacked ones of each ball and what was added, with the answers."""
+    places = torch.linspace(0, len(target.labels) - 1, min(SHOWN, len(target.labels))).long()
+    balls = [
+        Shown(name, images[places], tuple(victim.predict(images[places]).argmax(dim=1).tolist()))
+        for name, images in made.items()
+    ]
+    draw_side_by_side(target.images[places], target.labels[places].tolist(), balls, "! marks a wrong answer", file)

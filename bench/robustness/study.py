@@ -22,13 +22,6 @@ from bench.robustness.attacks.official import official_is_here
 from bench.robustness.attacks.target import Target
 from bench.robustness.hardware import Right
 from bench.robustness.suites import (
-    LOOP,
-    NATURAL,
-    QUERIES,
-    RANDOM,
-    TRANSFER,
-    TWIN,
-    WHITE,
     Means,
     Radii,
     Suite,
@@ -43,11 +36,6 @@ from models.files.provenance import now, this_program
 AT_ONCE = 100
 JUDGED_ON = 50
 """Images by which the quickest way to the same answers is found."""
-FOREIGN = (NATURAL, TRANSFER, TWIN, LOOP)
-"""Threats that are not of the float network under attack."""
-ORDER = (RANDOM, QUERIES, WHITE)
-MOST_ZERO = 0.05
-"""Share of zero gradients above which an attack is blind."""
 
 Rows = Iterator[RobustRow]
 
