@@ -58,7 +58,15 @@ class Ticking(PyLoihiProcessModel):
         return bool(getattr(self, port).csp_ports)
 
 
+AT_ONCE = 2**17
+"""Messages that are counted at once: what a processor keeps close to it."""
+
+
 def spikes(active: NDArray[np.bool_], traffic: NDArray[np.floating]) -> NDArray[np.floating]:
     """(columns, B) events that these units cause by sending: active (*shape, B), traffic (columns, units)."""
-    counted: NDArray[np.floating] = traffic @ active.reshape(traffic.shape[1], -1).astype(traffic.dtype)
+    units = active.reshape(traffic.shape[1], -1)
+    held = max(1, AT_ONCE // units.shape[1])
+    counted: NDArray[np.floating] = traffic[:, :held] @ units[:held].astype(traffic.dtype)
+    for first in range(held, len(units), held):
+        counted += traffic[:, first : first + held] @ units[first : first + held].astype(traffic.dtype)
     return counted

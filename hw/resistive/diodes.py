@@ -8,6 +8,7 @@ layer meet only through other layers. A bound of minus or plus infinity is no di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -27,6 +28,14 @@ class Bounds:
 
     low: Tensor
     high: Tensor
+
+    @cached_property
+    def rails(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Where current flows through a diode: whether a node has one, and the voltage that it leads to at nodes from
+        which current would flow away and at those to which it would; 0 V where there is none."""
+        low, high = torch.isfinite(self.low), torch.isfinite(self.high)
+        upper, lower = self.high.where(high, 0.0), self.low.where(low, 0.0)
+        return (low | high).to(self.low), lower.where(low, upper), upper.where(high, lower)
 
 
 @dataclass(frozen=True)

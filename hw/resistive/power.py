@@ -27,60 +27,57 @@ def dissipated_w(
         below = sources if index == 0 else solver.outputs(index - 1, volts[index - 1])
         parts[f"link{index + 1}"] = operator.heat(below, v)
     leaks = [(leak * v.square()).sum(dim=-1) for leak, v in zip(solver.leak, volts, strict=True)]
-    return {**parts, "leaks": torch.stack(leaks).sum(dim=0), **diodes_w(solver, sources, volts, injections)}
+    drive = solver.operators[0].up(sources)
+    return {**parts, "leaks": torch.stack(leaks).sum(dim=0), **diodes_w(solver, drive, volts, injections)}
 
 
 def diodes_w(
-    solver: Solver, sources: Tensor, volts: Sequence[Tensor], injections: Sequence[Injection | None] | None = None
+    solver: Solver, drive: Tensor, volts: Sequence[Tensor], injections: Sequence[Injection | None] | None = None
 ) -> dict[str, Tensor]:
-    """(B,) watts of "diodes" and "clamps" alone."""
+    """(B,) watts of "diodes" and "clamps" alone; `drive` is what the sources drive into layer 1."""
     given = list(injections or [None] * len(volts))
-    drive = solver.operators[0].up(sources)
     diodes = torch.zeros_like(drive[..., 0])
     clamps = diodes.clone()
     for index, v in enumerate(volts):
         if not solver.held[index]:
             continue
-        bounds, injected = solver.bounds[index], given[index]
+        (has, low, high), injected = solver.bounds[index].rails, given[index]
         left = solver.loads[index] * v - solver.around(index, drive, volts)  # what a diode must bring
         if injected is not None:
             left = left + injected.conductance * v - injected.current
-        low, high = torch.isfinite(bounds.low), torch.isfinite(bounds.high)
-        at_low = low & ((left > 0) | ~high)
-        at_high = high & ((left < 0) | ~low)
-        bound = torch.where(at_low, bounds.low, torch.where(at_high, bounds.high, v))
-        diodes = diodes + (left * (bound - v)).sum(dim=-1)
-        clamps = clamps - torch.where(at_low | at_high, left * bound, torch.zeros_like(v)).sum(dim=-1)
+        left = has * left
+        bound = torch.where(left > 0, low, high)
+        diodes = diodes + torch.linalg.vecdot(left, bound - v)
+        clamps = clamps - torch.linalg.vecdot(left, bound)
     return {"diodes": diodes, "clamps": clamps}
 
 
-def heating_w(solver: Solver, sources: Tensor, rows: Sequence[Tensor]) -> dict[str, Tensor]:
+def heating_w(solver: Solver, sources: Tensor, drive: Tensor, rows: Sequence[Tensor]) -> dict[str, Tensor]:
     """(T, B) watts that resistors and leaks alone turn into heat, of T voltages (T, B, units) of every layer at once:
-    the parts of `dissipated_w` of these names, for a tenth of the work of T calls."""
-    first = solver.operators[0]
-    # the sources stay as they are
-    sent, driven = (sources.square() * first.load_below).sum(dim=-1), first.up(sources)
+    the parts of `dissipated_w` of these names, for a tenth of the work of T calls. `drive` is what the sources drive
+    into layer 1."""
+    sent = (sources.square() * solver.operators[0].load_below).sum(dim=-1)  # the sources stay as they are
     count = max(1, AT_ONCE // max(layer[0].numel() for layer in rows))
     pieces = [
-        _heating_w(solver, sent, driven, piece) for piece in zip(*(layer.split(count) for layer in rows), strict=True)
+        _heating_w(solver, sent, drive, piece) for piece in zip(*(layer.split(count) for layer in rows), strict=True)
     ]
     return {part: torch.cat([piece[part] for piece in pieces]) for part in pieces[0]}
 
 
-def _heating_w(solver: Solver, sent: Tensor, driven: Tensor, rows: Sequence[Tensor]) -> dict[str, Tensor]:
+def _heating_w(solver: Solver, sent: Tensor, drive: Tensor, rows: Sequence[Tensor]) -> dict[str, Tensor]:
     squares = [v.square() for v in rows]
     first, *others = solver.operators
-    parts = {"link1": sent + weighed(squares[0], first.load_above) - 2 * torch.linalg.vecdot(rows[0], driven)}
+    parts = {"link1": sent + weighed(squares[0], first.load_above) - 2 * torch.linalg.vecdot(rows[0], drive)}
     for index, operator in enumerate(others, start=1):
-        outputs, below = rows[index - 1], squares[index - 1]
+        outputs, below, above = rows[index - 1], squares[index - 1], rows[index]
         if solver.amplified[index - 1]:
             outputs = solver.outputs(index - 1, outputs)
             below = outputs.square()
         # all times are images of one batch
-        times = (len(outputs), outputs.shape[-2])
-        up = operator.up(outputs.movedim(0, -3).flatten(-3, -2)).unflatten(-2, times).movedim(-3, 0)
+        times = (len(above), above.shape[-2])
+        down = operator.down(above.movedim(0, -3).flatten(-3, -2)).unflatten(-2, times).movedim(-3, 0)
         both = weighed(below, operator.load_below) + weighed(squares[index], operator.load_above)
-        parts[f"link{index + 1}"] = both - 2 * torch.linalg.vecdot(up, rows[index])
+        parts[f"link{index + 1}"] = both - 2 * torch.linalg.vecdot(down, outputs)
     leaks = torch.zeros_like(parts["link1"])
     for square, leak in zip(squares, solver.leak, strict=True):
         if bool(leak.any()):

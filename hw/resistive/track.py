@@ -30,10 +30,15 @@ class Track:
     sources: Tensor
     farad: Sequence[Tensor]
     times_s: Array
-    rows: list[Tensor]
-    """Voltages of layers 1..L, (T, B, units); the last is where they end."""
+    path: list[Tensor]
+    """Voltages of layers 1..L, (T + 1, B, units): 0 V, and what they are at the times; the last is where they end."""
     rest: NDArray[np.int64]
-    """(B,) first row from which an image stays where it ends."""
+    """(B,) first time from which an image stays where it ends."""
+
+    @property
+    def rows(self) -> list[Tensor]:
+        """Voltages of layers 1..L at the times, (T, B, units)."""
+        return [layer[1:] for layer in self.path]
 
     def events(self) -> AnalogEvents:
         """Heat of all images until each is at rest, and for how long they settle."""
@@ -72,9 +77,9 @@ class Track:
     def _watts(self, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Watts of resistors at 0 V and at the first rows, (count + 1, B), and of diodes and what they lead to at rest,
         (B,), by part."""
-        rows = [torch.cat((torch.zeros_like(layer[:1]), layer[:count])) for layer in self.rows]
-        ends = [layer[-1] for layer in self.rows]
-        return heating_w(self.solver, self.sources, rows), diodes_w(self.solver, self.sources, ends)
+        drive = self.solver.operators[0].up(self.sources)
+        heated = heating_w(self.solver, self.sources, drive, [layer[: count + 1] for layer in self.path])
+        return heated, diodes_w(self.solver, drive, [layer[-1] for layer in self.path])
 
     def _held_j(self, rows: slice) -> Array:
         """(T, B) joules in the capacitors."""
@@ -88,8 +93,10 @@ def track_of(solver: Solver, sources: Tensor, farad: Sequence[Tensor], times_s: 
     from where it ends."""
     end = settle(solver, sources)
     path = settle_in_time(solver, sources, farad, times_s[:-1], substeps=SUBSTEPS)
-    rows = [torch.cat((layer, last[None])) for layer, last in zip(path.volts, end.volts, strict=True)]
-    return Track(solver, sources, farad, times_s, rows, _rest_rows(rows, tolerance))
+    joined = zip(path.volts, end.volts, strict=True)
+    voltages = [torch.cat((torch.zeros_like(last[None]), layer, last[None])) for layer, last in joined]
+    rest = _rest_rows([layer[1:] for layer in voltages], tolerance)
+    return Track(solver, sources, farad, times_s, voltages, rest)
 
 
 def _rest_rows(rows: Sequence[Tensor], tolerance: float) -> NDArray[np.int64]:

@@ -287,11 +287,12 @@ def test_heat_of_many_times_at_once_is_that_of_each(gain: float) -> None:
     sources = solver.sources(random_inputs(network, 4, 1))
     rows = [torch.rand((5, 4, units), generator=torch.Generator().manual_seed(units)) for units in network.units]
     rows = [layer.double() for layer in rows]
-    found = heating_w(solver, sources, rows)
+    drive = solver.operators[0].up(sources)
+    found = heating_w(solver, sources, drive, rows)
     for time in range(5):
         volts = [layer[time] for layer in rows]
         expected = dissipated_w(solver, sources, volts)
-        assert {*found, *diodes_w(solver, sources, volts)} == set(expected)
+        assert {*found, *diodes_w(solver, drive, volts)} == set(expected)
         for part, watts in found.items():
             torch.testing.assert_close(watts[time], expected[part], rtol=1e-9, atol=1e-18)
 
