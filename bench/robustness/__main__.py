@@ -87,8 +87,13 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
             raise ConfigError(f"--others {name!r} is neither a file nor one of {', '.join(options.known)}")
     keys = row_keys(options.backend, options.precision, config.machines)
     idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
-    drawn = {"--draws": "another --suite, which says how often a die is asked"}
-    check_idle(arguments, {**idle, **OF_LEARNING, **OF_PLACING, **drawn})
+    check_idle(arguments, {**idle, **OF_LEARNING, **OF_PLACING})
+    usual = SUITES[options.suite].draws
+    for backend in config.chosen.values():
+        if 1 < backend.draws() < usual:
+            raise ConfigError(
+                f"--draws is {backend.draws()}: --suite {options.suite} asks a die {usual} times at least"
+            )
 
 
 def prepare(config: RobustConfig, folder: Path) -> Study:

@@ -35,7 +35,7 @@ def on_machine(
     told |= {"device": backend.computed_on(study.device)}
     told |= {"point": None if key.point is None else key.point.__dict__}
     noisy = is_noisy(key)
-    draws = study.suite.draws if noisy else 1
+    draws = max(study.suite.draws, backend.draws()) if noisy else 1
     strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
     this = (key.backend, key.precision, told["point"])
     finished = [row for row in done.values() if (row.backend, row.precision, row.point) == this]

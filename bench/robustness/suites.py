@@ -67,7 +67,7 @@ class Suite:
     planted: int = 3
     """Planted examples, for each norm."""
     draws: int = 1
-    """Times each die is asked about every image, its noise drawn anew."""
+    """Times each die is asked about every image, its noise drawn anew; more with `--draws`."""
     looped: int = 20
     """Images of attacks on one die itself."""
     averaged: tuple[int, ...] = (4,)

@@ -38,7 +38,19 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> li
 
 @pytest.mark.slow
 def test_a_study_of_a_network_and_of_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = run(tmp_path, capsys, "--backend", "crossbar", "lava", "--dies", "2", "--others", "digits-noise-aware")
+    rows = run(
+        tmp_path,
+        capsys,
+        "--backend",
+        "crossbar",
+        "lava",
+        "--dies",
+        "2",
+        "--draws",
+        "3",
+        "--others",
+        "digits-noise-aware",
+    )
     assert {row["threat"] for row in rows} == {
         "natural",
         "random noise",
@@ -53,7 +65,8 @@ def test_a_study_of_a_network_and_of_machines(tmp_path: Path, capsys: pytest.Cap
         # attacked images that bring the float network down do most of it on machines too
         same = next(one for one in rows if (one["norm"], one["eps"]) == (row["norm"], row["eps"]))
         assert row["accuracy"] <= same["clean"] - 0.2
-        assert row["draws"] == (20 if row["threat"] == "hardware in the loop" and row["backend"] == "crossbar" else 1)
+        asked = 20 if row["threat"] == "hardware in the loop" else 3
+        assert row["draws"] == (asked if row["backend"] == "crossbar" else 1)
 
 
 def check_rows(rows: list[dict[str, Any]]) -> None:
@@ -118,7 +131,10 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
         (["--corrupted", "50"], "--corrupted changes nothing here: digits has no 8-bit images"),
         (["--others", "nobody"], "--others 'nobody' is neither a file nor one of"),
         (["--model", "nobody"], "--model 'nobody' is neither"),
-        (["--backend", "crossbar", "--draws", "3"], "--draws changes nothing here: it needs another --suite"),
+        (
+            ["--backend", "crossbar", "--suite", "standard", "--draws", "3"],
+            "--draws is 3: --suite standard asks a die 4 times at least",
+        ),
         (["--backend", "lava", "--chips", "2"], "--chips changes nothing here"),
         (["--model", "hw-cifar10-short-twin-0", "--cut", "--data", "digits"], "hw-cifar10-short-twin-0"),
     ],
