@@ -26,6 +26,8 @@ FAMILIES = (
     ("", COLOURS[1], "crossbars"),
 )
 """Colours by how the name of a profile begins."""
+OWN = COLOURS[4]
+"""Of profiles of the user's constants."""
 RULES = {"steps": COLOURS[6], "residual": COLOURS[0], "confidence": COLOURS[1]}
 DEEP = 15.0
 """Points of accuracy below the best that curves are shown down to."""
@@ -33,7 +35,7 @@ DEEP = 15.0
 
 def draw_all(folder: Path, document: Mapping[str, Any]) -> dict[str, str]:
     """Every picture, as PNG and SVG; what each shows, by file."""
-    rows = [row for row in document["rows"] if row["profile"] in SHOWN]
+    rows = _drawn(document, document["rows"])
     title = f"{document['model']}, {document['images']} test images of {document['data']}"
     drawn = {}
     for name, says, draw in (
@@ -61,7 +63,14 @@ def draw_all(folder: Path, document: Mapping[str, Any]) -> dict[str, str]:
     return drawn
 
 
+def _drawn(document: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """One profile of every platform, and those of the user's constants."""
+    return [row for row in rows if row["profile"] in (*SHOWN, *document.get("own", ()))]
+
+
 def _colour(profile: str) -> str:
+    if profile not in SHOWN:
+        return OWN
     return next(colour for start, colour, _ in FAMILIES if profile.startswith(start))
 
 
@@ -199,7 +208,7 @@ def _energy_accuracy(rows: Sequence[Row], title: str, file: Path) -> bool:
 
 def _stopping(document: Mapping[str, Any], file: Path, along: str) -> bool:
     """Accuracy against `along`: energy_j or latency_s."""
-    points = [point for point in document["curves"] if point["profile"] in SHOWN and point[along] is not None]
+    points = [point for point in _drawn(document, document["curves"]) if point[along] is not None]
     platforms = list(dict.fromkeys((point["network"], point["platform"]) for point in points))
     if not platforms:
         return False
@@ -273,7 +282,7 @@ def _tornado(axes: Axes, one: Mapping[str, Any]) -> None:
 
 def _physics(document: Mapping[str, Any], file: Path) -> bool:
     physics = document["physics"]
-    shown = [row for row in physics["rows"] if row["profile"] in SHOWN]
+    shown = _drawn(document, physics["rows"])
     if not shown:
         return False
     lines = [

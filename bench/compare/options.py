@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from bench.command_line import ConfigError, choose, flat, option
 from bench.machines.backend import Backend, Settling
 from bench.machines.registry import BACKENDS
 from bench.options import MOST_SEED, check_once, model_sha256
+from hw.cost.constants.own import read_own
 from hw.meters.window import SHORTEST_S
 
 TWINS = {
@@ -53,6 +55,8 @@ class CompareOptions:
     """Where torch computes, and is measured: cpu, cuda or cuda:N."""
     batches: Annotated[tuple[int, ...], option("N..")] = (1, 16, 256)
     """Images at once that are measured; none: nothing is."""
+    constants: Annotated[tuple[Path, ...], option("FILE..", "published")] = ()
+    """TOML of your own constants, priced and drawn too."""
     window_s: Annotated[float, option("S")] = SHORTEST_S
     """Least length of a window of measuring."""
     repeats: Annotated[int, option("N")] = 3
@@ -112,6 +116,7 @@ def check_options(options: CompareOptions, machines: Mapping[str, Backend]) -> N
     if options.state_bits not in range(4, 9):
         raise ConfigError(f"--state-bits is {options.state_bits}, choices are 4, 5, 6, 7, 8")
     try:
+        read_own(options.constants)
         options.settling.check()
         Plan(options.window_s, options.repeats)
         if options.device != "cpu":
@@ -129,7 +134,12 @@ def identity_of(options: CompareOptions, machines: Mapping[str, Backend], argume
     kept = {name: value for name, value in flat(options).items() if name not in ("output", "json", "data_dir")}
     for name in options.backends:
         kept |= flat(machines[name])
+    kept["constants"] = [sha256(file.read_bytes()).hexdigest() for file in options.constants]
     return {"command": command_of(arguments), **kept, "model_sha256": model_sha256(options.model)}
+
+
+PLACES = ("--output", "--data-dir", "--constants")
+"""Options that name places of the computer."""
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -137,6 +147,6 @@ def command_of(arguments: Sequence[str]) -> str:
     words, after = [], ""
     for word in arguments:
         place = Path(word)
-        words.append(place.name if after in ("--output", "--data-dir") and place.is_absolute() else word)
-        after = word
+        after = word if word.startswith("--") else after
+        words.append(place.name if after in PLACES and place.is_absolute() else word)
     return " ".join(["python -m bench.compare", *words])

@@ -16,6 +16,7 @@ from bench.compare.training import training_rows
 from bench.machines.backend import INTEGERS, Backend, Conditions, RowKey, Workload
 from bench.options import CALIBRATION_IMAGES, DIE_CALIBRATION_IMAGES, check_fit
 from bench.progress import Progress
+from hw.cost.constants.own import read_own
 from hw.ledger import counted
 from hw.meters import Plan
 from mapping.circuit import circuit_of
@@ -130,7 +131,8 @@ def _workload(options: CompareOptions, network: EPNetwork, data: Dataset, intege
     from mapping.quantization import quantize
 
     calibration = data.train.at_most(DIE_CALIBRATION_IMAGES).floats().numpy()
-    conditions = Conditions(options.settling, calibration, options.seed, options.device)
+    own = read_own(options.constants)
+    conditions = Conditions(options.settling, calibration, options.seed, options.device, own=own)
     if not integers:
         return Workload(network, None, conditions)
     shown = data.train.at_most(CALIBRATION_IMAGES).floats()
@@ -165,6 +167,7 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "validation": len(prepared.shown.validation),
         "loss": options.loss,
         "steps": options.steps,
+        "own": [profile.name for profile in read_own(options.constants)],
         "rows": [row.to_json() for row in rows],
         "measured": measured,
         "training": training,

@@ -17,6 +17,7 @@ from bench.compare.places import place_of
 from bench.compare.report import main as redraw
 from bench.compare.robust import with_robustness
 from bench.compare.row import CompareRow
+from hw.cost.constants import TABLE
 from hw.meters.window import Measured, Window
 
 FEW = ["--backends", "torch", "--limit", "4", "--validation", "8", "--steps", "6", "--batches"]
@@ -191,6 +192,42 @@ def test_what_cannot_be_compared_is_named(
         compare.main([*options, "--output", str(tmp_path / "run")])
     assert ended.value.code == 2
     assert says in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+MINE = """
+[my-board]
+like = "hermes2023"
+[my-board.conversion_one_phase_energy]
+nominal = {joules}
+unit = "J"
+source = "our own board, report of March 2026, page 4"
+"""
+
+
+def test_constants_of_ones_own_are_priced_and_drawn_beside_the_published(tmp_path: Path) -> None:
+    published = TABLE["hermes2023"]["conversion_one_phase_energy"].nominal
+    (tmp_path / "mine.toml").write_text(MINE.format(joules=2 * published), encoding="utf-8")
+    few = ["--backends", "crossbar", "--twin", "none", "--limit", "2", "--validation", "4", "--steps", "4", "--batches"]
+    compare.main([*few, "--constants", str(tmp_path / "mine.toml"), "--output", str(tmp_path / "run")])
+    rows = json.loads((tmp_path / "run" / "compare.json").read_text(encoding="utf-8"))["rows"]
+    hermes, own = (
+        next(row["breakdown_j"] for row in rows if row["profile"] == name) for name in ("hermes-14nm", "my-board")
+    )
+    assert own == {**hermes, "adc": pytest.approx(2 * hermes["adc"])}
+    assert "my-board" in (tmp_path / "run" / "energy-latency.svg").read_text(encoding="utf-8")
+    assert str(tmp_path) not in (tmp_path / "run" / "config.json").read_text(encoding="utf-8")
+
+
+def test_constants_without_a_source_are_refused_before_anything_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = MINE.format(joules=1e-12).replace("source =", "note =")
+    (tmp_path / "mine.toml").write_text(lacking, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        compare.main(["--constants", str(tmp_path / "mine.toml"), "--output", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    assert "my-board.conversion_one_phase_energy" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
