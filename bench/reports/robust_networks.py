@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import product
 from pathlib import Path
 
 from bench.networks import checkpoint_name
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure
 from bench.reports.robust_seeds import SEED
-from bench.reports.robustness_figures import mark
+from bench.reports.robustness_figures import Look, mark
 from bench.reports.studied import Studied
 from bench.robustness.suites import WORST
 from models.files.checkpoint import manifest_path
 from models.zoo.manifests import checkpoint_of, manifest_of
 
 CUT = " (cut)"
+SYMBOLS = "osD^"
+"""One for the first networks, another where colours begin anew."""
 
 
 def draw_networks(studies: Sequence[Studied], file: Path) -> None:
     """What the worst attack leaves, with intervals: by eps in either norm, and at the middle L2 radius by the distance
     to the nearest wrong answer to first order and by the share of feedback in the drive. Seeds of a recipe have its
-    colour, and networks that are cut that of the whole ones, dashed and hollow."""
+    colour and symbol, and networks that are cut that of the whole ones, dashed and hollow."""
     recipes = [SEED.sub("", study.name.removesuffix(CUT)) for study in studies]
-    colours = dict(zip(dict.fromkeys(recipes), cycle(MANY_COLOURS), strict=False))
+    looks = dict(zip(dict.fromkeys(recipes), product(SYMBOLS, MANY_COLOURS), strict=False))
     figure = new_figure(14.5, 8.6)
     panels = figure.subplots(2, 2)
     radii = sorted({row.eps for row in studies[0].rows if row.attack == WORST and row.norm == "L2" and row.eps})
@@ -32,18 +34,19 @@ def draw_networks(studies: Sequence[Studied], file: Path) -> None:
     named: set[str] = set()
     for study, recipe in zip(studies, recipes, strict=True):
         cut = study.name.endswith(CUT)
-        line, colour = "--" if cut else "-", colours[recipe]
+        symbol, colour = looks[recipe]
+        look, dot = Look(colour, "--" if cut else "-", symbol, cut), Look(colour, "none", symbol, cut)
         name = recipe + (CUT if cut else "")
         for axes, norm in zip(panels[0], ("L2", "Linf"), strict=True):
             rows = [study.rows[0], *(row for row in study.rows if row.attack == WORST and row.norm == norm)]
             told = name if norm == "Linf" and name not in named else "_"
-            mark(axes, [row.eps or 0.0 for row in rows], rows, colour, line, told, cut)
+            mark(axes, [row.eps or 0.0 for row in rows], rows, look, told)
         named.add(name)
         if (row := study.worst("L2", middle)) is None:
             continue
-        mark(panels[1][0], [study.reach["l2"]], [row], colour, "none", "_", cut)
+        mark(panels[1][0], [study.reach["l2"]], [row], dot, "_")
         if (share := feedback_share(study)) is not None:
-            mark(panels[1][1], [share], [row], colour, "none", "_", cut)
+            mark(panels[1][1], [share], [row], dot, "_")
     for axes, norm in zip(panels[0], ("L2", "Linf"), strict=True):
         axes.set(xlabel=f"eps, {norm}", ylabel="right after the worst attack, %", ylim=(0, 101), xlim=(0, None))
     panels[0][1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1.0))

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.records.robust_row import RobustRow, point_words
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure
-from bench.reports.robustness_figures import mark
+from bench.reports.robustness_figures import Look, mark
 from bench.robustness.suites import CLEAN, LOOP, STRONGEST, TWIN
 
 SCALE = "noise_scale"
@@ -44,7 +44,7 @@ def draw_noise(studies: Sequence[Sequence[RobustRow]], file: Path) -> bool:
     grid = dict(zip(panels, figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], strict=True))
     for (what, dies), rows in curves.items():
         scales = [(row.point or {})[SCALE] for row in rows]
-        mark(grid[what], scales, rows, colours[dies], "-", dies)
+        mark(grid[what], scales, rows, Look(colours[dies]), dies)
         if (reference := floats.get((rows[0].model, what))) is not None:
             grid[what].axhline(100 * reference.accuracy, color=colours[dies], linestyle=":")
     for what, axes in grid.items():

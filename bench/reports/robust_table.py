@@ -1,10 +1,10 @@
 """`python -m bench.reports.robust_table FOLDER...`: studies of robustness of several networks, one line each.
 
-Each folder holds a run of `bench.robustness`. Networks that were shown the same images are compared with the first one
-image by image: the difference of what the worst attack leaves, and its 95 % interval; recipes that were trained from
-several seeds stand below as one line each. The last lines say how much of
-robust accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest
-wrong answer to first order (`bench.robustness.theory`).
+Each folder holds a run of `bench.robustness`. Networks that were shown the same images are compared with one of them
+(`--against`; else the first) image by image: the difference of what the worst attack leaves, and its 95 % interval;
+recipes that were trained from several seeds stand below as one line each. The last lines say how much of robust
+accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest wrong
+answer to first order (`bench.robustness.theory`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated
 import tyro
 from scipy.stats import spearmanr
 
-from bench.command_line import ConfigError
+from bench.command_line import ConfigError, choose
 from bench.records.robust_row import RobustRow
 from bench.records.statistics import difference
 from bench.reports.format import NOTHING, markdown, percent
@@ -38,6 +38,8 @@ class Options:
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders of bench.robustness."""
+    against: str | None = None
+    """Network that all others are compared with; the first one if not given."""
     picture: Path | None = None
     """PNG to draw: what is left by eps, by smoothness and by feedback."""
     noise: Path | None = None
@@ -68,11 +70,11 @@ def _corrupted(study: Studied) -> str:
     return NOTHING if mean is None or clean is None else f"{100 * mean:.1f} of {100 * clean:.1f}"
 
 
-def differences(studies: Sequence[Studied]) -> list[str]:
-    """Markdown: every network less the first one, at every ball, paired image by image."""
-    balls, first = balls_of(studies), studies[0]
+def differences(studies: Sequence[Studied], first: Studied) -> list[str]:
+    """Markdown: every network less one of them, at every ball, paired image by image."""
+    balls = balls_of(studies)
     lines = []
-    for study in studies[1:]:
+    for study in (study for study in studies if study is not first):
         cells = [f"{study.name} - {first.name}"]
         for norm, eps in balls:
             one, other = study.worst(norm, eps), first.worst(norm, eps)
@@ -112,7 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not folders:
                 raise ConfigError("no folder: name runs of bench.robustness")
             studies = [read_study(folder) for folder in folders]
-        print("\n".join([*robust_table(studies), "", *differences(studies), "", *recipes_table(studies), ""]))
+            names = [study.name for study in studies]
+            first = options.against or names[0]
+            choose("--against", first, names)
+        less = differences(studies, studies[names.index(first)])
+        print("\n".join([*robust_table(studies), "", *less, "", *recipes_table(studies), ""]))
         if options.picture is not None:
             draw_networks(studies, options.picture)
         if options.noise is not None and not draw_noise([study.rows for study in studies], options.noise):

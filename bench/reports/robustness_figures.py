@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
             by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}
             drawn = [by_eps[eps] for eps in sorted(by_eps)]
             line = "-" if len(drawn) > 2 else "none"
-            mark(axes, [row.eps or 0.0 for row in drawn], drawn, colour, line, name)
+            mark(axes, [row.eps or 0.0 for row in drawn], drawn, Look(colour, line), name)
         axes.axhline(100 * rows[0].clean, color="#bbbbbb", linestyle=":", label="clean")
         axes.set(xlabel=f"eps, {norm}", ylim=(0, 101), xlim=(0, None))
     figure.axes[0].set(ylabel="accuracy, %", title=f"{rows[0].model}, {rows[0].images} images")
@@ -45,23 +46,33 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
     return True
 
 
-def mark(
-    axes: Axes,
-    x: Sequence[float],
-    rows: Sequence[RobustRow],
-    colour: str,
-    line: str,
-    name: str,
-    hollow: bool = False,
-) -> None:
+@dataclass(frozen=True)
+class Look:
+    """How a network is drawn."""
+
+    colour: str
+    line: str = "-"
+    symbol: str = "o"
+    hollow: bool = False
+
+
+def mark(axes: Axes, x: Sequence[float], rows: Sequence[RobustRow], look: Look, name: str) -> None:
     """Accuracies with their intervals."""
     y = [100 * row.accuracy for row in rows]
     # at 0 and 100 % an interval ends there but for its last digit
     low = [max(100 * (row.accuracy - row.accuracy_ci95[0]), 0.0) for row in rows]
     high = [max(100 * (row.accuracy_ci95[1] - row.accuracy), 0.0) for row in rows]
-    face = "white" if hollow else colour
     axes.errorbar(
-        x, y, (low, high), fmt="o", linestyle=line, color=colour, label=name, capsize=3, markersize=4, mfc=face
+        x,
+        y,
+        (low, high),
+        fmt=look.symbol,
+        linestyle=look.line,
+        color=look.colour,
+        label=name,
+        capsize=3,
+        markersize=4,
+        mfc="white" if look.hollow else look.colour,
     )
 
 

@@ -47,12 +47,14 @@ def test_networks_are_compared_image_by_image(tmp_path: Path, capsys: pytest.Cap
     studies = [read_study(folder) for folder in folders]
     assert balls_of(studies) == [("L2", 0.5)]
     # two is right once more than one, and the intervals of 4 images are wide
-    assert differences(studies)[2].startswith("| two - one | +25.0 (")
+    assert differences(studies, studies[0])[2].startswith("| two - one | +25.0 (")
     assert smoothness(studies) == ["L2 0.5: 1.00"]
     robust_table.main([str(folder) for folder in folders])
     printed = capsys.readouterr().out
     assert "| three | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | 0.100 |" in printed
     assert "L2 0.5: 1.00" in printed
+    robust_table.main([*map(str, folders), "--against", "two"])
+    assert "| one - two | -25.0 (" in capsys.readouterr().out
 
 
 def test_the_picture_has_every_network_and_the_feedback_of_those_that_were_measured(tmp_path: Path) -> None:
@@ -65,6 +67,13 @@ def test_the_picture_has_every_network_and_the_feedback_of_those_that_were_measu
     assert feedback_share(known) == max(manifest_of("feedback-strong")["feedback"]["share"]) > 0.35
     assert feedback_share(unknown) is None
     assert feedback_share(Studied([replace(known.rows[0], feedback=False)], known.reach)) == 0
+
+
+def test_only_networks_that_are_there_are_compared_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        robust_table.main([str(study(tmp_path / "one", "one", "XX00", 0.2)), "--against", "two"])
+    assert ended.value.code == 2
+    assert "--against 'two' is unknown, choices are one" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
