@@ -148,7 +148,8 @@ def prepare(config: RobustConfig, folder: Path) -> Study:
 
 
 def suite_of(options: RobustOptions, dataset: Dataset) -> Suite:
-    """The suite, with as many images as are asked for.
+    """The suite, with as many images as are asked for; where it wants more than there are, with as many as there are,
+    of every class alike.
 
     Raises:
         ConfigError: more than there are, fewer than classes, or corruptions of images that have none.
@@ -157,13 +158,14 @@ def suite_of(options: RobustOptions, dataset: Dataset) -> Suite:
     from bench.robustness.suites import SUITES
 
     suite, test = SUITES[options.suite], dataset.test
-    count = options.shown or suite.images
+    of_each = int(test.labels.bincount(minlength=dataset.classes).min())
+    count = options.shown or min(suite.images, of_each * dataset.classes)
     if count < dataset.classes or count > len(test):
         raise ConfigError(f"--limit is {count}, from {dataset.classes} (classes) to {len(test)} test images")
     if options.corrupted is not None and not corruptible(test):
         raise ConfigError(f"--corrupted changes nothing here: {dataset.name} has no 8-bit images to corrupt")
     usual = min(suite.corrupted, max(count, 100)) if options.shown else suite.corrupted
-    corrupted = usual if options.corrupted is None else options.corrupted
+    corrupted = min(usual, len(test)) if options.corrupted is None else options.corrupted
     if corrupted > len(test):
         raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(test)} test images")
     return replace(suite, images=count, corrupted=corrupted)

@@ -149,6 +149,17 @@ def test_what_cannot_be_attacked_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("suite", "images"), [("quick", 100), ("standard", 350), ("full", 350)])
+def test_a_suite_takes_as_many_images_as_there_are(suite: str, images: int) -> None:
+    """Of digits there are 360 test images, 35 of the rarest class."""
+    options = command.read(["--suite", suite]).run
+    dataset = load_data("digits")
+    made = command.suite_of(options, dataset)
+    assert made.images == images
+    assert len(balanced(dataset.test.labels, made.images, dataset.classes)) == images
+    assert made.corrupted <= len(dataset.test)
+
+
 def test_images_are_balanced_over_classes_and_the_first_of_each() -> None:
     labels = torch.tensor([2, 0, 0, 1, 2, 2, 1, 0, 1])
     assert balanced(labels, 6, 3).tolist() == [0, 1, 2, 3, 4, 6]
