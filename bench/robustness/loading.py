@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from torch import nn
-
 from bench.command_line import ConfigError
 from bench.robustness.kept import weights_digest
 from bench.robustness.victim import OnePass, Settling, Victim
@@ -13,6 +11,7 @@ from models.controls import load_control
 from models.controls.classifier import FeedForward
 from models.data import Dataset
 from models.ep.network import EPNetwork
+from models.vit.network import VisionTransformer
 from models.zoo import load_model, model_names
 from models.zoo.fit import check_form
 
@@ -37,16 +36,15 @@ def load_victim(name: str, dataset: Dataset, steps: int, device: str, *, cut: bo
     """
     known = name in model_names()
     made = load_model(name) if known else load_control(name)
-    if isinstance(made, nn.Module):
-        module = made.to(device).eval()
-        return Loaded(OnePass(module), None, weights_digest(dict(module.named_parameters())))
     network = made.network if isinstance(made, FeedForward) else made
-    assert isinstance(network, EPNetwork), "a control is a transformer, a twin or a network that settles"
-    network = network.map_parameters(lambda tensor: tensor.to(device))
     try:
         check_form(name, network, dataset.name, (dataset.test.shape, dataset.classes))
-        if isinstance(made, FeedForward) and cut:
+        if cut and isinstance(made, (FeedForward, VisionTransformer)):
             raise ValueError(f"--cut: {name} runs once upwards, it has no feedback to cut")
+        if isinstance(network, VisionTransformer):
+            module = network.to(device).eval()
+            return Loaded(OnePass(module), None, weights_digest(dict(module.named_parameters())))
+        network = network.map_parameters(lambda tensor: tensor.to(device))
         digest = weights_digest(network.named_parameters())
         if cut or isinstance(made, FeedForward):
             return Loaded(OnePass(FeedForward(network)), replace(network, feedback=False), digest)

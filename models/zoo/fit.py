@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from models.data import form_of
-from models.ep.network import EPNetwork
 from models.zoo import load_model
 
 
@@ -23,7 +23,21 @@ def check_fit(model: str, data: str | Path) -> None:
     check_form(model, load_model(model), str(data), form_of(data))
 
 
-def check_form(model: str, network: EPNetwork, data: str, form: tuple[tuple[int, ...], int]) -> None:
+class Reader(Protocol):
+    """A network of any kind."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image that it reads."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """How many it tells apart."""
+        ...
+
+
+def check_form(model: str, network: Reader, data: str, form: tuple[tuple[int, ...], int]) -> None:
     """The same of a network and a data set that are loaded, by their names; `form` is (shape of an image, classes)."""
     shape, classes = form
     if network.input_shape != shape:

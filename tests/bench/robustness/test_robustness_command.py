@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from bench.command_line import ConfigError
 from bench.robustness import __main__ as command
 from bench.robustness import suites, trials
 from bench.robustness.loading import load_victim
@@ -130,6 +132,8 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
         (["--corrupted", "0"], "--corrupted is 0"),
         (["--corrupted", "50"], "--corrupted changes nothing here: digits has no 8-bit images"),
         (["--others", "nobody"], "--others 'nobody' is neither a file nor one of"),
+        (["--others", "vit-cifar10-0"], "'vit-cifar10-0' reads images of (3, 32, 32), those of digits are (1, 8, 8)"),
+        (["--model", "vit-cifar10-0", "--data", "digits"], "'vit-cifar10-0' reads images of (3, 32, 32)"),
         (["--model", "nobody"], "--model 'nobody' is neither"),
         (
             ["--backend", "crossbar", "--suite", "standard", "--draws", "3"],
@@ -172,6 +176,12 @@ def test_answers_are_read_as_they_were_written() -> None:
     right = np.array([[1.0, 0.0, 1.0, 1.0]])
     assert written(right) == "X0XX"
     assert written(np.array([[1.0, 0.0], [0.0, 0.0]])) == "50"
+
+
+def test_a_transformer_has_no_feedback_to_cut() -> None:
+    images: Any = SimpleNamespace(name="colours", test=SimpleNamespace(shape=(3, 32, 32)), classes=10)
+    with pytest.raises(ConfigError, match="vit-cifar10-0 runs once upwards, it has no feedback to cut"):
+        load_victim("vit-cifar10-0", images, 20, "cpu", cut=True)
 
 
 def test_a_network_that_is_cut_is_its_forward_pass() -> None:
