@@ -50,7 +50,7 @@ def robust_table(studies: Sequence[Studied]) -> list[str]:
     """Markdown: a line for every network."""
     balls = balls_of(studies)
     heading = ["network", "clean %", *(f"{norm} {eps:.3g}" for norm, eps in balls)]
-    heading += ["corrupted, of clean %", "nearest, L2"]
+    heading += ["corrupted, of clean % (images)", "nearest, L2"]
     lines = []
     for study in studies:
         clean = study.rows[0]
@@ -64,10 +64,10 @@ def robust_table(studies: Sequence[Studied]) -> list[str]:
 
 
 def _corrupted(study: Studied) -> str:
-    """Mean over natural corruptions of what the same images leave as they are: few images may be easy ones."""
+    """Mean over natural corruptions, of what the same images leave as they are, and how many: few may be easy ones."""
     mean = mean_corruption(study.rows).get(DIGITAL)
-    clean = next((row.clean for row in study.rows if row.severity is not None and row.machine == DIGITAL), None)
-    return NOTHING if mean is None or clean is None else f"{100 * mean:.1f} of {100 * clean:.1f}"
+    row = next((row for row in study.rows if row.severity is not None and row.machine == DIGITAL), None)
+    return NOTHING if mean is None or row is None else f"{100 * mean:.1f} of {100 * row.clean:.1f} ({row.images})"
 
 
 def differences(studies: Sequence[Studied], first: Studied) -> list[str]:
