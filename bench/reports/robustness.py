@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bench.robustness.study import Study
 
 HEADING = ("machine", "threat", "attack", "ball", "gradient", "budget", "accuracy %", "clean %")
+SCREEN = (6, 7, 1, 4, 5)
+"""Columns of a terminal, behind attack and ball."""
 FIGURES = {
     "radii.png": "Accuracy against eps",
     "corruptions.png": "Natural corruptions",
@@ -57,14 +59,17 @@ def main_rows(rows: Sequence[RobustRow]) -> list[RobustRow]:
 
 
 def print_table(rows: list[RobustRow], folder: Path) -> None:
-    """The table on a terminal."""
+    """A table for each network and machine on a terminal; attack and ball say in each part of it which line it is."""
     console = Console()
-    lines = [line_of(row) for row in main_rows(rows)]
-    # the first column is repeated where a table is broken: attack and ball say which line it is
-    order = [2, 3, 6, 7, 1, 4, 5, 0]
-    heading = ["attack", *(HEADING[index] for index in order[1:])]
-    for table in tables(heading, [[line[index] for index in order] for line in lines], console.width, rows[0].model):
-        console.print(table)
+    heading = ["attack", *(HEADING[index] for index in SCREEN)]
+    groups: dict[str, list[list[str]]] = {}
+    for row in main_rows(rows):
+        line = line_of(row)
+        name = row.attack if row.norm is None else f"{row.attack}, {line[3]}"
+        groups.setdefault(f"{row.model}, {row.machine}", []).append([name, *(line[index] for index in SCREEN)])
+    for title, lines in groups.items():
+        for table in tables(heading, lines, console.width, title):
+            console.print(table)
     for machine, mean in mean_corruption(rows).items():
         console.print(f"mean over corruptions (CIFAR-10-C-style), {machine}: {100 * mean:.1f} %", markup=False)
     console.print(f"report and figures: {folder}", soft_wrap=True)
