@@ -129,9 +129,9 @@ def fuzz(count: int, seed: int, folder: Path, attempt: Attempt) -> Counter[str]:
 
 def test_damaged_folders_are_refused_or_made_whole(tmp_path: Path) -> None:
     with here(tmp_path) as attempt:
-        ended = fuzz(12, 0, tmp_path, attempt)
+        ended = fuzz(24, 0, tmp_path, attempt)
     refusals = sum(number for what, number in ended.items() if what.endswith("2"))
-    assert 4 <= refusals < 12
+    assert 12 <= refusals < 24
 
 
 @pytest.mark.slow
