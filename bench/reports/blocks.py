@@ -20,7 +20,7 @@ from bench.reports import resistive
 from bench.reports.format import markdown, percent, si
 from bench.reports.learning import tables
 from bench.reports.robust_attacks import attacks_table, corrupted_table
-from bench.reports.robust_machines import machines_table
+from bench.reports.robust_machines import loops_table, machines_table
 from bench.reports.robust_seeds import recipes_table
 from bench.reports.robust_table import robust_table
 from bench.reports.run_report import columns
@@ -237,7 +237,12 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "robustness of recipes": lambda: recipes_table(_kept_studies("robustness")),
     "robustness by attack": lambda: attacks_table(_kept_studies("robustness-standard")),
     "corruptions": lambda: corrupted_table(_kept_studies("robustness-standard")),
-    "robustness on machines": lambda: machines_table(_kept_studies("robustness-machines")),
+    "robustness on machines": lambda: machines_table(
+        [*_kept_studies("robustness-shown"), *_kept_studies("robustness-machines")]
+    ),
+    "robustness in the loop": lambda: loops_table(
+        [*_kept_studies("robustness-machines"), read_study(RESULTS / "robustness-noise" / "draws-digits")]
+    ),
     "transfer": _transfer,
     "speeds": _speeds,
     "digits in Brian": lambda: _summary("digits-brian"),

@@ -11,15 +11,26 @@ from bench.records.statistics import accuracy_interval
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robustness import mean_corruption
 from bench.reports.studied import Studied
-from bench.robustness.suites import AUTO, NOISE, OFFICIAL, PGD_, SQUARE, STRONGEST, TARGETED, WORST
+from bench.robustness.suites import (
+    AUTO,
+    AUTO_END,
+    NOISE,
+    OFFICIAL,
+    PGD_,
+    SQUARE,
+    SQUARE_END,
+    STRONGEST,
+    TARGETED,
+    WORST,
+)
 
 DIGITAL = ("torch", "float")
 KINDS: dict[str, Callable[[RobustRow, str | None], bool]] = {
     "random noise": lambda row, _: row.attack == NOISE,
-    "Square": lambda row, _: row.attack == SQUARE,
+    "Square": lambda row, _: row.attack in (SQUARE, SQUARE_END),
     "PGD": lambda row, main: row.attack in (PGD_, STRONGEST) and row.gradient == main,
     "PGD, other gradients": lambda row, main: row.attack == PGD_ and row.gradient != main,
-    "Auto-PGD": lambda row, _: row.attack in (AUTO, TARGETED),
+    "Auto-PGD": lambda row, _: row.attack in (AUTO, TARGETED, AUTO_END),
     OFFICIAL: lambda row, _: row.attack == OFFICIAL,
     WORST: lambda row, _: row.attack == WORST,
 }

@@ -7,60 +7,83 @@ from collections.abc import Sequence
 from bench.records.robust_row import RobustRow
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.studied import Studied
-from bench.robustness.suites import CLEAN, LOOP, PGD_, STRONGEST, TWIN, WHITE
+from bench.robustness.suites import CLEAN, LOOP, PGD_, SQUARE, STRONGEST, TO_THE_END
 
-REFERENCE = ("torch", "float")
+Shown = tuple[str, str, float]
+"""An attack, and the ball it was made in."""
+Machine = tuple[str, str]
+"""A network, and what it ran on."""
 
 
 def machines_table(studies: Sequence[Studied]) -> list[str]:
-    """Markdown. Attacks to the end at the middle radii: made on the float network and shown to the machine, and with
-    one machine in the loop, where scores are averaged over most draws; natural corruptions in the mean."""
-    lines: list[list[str]] = []
-    strongest = [row for study in studies for row in study.rows if row.attack == STRONGEST]
-    balls = sorted({(row.norm or "", row.eps or 0.0) for row in strongest})
+    """Markdown. Attacks to the end, made on the float network and shown to each machine; natural corruptions in the
+    mean. Of several studies of the same network on the same machine the first one stands."""
+    every = [_shown(row) for study in studies for row in study.rows if row.attack in TO_THE_END]
+    columns = sorted(dict.fromkeys(every), key=lambda one: TO_THE_END.index(one[0]))
+    lines = []
+    for (network, machine), rows in _by_machine(studies).items():
+        clean = next(row for row in rows if row.attack == CLEAN)
+        found = {_shown(row): row for row in rows if row.attack in TO_THE_END}
+        cells = [_score(found[column]) if column in found else NOTHING for column in columns]
+        corrupted = [row.accuracy for row in rows if row.severity is not None]
+        mean = f"{100 * sum(corrupted) / len(corrupted):.1f}" if corrupted else NOTHING
+        lines.append([network, machine, str(clean.images), _score(clean), *cells, mean])
+    names = [f"{'' if attack == STRONGEST else _kind(attack)}{norm} {eps:.3g}" for attack, norm, eps in columns]
+    return markdown(["network", "machine", "images", "clean %", *names, "corrupted %"], lines)
+
+
+def loops_table(studies: Sequence[Studied]) -> list[str]:
+    """Markdown. One machine in the loop of the attack, by scores averaged over so many draws, or asked alone; beside
+    it what attacks on the float network leave of the same images there."""
+    found = {
+        (of, ball): [row for row in rows if row.threat == LOOP and (row.norm, row.eps) == ball]
+        for of, rows in _by_machine(studies).items()
+        for ball in dict.fromkeys((row.norm, row.eps) for row in rows if row.threat == LOOP)
+    }
+    ways = list(dict.fromkeys(_way(row) for rows in found.values() for row in rows))
+    lines = []
+    for ((network, machine), (norm, eps)), rows in found.items():
+        transferred = next(
+            row for row in _by_machine(studies)[network, machine] if _shown(row) == (STRONGEST, norm, eps)
+        )
+        same = float(transferred.right[:, : rows[0].images].mean())
+        by_way = {_way(row): f"{100 * row.accuracy:.0f}" for row in rows}
+        cells = [by_way.get(way, NOTHING) for way in ways]
+        lines.append([network, machine, f"{norm} {eps:.3g}", str(rows[0].images), f"{100 * same:.0f}", *cells])
+    return markdown(["network", "machine", "ball", "images", "shown %", *ways], lines)
+
+
+def _by_machine(studies: Sequence[Studied]) -> dict[Machine, list[RobustRow]]:
+    """Rows of the float network or of a machine, of the first study that has them."""
+    found: dict[Machine, list[RobustRow]] = {}
     for study in studies:
-        groups: dict[str, list[RobustRow]] = {}
-        for row in study.rows:
-            groups.setdefault(f"{row.backend} {row.precision} {row.point}", []).append(row)
-        for group in groups.values():
-            line = _line(study.name, group, balls)
-            if line not in lines:  # the float network stands beside every machine
-                lines.append(line)
-    heading = ["network", "machine", "clean %"]
-    for norm, eps in balls:
-        heading += [f"{norm} {eps:.3g}", "in the loop / transferred"]
-    heading.append("corrupted %")
-    return markdown(heading, lines)
+        groups: dict[tuple[str, ...], list[RobustRow]] = {}
+        for row in (row for row in study.rows if row.model == study.name):
+            # an attack in the loop is on one of the dies that were shown the others
+            of = (study.name, f"{row.backend} {row.precision}", str(row.point))
+            groups.setdefault(of, []).append(row)
+        for (network, *_), rows in groups.items():
+            machine = next(row.machine for row in rows if row.attack == CLEAN)
+            found.setdefault((network, machine.removeprefix("crossbar analog, ")), rows)
+    return found
 
 
-def _line(model: str, rows: Sequence[RobustRow], balls: Sequence[tuple[str, float]]) -> list[str]:
-    clean = next(row for row in rows if row.attack == CLEAN)
-    cells = []
-    for ball in balls:
-        transferred = [row for row in rows if _is(row, STRONGEST, (TWIN, WHITE), ball)]
-        cells += [_score(transferred), _looped([row for row in rows if _is(row, PGD_, (LOOP,), ball)], transferred)]
-    corrupted = [row.accuracy for row in rows if row.severity is not None]
-    mean = f"{100 * sum(corrupted) / len(corrupted):.1f}" if corrupted else NOTHING
-    return [
-        model,
-        clean.machine.removeprefix("crossbar analog, "),
-        percent(clean.accuracy, clean.accuracy_ci95),
-        *cells,
-        mean,
-    ]
+def _shown(row: RobustRow) -> Shown:
+    return row.attack, row.norm or "", row.eps or 0.0
 
 
-def _is(row: RobustRow, attack: str, threats: tuple[str, ...], ball: tuple[str, float]) -> bool:
-    return row.attack == attack and row.threat in threats and (row.norm, row.eps) == ball
+def _kind(attack: str) -> str:
+    return attack.removesuffix("to the end")
 
 
-def _score(rows: Sequence[RobustRow]) -> str:
-    return percent(rows[0].accuracy, rows[0].accuracy_ci95) if rows else NOTHING
+def _way(row: RobustRow) -> str:
+    """What an attacker in the loop asks."""
+    if row.attack == SQUARE:
+        return f"{row.budget} queries %"
+    assert row.attack == PGD_, row.attack
+    draws = (row.gradient or "").rpartition("mean of ")[2]
+    return f"in the loop, mean of {draws} %" if draws.isdigit() else "in the loop %"
 
 
-def _looped(rows: Sequence[RobustRow], transferred: Sequence[RobustRow]) -> str:
-    """Of the last, whose scores were averaged over most draws, beside what was transferred, of the same images."""
-    if not rows:
-        return NOTHING
-    same = float(transferred[0].right[:, : rows[-1].images].mean())
-    return f"{100 * rows[-1].accuracy:.0f} / {100 * same:.0f}"
+def _score(row: RobustRow) -> str:
+    return percent(row.accuracy, row.accuracy_ci95)

@@ -10,7 +10,7 @@ from bench.records.robust_row import RobustRow, point_words
 from bench.reports.colours import MANY_COLOURS
 from bench.reports.figures import new_figure, save_figure
 from bench.reports.robustness_figures import Look, mark
-from bench.robustness.suites import CLEAN, LOOP, STRONGEST, TWIN
+from bench.robustness.suites import CLEAN, LOOP, STRONGEST
 
 SCALE = "noise_scale"
 Curves = Mapping[tuple[str, str], list[RobustRow]]
@@ -24,7 +24,7 @@ def by_noise(rows: Sequence[RobustRow]) -> Curves:
     for row in rows:
         if row.point is None or SCALE not in row.point or row.severity is not None:
             continue
-        if row.attack == CLEAN or row.threat in (TWIN, LOOP):
+        if row.attack in (CLEAN, STRONGEST) or row.threat == LOOP:
             dies = f"{row.model}, {point_words({**row.point, SCALE: 1.0})}"
             # of several attacks in the loop the last one averages over most draws
             curves.setdefault((_what(row), dies), {})[row.point[SCALE]] = row

@@ -16,7 +16,7 @@ from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robust_noise import draw_noise
 from bench.reports.robustness_figures import draw_attacked, draw_corruptions, draw_radii
 from bench.reports.screen import tables
-from bench.robustness.suites import STRONGEST, WORST
+from bench.robustness.suites import WORST
 from models.files.whole import write_atomically
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ def write_report(
         pictures.append("corruptions.png")
     if draw_noise([rows], folder / "noise.png"):
         pictures.append("noise.png")
-    strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
-    if strongest:
-        made = {str(trial.ball): carry_out(study.plan, trial, lambda _: None).images for trial in strongest}
+    if study.strongest:
+        made = {str(trial.ball): carry_out(study.plan, trial, lambda _: None).images for trial in study.strongest}
         draw_attacked(study.target, study.victim, made, folder / "attacked.png")
         pictures.append("attacked.png")
     _write_summary(folder, rows)

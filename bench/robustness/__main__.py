@@ -82,12 +82,16 @@ def check(config: RobustConfig, arguments: Sequence[str] = ()) -> None:
     check_once("--others", options.others)
     if options.corrupted is not None and options.corrupted < 1:
         raise ConfigError(f"--corrupted is {options.corrupted}, at least 1 image is needed")
+    if options.looped is not None and options.looped < 0:
+        raise ConfigError(f"--looped is {options.looped}, from 0 images")
     for name in options.others:
         if name not in options.known and not Path(name).is_file():
             raise ConfigError(f"--others {name!r} is neither a file nor one of {', '.join(options.known)}")
     keys = row_keys(options.backend, options.precision, config.machines)
     idle = idle_options(list(config.chosen.values()), [key.precision for key in keys])
     check_idle(arguments, {**idle, **OF_LEARNING, **OF_PLACING})
+    if options.looped is not None and all(key == REFERENCE for key in keys):
+        raise ConfigError("--looped changes nothing here: no machine runs (--backend)")
     usual = SUITES[options.suite].draws
     for backend in config.chosen.values():
         if 1 < backend.draws() < usual:
@@ -168,7 +172,8 @@ def suite_of(options: RobustOptions, dataset: Dataset) -> Suite:
     corrupted = min(usual, len(test)) if options.corrupted is None else options.corrupted
     if corrupted > len(test):
         raise ConfigError(f"--corrupted is {corrupted}, from 1 to {len(test)} test images")
-    return replace(suite, images=count, corrupted=corrupted)
+    looped = suite.looped if options.looped is None else options.looped
+    return replace(suite, images=count, corrupted=corrupted, looped=looped)
 
 
 def run(config: RobustConfig, folder: Path) -> list[RobustRow]:

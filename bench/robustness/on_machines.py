@@ -11,7 +11,7 @@ from bench.records.robust_row import RobustRow
 from bench.robustness.attacks.target import Attacked
 from bench.robustness.hardware import Loop, held_by, shown_to
 from bench.robustness.study import Rows, Study, corruptible, made, spread
-from bench.robustness.suites import CLEAN, LOOP, NATURAL, PGD_, SQUARE, STRONGEST, TWIN, Trial
+from bench.robustness.suites import CLEAN, LOOP, NATURAL, PGD_, SQUARE, TWIN
 from hw.machine import Machine
 from models.ep.network import EPNetwork
 
@@ -36,7 +36,6 @@ def on_machine(
     told |= {"point": None if key.point is None else key.point.__dict__}
     noisy = is_noisy(key)
     draws = max(study.suite.draws, backend.draws()) if noisy else 1
-    strongest = [trial for trial in study.trials if trial.attack == STRONGEST]
     this = (key.backend, key.precision, told["point"])
     finished = [row for row in done.values() if (row.backend, row.precision, row.point) == this]
     if len(finished) == rows_of_machine(study, key):
@@ -44,7 +43,7 @@ def on_machine(
         return
     images, labels = study.target.images.cpu().numpy(), study.target.labels.cpu().numpy()
     shown = {CLEAN: (images, labels)} | {
-        trial.name: (found[trial.name].images.cpu().numpy(), labels) for trial in strongest
+        trial.name: (found[trial.name].images.cpu().numpy(), labels) for trial in study.shown
     }
     if corruptible(study.dataset.test):
         some, severity = spread(study, ON_MACHINES), study.suite.severities[len(study.suite.severities) // 2]
@@ -57,19 +56,19 @@ def on_machine(
     for name in CORRUPTIONS:
         if name in right:
             yield study.row(right[name], clean, attack=name, threat=NATURAL, severity=severity, draws=draws, **told)
-    for trial in strongest:
+    for trial in study.shown:
         attack = {"attack": trial.attack, "threat": TWIN, "norm": trial.norm, "eps": trial.eps}
         yield study.row(right[trial.name], clean, gradient=trial.gradient, draws=draws, **attack, **told)
-    yield from _in_the_loop(study, backend, key, strongest, clean, told)
+    yield from _in_the_loop(study, backend, key, clean, told)
 
 
-def _in_the_loop(
-    study: Study, backend: Backend, key: RowKey, strongest: list[Trial], clean: float, told: dict[str, Any]
-) -> Rows:
+def _in_the_loop(study: Study, backend: Backend, key: RowKey, clean: float, told: dict[str, Any]) -> Rows:
     """Attacks on the first of several machines, by what can be read of it."""
     assert study.work is not None, "machines come with their work"
-    make, noisy = backend.open(study.work, key)[0], is_noisy(key)
     count = min(study.suite.looped, len(study.chosen))
+    if not count:
+        return
+    make, noisy = backend.open(study.work, key)[0], is_noisy(key)
     images, labels = study.target.images[:count].cpu(), study.target.labels[:count].cpu()
     network, steps = study.work.network, study.work.conditions.settling.steps
     way = "implicit" if network.feedback else "backpropagation"
@@ -77,7 +76,7 @@ def _in_the_loop(
     def held(machine: Machine) -> EPNetwork:
         return held_by(machine, network) if noisy else network
 
-    for trial in strongest:
+    for trial in study.strongest:
         told |= {"threat": LOOP, "norm": trial.norm, "eps": trial.eps, "draws": JUDGED if noisy else 1, "dies": 1}
         loop = Loop(trial.ball, trial.budget, JUDGED if noisy else 1, study.seed)
         for draws in averaged(study, key):
@@ -102,6 +101,6 @@ def averaged(study: Study, key: RowKey) -> tuple[int, ...]:
 
 def rows_of_machine(study: Study, key: RowKey) -> int:
     """How many `on_machine` gives."""
-    strongest = sum(trial.attack == STRONGEST for trial in study.trials)
     corrupted = len(CORRUPTIONS) if corruptible(study.dataset.test) else 0
-    return 1 + corrupted + strongest * (1 + len(averaged(study, key)) + (study.suite.asked > 0))
+    looped = len(averaged(study, key)) + (study.suite.asked > 0) if study.suite.looped else 0
+    return 1 + corrupted + len(study.shown) + len(study.strongest) * looped

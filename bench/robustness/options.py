@@ -21,6 +21,8 @@ class RobustOptions(RunOptions):
     """Cut the feedback: one pass upwards. Twins always run so."""
     corrupted: Annotated[int | None, option("N", "the suite's")] = None
     """Images of each natural corruption."""
+    looped: Annotated[int | None, option("N", "the suite's")] = None
+    """Images of attacks on a machine itself; 0: none."""
     others: Annotated[tuple[str, ...], option("NAME..")] = ()
     """Networks that attacked images are shown to as well."""
 

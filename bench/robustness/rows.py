@@ -21,7 +21,6 @@ from bench.robustness.suites import (
     NATURAL,
     QUERIES,
     RANDOM,
-    STRONGEST,
     TRANSFER,
     TWIN,
     WHITE,
@@ -45,7 +44,7 @@ def every_row(study: Study, done: Mapping[str, RobustRow], announce: Callable[[s
     found: dict[str, Attacked] = {}
     for trial in study.trials:
         attacked = carry_out(study.plan, trial, announce)
-        if trial.attack == STRONGEST:
+        if trial in study.shown:
             found[trial.name] = attacked
         yield _of_trial(study, trial, attacked, clean_row.accuracy)
     announce("corruptions")
@@ -57,10 +56,13 @@ def every_row(study: Study, done: Mapping[str, RobustRow], announce: Callable[[s
 
 def expected_rows(study: Study) -> int:
     """How many `every_row` gives."""
-    strongest = sum(trial.attack == STRONGEST for trial in study.trials)
     corrupted = len(CORRUPTIONS) if corruptible(study.dataset.test) else 0
     digital = 1 + len(study.trials) + corrupted * len(study.suite.severities)
-    return digital + strongest * len(study.others) + sum(rows_of_machine(study, key) for _, key in study.machines)
+    return (
+        digital
+        + len(study.strongest) * len(study.others)
+        + sum(rows_of_machine(study, key) for _, key in study.machines)
+    )
 
 
 def worst_rows(study: Study, rows: list[RobustRow]) -> Rows:
@@ -139,11 +141,11 @@ def _corrupted(study: Study, done: Mapping[str, RobustRow], announce: Callable[[
 
 def _transferred(study: Study, found: Mapping[str, Attacked]) -> Rows:
     """What was found on this network, shown to others."""
-    strongest = {trial.name: trial for trial in study.trials if trial.attack == STRONGEST}
     for name, other in study.others.items():
         clean = float(answered(other, study.target.images, study.target.labels).mean())
-        for trial_name, trial in strongest.items():
-            right = answered(other, found[trial_name].images, study.target.labels)
+        for trial in study.strongest:
+            attacked = found[trial.name]
+            right = answered(other, attacked.images, study.target.labels)
             yield study.row(
                 right,
                 clean,
@@ -155,7 +157,7 @@ def _transferred(study: Study, found: Mapping[str, Attacked]) -> Rows:
                 eps=trial.eps,
                 gradient=f"{trial.gradient} of {study.model}",
                 budget=trial.budget,
-                same_wrong=same_wrong(study.victim, other, found[trial_name]),
+                same_wrong=same_wrong(study.victim, other, attacked),
             )
 
 

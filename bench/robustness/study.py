@@ -21,13 +21,7 @@ from bench.records.statistics import estimate
 from bench.robustness.attacks.official import official_is_here
 from bench.robustness.attacks.target import Target
 from bench.robustness.hardware import Right
-from bench.robustness.suites import (
-    Means,
-    Radii,
-    Suite,
-    Trial,
-    trials_of,
-)
+from bench.robustness.suites import STRONGEST, TO_THE_END, Means, Radii, Suite, Trial, trials_of
 from bench.robustness.trials import Plan
 from bench.robustness.victim import Victim
 from models.data import Dataset, ImageSet
@@ -72,8 +66,19 @@ class Study:
     def trials(self) -> tuple[Trial, ...]:
         """All of them."""
         names = tuple(self.victim.gradients())
-        means = Means(names, self.victim.exact, tuple(self.others), official_is_here())
+        means = Means(names, self.victim.exact, tuple(self.others), official_is_here(), bool(self.machines))
         return trials_of(self.suite, self.radii, means)
+
+    @cached_property
+    def strongest(self) -> tuple[Trial, ...]:
+        """PGD to the end in the ball of each norm at which most is shown."""
+        middle = self.radii.middle()
+        return tuple(trial for trial in self.trials if trial.attack == STRONGEST and trial.ball in middle)
+
+    @cached_property
+    def shown(self) -> tuple[Trial, ...]:
+        """Whose images machines are shown."""
+        return tuple(trial for trial in self.trials if trial.attack in TO_THE_END)
 
     @cached_property
     def plan(self) -> Plan:

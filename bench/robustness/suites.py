@@ -74,6 +74,8 @@ class Suite:
     """Draws of a noisy die that every score of an attack on it is averaged over: the curve must be flat."""
     asked: int = 0
     """Queries of Square to the die itself; 0: none."""
+    all_to_machines: bool = False
+    """Machines are shown images of PGD at all radii, of Auto-PGD and of Square; else of PGD at the middle ones."""
 
 
 SUITES = {
@@ -93,6 +95,7 @@ SUITES = {
         looped=100,
         averaged=(1, 4, 16),
         asked=200,
+        all_to_machines=True,
     ),
     "full": Suite(
         images=1_000,
@@ -110,6 +113,7 @@ SUITES = {
         looped=200,
         averaged=(1, 4, 16, 64),
         asked=5_000,
+        all_to_machines=True,
     ),
 }
 
@@ -148,7 +152,11 @@ class Trial:
 
 CLEAN, WORST = "none", "worst of all"
 """Rows of no attack, and of the images that no attack brought down."""
-PGD_, STRONGEST, AUTO, TARGETED, SQUARE, NOISE = "PGD", "PGD to the end", "APGD-CE", "APGD-T", "Square", "noise"
+PGD_, AUTO, TARGETED, SQUARE, NOISE = "PGD", "APGD-CE", "APGD-T", "Square", "noise"
+STRONGEST, AUTO_END, SQUARE_END = "PGD to the end", "Auto-PGD to the end", "Square to the end"
+TO_THE_END = (STRONGEST, AUTO_END, SQUARE_END)
+"""Attacks that give up no image, not those that are answered wrong already: what other networks and machines are shown.
+Auto-PGD is by cross-entropy and towards every target, of each image the one that leads furthest."""
 OFFICIAL = "AutoAttack (fra31)"
 """The ensemble of Croce & Hein as its authors publish it, run where it is installed."""
 OF = "of "
@@ -167,6 +175,8 @@ class Means:
     """Other networks, whose gradients are followed on this one."""
     official: bool = False
     """Whether the authors' AutoAttack is installed."""
+    machines: bool = False
+    """Whether machines are shown what is found."""
 
 
 def trials_of(suite: Suite, radii: Radii, means: Means) -> tuple[Trial, ...]:
@@ -176,7 +186,10 @@ def trials_of(suite: Suite, radii: Radii, means: Means) -> tuple[Trial, ...]:
     balls = radii.balls()
     trials = [Trial(NOISE, RANDOM, ball.norm, ball.eps, None, DRAWS) for ball in middle]
     trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, main, suite.pgd_steps, suite.starts) for ball in balls]
-    trials += [Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in middle]
+    shown = means.machines and suite.all_to_machines
+    trials += [
+        Trial(STRONGEST, WHITE, ball.norm, ball.eps, main, suite.pgd_steps) for ball in (balls if shown else middle)
+    ]
     if suite.every_gradient:
         others = [name for name in gradients if name != main] + [f"{OF}{name}" for name in means.surrogates]
         trials += [Trial(PGD_, WHITE, ball.norm, ball.eps, name, suite.pgd_steps) for ball in middle for name in others]
@@ -187,6 +200,9 @@ def trials_of(suite: Suite, radii: Radii, means: Means) -> tuple[Trial, ...]:
         trials += [Trial(TARGETED, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in auto]
     if suite.queries:
         trials += [Trial(SQUARE, QUERIES, ball.norm, ball.eps, None, suite.queries) for ball in middle]
+    if shown:
+        trials += [Trial(AUTO_END, WHITE, ball.norm, ball.eps, means.exact, suite.auto_steps) for ball in middle]
+        trials += [Trial(SQUARE_END, QUERIES, ball.norm, ball.eps, None, suite.queries) for ball in middle]
     if suite.auto_steps and means.official:
         trials += [Trial(OFFICIAL, WHITE, ball.norm, ball.eps, "implicit") for ball in middle]
     return tuple(trials)

@@ -29,7 +29,6 @@ from bench.robustness.ball import Ball
 from bench.robustness.options import RobustConfig, RobustOptions
 from bench.robustness.rows import same_wrong
 from bench.robustness.study import Study, answered
-from bench.robustness.suites import STRONGEST
 from bench.robustness.trials import carry_out
 from models.command_line import before_work, exit_code, refuse_empty
 from models.files.typed import read_text
@@ -102,11 +101,10 @@ def transfers(studies: Sequence[Study]) -> list[Transfers]:
     """One for every ball that they were attacked in to the end; of the same images."""
     first, models = studies[0], tuple(study.model for study in studies)
     found = []
-    for trial in (trial for trial in first.trials if trial.attack == STRONGEST):
+    for place, trial in enumerate(first.strongest):
         right, same = [], []
         for study in studies:
-            own = next(one for one in study.trials if (one.attack, one.ball) == (STRONGEST, trial.ball))
-            attacked = carry_out(study.plan, own, lambda _: None)
+            attacked = carry_out(study.plan, study.strongest[place], lambda _: None)
             answers = [answered(other.victim, attacked.images, study.target.labels).mean() for other in studies]
             right.append(tuple(map(float, answers)))
             same.append(tuple(same_wrong(study.victim, other.victim, attacked) for other in studies))

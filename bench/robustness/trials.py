@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,22 @@ from bench.robustness.attacks.official import official
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
 from bench.robustness.attacks.target import Attacked, Predict, Target
+from bench.robustness.attacks.to_the_end import to_the_end
 from bench.robustness.kept import keep, read_kept
 from bench.robustness.slopes.slope import Slope
-from bench.robustness.suites import AUTO, NOISE, OF, OFFICIAL, PGD_, SQUARE, STRONGEST, TARGETED, Trial
+from bench.robustness.suites import (
+    AUTO,
+    AUTO_END,
+    NOISE,
+    OF,
+    OFFICIAL,
+    PGD_,
+    SQUARE,
+    SQUARE_END,
+    STRONGEST,
+    TARGETED,
+    Trial,
+)
 from bench.robustness.victim import CALIBRATED_ON, Victim
 
 BATCH = 50
@@ -101,16 +114,22 @@ def _attacked(plan: Plan, trial: Trial, target: Target, seed: int) -> Attacked:
         return RandomNoise(ball, budget, seed).find(target)
     if trial.attack == SQUARE:
         return Square(ball, budget, seed).find(target, plan.asked)
+    if trial.attack == SQUARE_END:
+        return to_the_end(target, [partial(Square(ball, budget, seed).find, asked=plan.asked)])
     assert trial.gradient is not None, "an attack by a gradient names it"
     slope = plan.slope(trial.gradient)
     if trial.attack == PGD_:
         return PGD(ball, budget, trial.starts, seed).find(target, slope)
     if trial.attack == STRONGEST:
         return PGD(ball, budget, seed=seed).strongest(target, slope)
+    auto = APGD(ball, budget, seed=seed)
     if trial.attack == AUTO:
-        return APGD(ball, budget, seed=seed).find(target, slope)
+        return auto.find(target, slope)
+    targeted = TargetedAPGD(ball, budget, plan.targets, seed)
+    if trial.attack == AUTO_END:
+        return to_the_end(target, [partial(attack.find, slope=slope) for attack in (auto, targeted)])
     assert trial.attack == TARGETED, trial.attack
-    return TargetedAPGD(ball, budget, plan.targets, seed).find(target, slope)
+    return targeted.find(target, slope)
 
 
 def _keep(file: Path, origin: dict[str, Any], found: Attacked) -> None:

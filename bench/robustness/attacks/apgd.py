@@ -71,7 +71,8 @@ class TargetedAPGD:
         """Attack until each image has fallen."""
         with torch.no_grad():
             scores = target.predict(target.images)
-        fell, worst = lead(scores, target.labels) >= 0, target.images.clone()
+        ahead, worst = lead(scores, target.labels), target.images.clone()
+        fell = target.fallen(ahead)
         ranked = scores.scatter(1, target.labels[:, None], -torch.inf).sort(dim=1, descending=True).indices
         asked = zeros = 0
         generator = torch.Generator().manual_seed(self.seed)
@@ -85,7 +86,11 @@ class TargetedAPGD:
                 return partial(targeted_ratio, labels=part.labels[chosen], targets=towards[chosen])
 
             climb = _Climb(self.ball, part, slope, loss)
-            worst[left], fell[left] = climb.run(self.steps, generator)
+            found, fell[left] = climb.run(self.steps, generator)
+            with torch.no_grad():
+                leads = lead(target.predict(found), part.labels)
+            further = leads > ahead[left]
+            worst[left[further]], ahead[left[further]] = found[further], leads[further]
             asked, zeros = asked + climb.asked, zeros + climb.zeros
         return Attacked(worst, fell, asked + len(fell), zeros / max(asked, 1))
 

@@ -49,7 +49,7 @@ class Square:
         generator = torch.Generator().manual_seed(self.seed)
         begin, draw = (_stripes, _square_linf) if self.ball.norm == "Linf" else (_bumps, _square_l2)
         leads = lead(target.predict(target.images), target.labels)
-        fell, worst, queries = leads >= 0, target.images.clone(), len(leads)
+        fell, worst, queries = target.fallen(leads), target.images.clone(), len(leads)
         left = (~fell).nonzero()[:, 0]
         for query in range(self.queries):
             if not len(left):
@@ -64,7 +64,8 @@ class Square:
             better = (found > leads[left]) | (query == 0)
             worst[left[better]], leads[left[better]] = tried[better], found[better]
             suspects = left[better & (found >= 0)]
-            fell[suspects] = True if asked is None else target.part(suspects).wrong(worst[suspects])
+            part = target.part(suspects)
+            fell[suspects] = part.fallen(leads[suspects]) if asked is None else part.wrong(worst[suspects])
             left = left[~fell[left]]
         if asked is not None:  # near scores may miss what has fallen by little: the last word has what predicts
             fell[left] = target.part(left).wrong(worst[left])

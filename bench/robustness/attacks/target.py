@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,12 +33,16 @@ class Target:
 
     def part(self, chosen: Tensor) -> Target:
         """Some of the images, by index or mask."""
-        return Target(self.predict, self.images[chosen], self.labels[chosen])
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+    def fallen(self, leads: Tensor) -> Tensor:
+        """(N,) which images are given up, by how far a wrong class is ahead: a tie is wrong."""
+        return leads >= 0
 
     @torch.no_grad()
     def wrong(self, images: Tensor) -> Tensor:
-        """(N,) which of these, in place of its own, are answered wrong; a tie is wrong."""
-        return lead(self.predict(images), self.labels) >= 0
+        """(N,) which of these, in place of its own, are answered wrong."""
+        return self.fallen(lead(self.predict(images), self.labels))
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Target]]:
         """(indices, part) of at most so many images at once."""

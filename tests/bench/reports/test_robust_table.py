@@ -16,7 +16,7 @@ from bench.records.rows_file import append_row
 from bench.records.statistics import difference, estimate
 from bench.reports import robust_table
 from bench.reports.robust_attacks import attacks_table, corrupted_table
-from bench.reports.robust_machines import machines_table
+from bench.reports.robust_machines import loops_table, machines_table
 from bench.reports.robust_networks import feedback_share
 from bench.reports.robust_noise import by_noise
 from bench.reports.robust_seeds import by_recipe, recipes_table
@@ -101,12 +101,18 @@ def test_machines_stand_below_their_float_network_and_attacks_beside_transfers_o
         row("crossbar", "analog", "PGD", "hardware in the loop", "XX", dies=1, point=point, gradient="mean of 1"),
         row("crossbar", "analog", "PGD", "hardware in the loop", "00", dies=1, point=point, gradient="mean of 4"),
     ]
-    table = machines_table([Studied(rows, {}), Studied(rows[:2], {})])
-    assert table[0] == "| network | machine | clean % | L2 0.5 | in the loop / transferred | corrupted % |"
+    queries = row("crossbar", "analog", "Square", "hardware in the loop", "X0", dies=1, point=point, budget=200)
+    square = row("crossbar", "analog", "Square to the end", "digital twin", "XXX0", dies=3, point=point)
+    table = machines_table([Studied([*rows, queries, square], {}), Studied(rows[:2], {})])
+    assert table[0] == "| network | machine | images | clean % | L2 0.5 | Square L2 0.5 | corrupted % |"
     assert table[2:] == [
-        "| net | torch float | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | - |",
-        "| net | 3 dies of pcm, 1 h | 75.0 (0.0-100.0) | 50.0 (0.0-100.0) | 0 / 50 | - |",
+        "| net | torch float | 4 | 100.0 (0.0-100.0) | 25.0 (0.0-100.0) | - | - |",
+        "| net | 3 dies of pcm, 1 h | 4 | 75.0 (0.0-100.0) | 50.0 (0.0-100.0) | 75.0 (0.0-100.0) | - |",
     ]
+    table = loops_table([Studied(rows, {}), Studied([*rows, queries], {})])
+    assert table[0].endswith("| images | shown % | in the loop, mean of 1 % | in the loop, mean of 4 % |")
+    assert table[2:] == ["| net | 3 dies of pcm, 1 h | L2 0.5 | 2 | 50 | 100 | 0 |"]
+    assert loops_table([Studied([*rows, queries], {})])[2].endswith("| 100 | 0 | 50 |")
 
 
 def test_attacks_of_a_kind_count_each_image_once_and_kinds_that_nobody_ran_have_no_column() -> None:

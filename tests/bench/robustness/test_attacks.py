@@ -19,9 +19,10 @@ from bench.robustness.attacks.noise import RandomNoise
 from bench.robustness.attacks.pgd import PGD
 from bench.robustness.attacks.square import Square
 from bench.robustness.attacks.target import Attacked, Target
+from bench.robustness.attacks.to_the_end import to_the_end
 from bench.robustness.ball import Ball, Norm, lengths
 from bench.robustness.free_phase import FreePhase
-from bench.robustness.losses import Loss, crossed_entropy
+from bench.robustness.losses import Loss, crossed_entropy, lead
 from bench.robustness.planted import planted, planted_target
 from bench.robustness.slopes.engine import on_engine
 from bench.robustness.slopes.resting import Implicit, Propagated
@@ -200,6 +201,40 @@ def test_a_dead_slope_is_counted_and_finds_nothing(target: Target) -> None:
     found: Attacked = PGD(BALLS[1]).find(target.part(torch.arange(10)), dead)
     assert found.zero_slopes == 1.0
     assert not found.fell.any()
+
+
+@pytest.mark.parametrize("eps", [0.02, 0.5])
+def test_to_the_end_every_image_goes_as_far_as_it_can_also_those_that_are_wrong_already(eps: float) -> None:
+    # of scores W x the largest lead in the ball is known: max over k of lead_k + eps |w_k - w_y|
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.randn(CLASSES, int(np.prod(SHAPE)), generator=generator)
+    images, labels = random_images(40).float() * 0.4 + 0.3, random_labels(40)
+
+    def predict(shown: Tensor) -> Tensor:
+        return shown.flatten(1) @ weight.T
+
+    def slope(shown: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+        shown = shown.clone().requires_grad_()
+        scores = predict(shown)
+        return scores.detach(), torch.autograd.grad(loss(scores).sum(), shown)[0]
+
+    linear, ball = Target(predict, images, labels), Ball("L2", eps)
+    assert 0 < int(linear.wrong(images).sum()) < 40
+    between = weight[None] - weight[labels][:, None]
+    possible = torch.einsum("bkp,bp->bk", between, images.flatten(1)) + eps * between.norm(dim=2)
+    furthest = possible.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
+    auto, targeted = APGD(ball, steps=50), TargetedAPGD(ball, steps=50, targets=CLASSES - 1)
+    found = to_the_end(linear, [partial(attack.find, slope=slope) for attack in (auto, targeted)])
+    begun = lead(predict(images), labels)
+    reached = (lead(predict(found.images), labels) - begun) / (furthest - begun)
+    # losses of Auto-PGD are not quite the lead: of wrong answers the ratio of logits rewards a narrow spread as well
+    assert 0.75 < float(reached.min()) <= float(reached.max()) < 1.0001
+    assert float(reached.median()) > 0.98
+    assert torch.equal(found.fell, linear.wrong(found.images))
+    assert float(ball.outside(found.images, images).max()) == 0
+    asked = to_the_end(linear, [Square(ball, queries=400).find])
+    assert float(((lead(predict(asked.images), labels) - begun) / (furthest - begun)).min()) > 0.2
+    assert asked.queries == 40 * 401
 
 
 @pytest.mark.parametrize(

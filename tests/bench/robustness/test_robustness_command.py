@@ -17,7 +17,7 @@ from bench.robustness import __main__ as command
 from bench.robustness import suites, trials
 from bench.robustness.loading import load_victim
 from bench.robustness.study import written
-from bench.robustness.suites import SUITES, Trial
+from bench.robustness.suites import GREY, SUITES, Trial
 from bench.robustness.trials import balanced
 from models.data import load_data
 from models.ep.relaxation import start_states
@@ -69,6 +69,21 @@ def test_a_study_of_a_network_and_of_machines(tmp_path: Path, capsys: pytest.Cap
         assert row["accuracy"] <= same["clean"] - 0.2
         asked = 20 if row["threat"] == "hardware in the loop" else 3
         assert row["draws"] == (asked if row["backend"] == "crossbar" else 1)
+
+
+def test_the_standard_suite_shows_machines_every_radius_and_every_kind_of_attack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"auto_steps": 10, "queries": 20, "starts": 1, "every_gradient": False, "sane": 4, "planted": 1}
+    monkeypatch.setitem(suites.SUITES, "standard", replace(SUITES["standard"], **few))
+    rows = run(tmp_path, capsys, "--precision", "fixed", "--suite", "standard", "--looped", "0")
+    shown = [row for row in rows if row["threat"] == "digital twin"]
+    of_pgd = [(row["norm"], row["eps"]) for row in shown if row["attack"] == "PGD to the end"]
+    assert of_pgd == [(ball.norm, ball.eps) for ball in GREY.balls()]
+    for attack in ("Auto-PGD to the end", "Square to the end"):
+        assert [(row["norm"], row["eps"]) for row in shown if row["attack"] == attack] == [("L2", 1.0), ("Linf", 0.1)]
+    assert not [row for row in rows if row["threat"] == "hardware in the loop"]
+    check_rows(rows)
 
 
 def check_rows(rows: list[dict[str, Any]]) -> None:
@@ -139,6 +154,8 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
             ["--backend", "crossbar", "--suite", "standard", "--draws", "3"],
             "--draws is 3: --suite standard asks a die 4 times at least",
         ),
+        (["--looped", "5"], "--looped changes nothing here: no machine runs"),
+        (["--backend", "lava", "--looped", "-1"], "--looped is -1"),
         (["--backend", "lava", "--chips", "2"], "--chips changes nothing here"),
         (["--model", "hw-cifar10-short-twin-0", "--cut", "--data", "digits"], "hw-cifar10-short-twin-0"),
     ],
