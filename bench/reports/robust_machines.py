@@ -40,14 +40,14 @@ def loops_table(studies: Sequence[Studied]) -> list[str]:
         for of, rows in _by_machine(studies).items()
         for ball in dict.fromkeys((row.norm, row.eps) for row in rows if row.threat == LOOP)
     }
-    ways = list(dict.fromkeys(_way(row) for rows in found.values() for row in rows))
+    ways = [name for _, name in sorted({_way(row) for rows in found.values() for row in rows})]
     lines = []
     for ((network, machine), (norm, eps)), rows in found.items():
         transferred = next(
             row for row in _by_machine(studies)[network, machine] if _shown(row) == (STRONGEST, norm, eps)
         )
         same = float(transferred.right[:, : rows[0].images].mean())
-        by_way = {_way(row): f"{100 * row.accuracy:.0f}" for row in rows}
+        by_way = {_way(row)[1]: f"{100 * row.accuracy:.0f}" for row in rows}
         cells = [by_way.get(way, NOTHING) for way in ways]
         lines.append([network, machine, f"{norm} {eps:.3g}", str(rows[0].images), f"{100 * same:.0f}", *cells])
     return markdown(["network", "machine", "ball", "images", "shown %", *ways], lines)
@@ -76,13 +76,13 @@ def _kind(attack: str) -> str:
     return attack.removesuffix("to the end")
 
 
-def _way(row: RobustRow) -> str:
-    """What an attacker in the loop asks."""
+def _way(row: RobustRow) -> tuple[int, str]:
+    """How often a machine answers an attacker in the loop, and in words; integers answer the same every time."""
     if row.attack == SQUARE:
-        return f"{row.budget} queries %"
+        return row.budget or 0, f"{row.budget} queries %"
     assert row.attack == PGD_, row.attack
     draws = (row.gradient or "").rpartition("mean of ")[2]
-    return f"in the loop, mean of {draws} %" if draws.isdigit() else "in the loop %"
+    return (int(draws), f"in the loop, mean of {draws} %") if draws.isdigit() else (1, "in the loop, mean of 1 %")
 
 
 def _score(row: RobustRow) -> str:
