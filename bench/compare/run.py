@@ -167,7 +167,7 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         "validation": len(prepared.shown.validation),
         "loss": options.loss,
         "steps": options.steps,
-        "own": [profile.name for profile in read_own(options.constants)],
+        "own": list(dict.fromkeys(own.name for entry in prepared.entries for own in entry.work.conditions.own)),
         "rows": [row.to_json() for row in rows],
         "measured": measured,
         "training": training,

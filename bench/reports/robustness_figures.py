@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -12,13 +13,16 @@ from torch import Tensor
 
 from bench.records.robust_row import RobustRow
 from bench.reports.attacked_networks import Shown, draw_side_by_side
-from bench.reports.figures import COLOURS, new_figure, save_figure
+from bench.reports.colours import COLOURS, MANY_COLOURS
+from bench.reports.figures import new_figure, save_figure
 from bench.robustness.attacks.target import Target
 from bench.robustness.suites import TRANSFER
 from bench.robustness.victim import Victim
 
 SHOWN = 8
 """Images of the picture of attacked ones."""
+APART = 0.006
+"""Between attacks in the same ball, of the largest radius."""
 
 
 def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
@@ -26,22 +30,26 @@ def draw_radii(rows: Sequence[RobustRow], file: Path) -> bool:
     balls = [row for row in rows if row.norm is not None]
     if not balls:
         return False
-    figure = new_figure(10, 4)
+    figure = new_figure(10, 4.4)
     for axes, norm in zip(figure.subplots(1, 2, sharey=True), ("L2", "Linf"), strict=True):
         groups: dict[str, list[RobustRow]] = {}
         for row in (row for row in balls if row.norm == norm):
             digital = (row.backend, row.precision) == ("torch", "float") and row.model == rows[0].model
             name = row.attack if digital else f"{row.model if row.threat == TRANSFER else row.machine}: {row.threat}"
             groups.setdefault(name, []).append(row)
-        for (name, group), colour in zip(groups.items(), COLOURS * 2, strict=False):
+        furthest = max(row.eps or 0.0 for row in balls if row.norm == norm)
+        for number, ((name, group), colour) in enumerate(zip(groups.items(), cycle(MANY_COLOURS), strict=False)):
             by_eps = {row.eps or 0.0: row for row in sorted(group, key=lambda row: -row.accuracy)}
             drawn = [by_eps[eps] for eps in sorted(by_eps)]
             line = "-" if len(drawn) > 2 else "none"
-            mark(axes, [row.eps or 0.0 for row in drawn], drawn, Look(colour, line), name)
+            # many were made in the same ball alone: side by side, around it
+            aside = 0.0 if line == "-" else (number - (len(groups) - 1) / 2) * APART * furthest
+            mark(axes, [(row.eps or 0.0) + aside for row in drawn], drawn, Look(colour, line), name)
         axes.axhline(100 * rows[0].clean, color="#bbbbbb", linestyle=":", label="clean")
         axes.set(xlabel=f"eps, {norm}", ylim=(0, 101), xlim=(0, None))
     figure.axes[0].set(ylabel="accuracy, %", title=f"{rows[0].model}, {rows[0].images} images")
-    figure.axes[1].legend(frameon=False, fontsize=8)
+    names = max((axes.get_legend_handles_labels() for axes in figure.axes), key=lambda found: len(found[1]))
+    figure.legend(*names, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save_figure(figure, file)
     return True
 

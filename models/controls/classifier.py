@@ -13,18 +13,11 @@ from models.data import ImageSet
 from models.ep.evaluation import BATCH, Score
 from models.ep.network import EPNetwork
 from models.ep.relaxation import start_states
+from models.zoo.fit import Reader
 
 
-class Classifier(Protocol):
+class Classifier(Reader, Protocol):
     """What attacks and corruptions need of a network that does not settle."""
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W) of one image."""
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Class scores (B, K) of images (B, C, H, W) in [0, 1]; differentiable in them."""
