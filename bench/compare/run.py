@@ -142,7 +142,7 @@ def _workload(options: CompareOptions, network: EPNetwork, data: Dataset, intege
 
 def compare(prepared: Prepared) -> dict[str, Any]:
     """Every figure, as JSON types."""
-    from bench.compare.robust import with_robustness
+    from bench.compare.robust import kept_rows, with_robustness
 
     options = prepared.options
     found: list[tuple[Entry, Compared]] = []
@@ -155,10 +155,10 @@ def compare(prepared: Prepared) -> dict[str, Any]:
         measured = measure_all(prepared.entries, prepared.shown.test, options.batches, plan, progress.note)
         training = training_rows(prepared.entries, prepared.data.train, progress.note)
         physics = _physics(prepared, found, progress.note)
-    rows = with_robustness(
-        [row for _, one in found for row in one.rows],
-        exact_changes=prepared.machines["lava"].delta_threshold == 1,  # type: ignore[attr-defined]
-    )
+    kept, exact = kept_rows(), prepared.machines["lava"].delta_threshold == 1  # type: ignore[attr-defined]
+    rows = [
+        row for entry, one in found for row in with_robustness(one.rows, kept, entry.key.point, exact_changes=exact)
+    ]
     return {
         "model": options.model,
         "twin": options.twin_name,

@@ -15,8 +15,9 @@ from bench.compare.measured import per_image
 from bench.compare.options import command_of
 from bench.compare.places import place_of
 from bench.compare.report import main as redraw
-from bench.compare.robust import with_robustness
+from bench.compare.robust import kept_rows, with_robustness
 from bench.compare.row import CompareRow
+from bench.machines.crossbar_dies import Point
 from hw.cost.constants import TABLE
 from hw.meters.window import Measured, Window
 
@@ -115,14 +116,30 @@ def test_robust_accuracy_comes_from_kept_rows_of_the_same_machine(folder: Path) 
     row = CompareRow(**{**rows[0], "network": "hw-cifar10-small"})
     lava = replace(row, backend="lava", precision="fixed")
     known, chip, exact, rough = (
-        *with_robustness([row, lava, replace(lava, precision="delta")], exact_changes=True),
-        *with_robustness([replace(lava, precision="delta")]),
+        *with_robustness([row, lava, replace(lava, precision="delta")], kept_rows(), exact_changes=True),
+        *with_robustness([replace(lava, precision="delta")], kept_rows()),
     )
     # everything was tried on 500 images of the network; of 200, its attack was shown to the chip
     assert (known.robust["L2 0.309"], known.robust["Linf 0.01"]) == (0.516, 0.45)
     assert chip.robust == {"L2 0.309 of the network": 0.53, "Linf 0.01 of the network": 0.385}
     assert exact.robust == chip.robust
     assert rough.robust == {}, "changes that are rounded have not been attacked"
+
+
+def test_dies_have_the_robust_accuracy_of_dies_of_their_device(folder: Path) -> None:
+    rows = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["rows"]
+    row = CompareRow(**{**rows[0], "network": "hw-cifar10-small", "backend": "crossbar", "precision": "analog"})
+    kept = kept_rows()
+    pcm, reram = (
+        Point(device, noise_scale=1.0, hours=1.0, adc_bits=8, tile_size=256)
+        for device in ("pcm-nandakumar-2019", "reram-wan-2022-aihwkit")
+    )
+    left = [with_robustness([row], kept, point)[0].robust for point in (pcm, reram, replace(pcm, hours=24.0), None)]
+    for found, point in zip(left[:2], (pcm, reram), strict=True):
+        of_dies = [one for one in kept if (one.model, one.point) == ("hw-cifar10-small", vars(point))]
+        assert found["Linf 0.01 of the network"] == [one.accuracy for one in of_dies if one.eps == 0.01][-1]
+    assert left[0] != left[1]
+    assert left[2:] == [{}, {}]
 
 
 def test_the_report_says_where_networks_sit_and_where_there_is_no_latency(folder: Path) -> None:
