@@ -178,6 +178,7 @@ def save_figure(figure: Figure, file: Path) -> None:
         for path, about in ((file.with_suffix(".png"), {}), (file.with_suffix(".svg"), {"Date": None})):
             picture = BytesIO()
             figure.savefig(picture, format=path.suffix.removeprefix("."), dpi=150, metadata=about)
+            figure.set_layout_engine("none")  # the drawing is laid out as the picture is: that takes as long as both
             write_atomically(path, picture.getvalue())
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 MARGIN_S, STARTING_S = 15.0, 120.0
 """How much longer than a stall a host may say nothing: while it works between runs, and while it builds its graph."""
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY, PROCESSES = Path("/dev/shm"), Path("/proc")
 
 
 class LavaError(RuntimeError):
@@ -152,9 +152,27 @@ def _end(
 
 
 def _await_group(host: subprocess.Popen[bytes], patience_s: float) -> None:
-    """Return early, with ProcessLookupError, when nothing of the host's session is left."""
+    """Return early when nothing of the host's session runs any more."""
     deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        host.poll()  # reaps it, or it would be left as a zombie of ours
-        os.killpg(host.pid, 0)
+    host.poll()  # reaps it, or it would be left as a zombie of ours
+    while _runs(host.pid) and time.monotonic() < deadline:
         time.sleep(0.02)
+        host.poll()
+
+
+def _runs(group: int) -> bool:
+    """Whether any process of the group does. The dead do not count that process 1 has not reaped yet: in a container it
+    may do so late, or never."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    if not PROCESSES.is_dir():  # not Linux
+        return True
+    for file in PROCESSES.glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            # "number (name) state parent group ..", and a name may hold spaces and brackets
+            state, _, its_group = file.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
