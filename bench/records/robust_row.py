@@ -60,8 +60,8 @@ class RobustRow:
     point: dict[str, Any] | None = None
     """Of the machine's sweep."""
     answers: str | None = None
-    """Which images are answered right, one character each: 1, 0, or of several draws and dies the tenths, 0 to 9 and X
-    for all."""
+    """Which images are answered right, one character each: X or 0; of several draws and dies the tenths of them, to the
+    nearest (rounded down in older rows), 0 to 9 and X."""
     device: str | None = None
     """What torch computed it on: cpu, or the name of the graphics board; None in older rows."""
     made_by: Provenance | None = None

@@ -11,23 +11,25 @@ from bench.robustness.suites import CLEAN, LOOP, PGD_, SQUARE, STRONGEST, TO_THE
 
 Shown = tuple[str, str, float]
 """An attack, and the ball it was made in."""
+MANY = 10**9
 Machine = tuple[str, str]
 """A network, and what it ran on."""
 
 
 def machines_table(studies: Sequence[Studied]) -> list[str]:
-    """Markdown. Attacks to the end, made on the float network and shown to each machine; natural corruptions in the
-    mean. Of several studies of the same network on the same machine the first one stands."""
+    """Markdown. Attacks to the end, made on the float network and shown to each machine; the mean of natural
+    corruptions, of the images and severities that all machines of the network were shown. Of several studies of the
+    same network on the same machine the first one stands."""
     every = [_shown(row) for study in studies for row in study.rows if row.attack in TO_THE_END]
     columns = sorted(dict.fromkeys(every), key=lambda one: TO_THE_END.index(one[0]))
+    by_machine = _by_machine(studies)
     lines = []
-    for (network, machine), rows in _by_machine(studies).items():
+    for (network, machine), rows in by_machine.items():
         clean = next(row for row in rows if row.attack == CLEAN)
         found = {_shown(row): row for row in rows if row.attack in TO_THE_END}
         cells = [_score(found[column]) if column in found else NOTHING for column in columns]
-        corrupted = [row.accuracy for row in rows if row.severity is not None]
-        mean = f"{100 * sum(corrupted) / len(corrupted):.1f}" if corrupted else NOTHING
-        lines.append([network, machine, str(clean.images), _score(clean), *cells, mean])
+        same = min((found for (name, _), found in by_machine.items() if name == network), key=_corrupted_images)
+        lines.append([network, machine, str(clean.images), _score(clean), *cells, _corrupted(rows, same)])
     names = [f"{'' if attack == STRONGEST else _kind(attack)}{norm} {eps:.3g}" for attack, norm, eps in columns]
     return markdown(["network", "machine", "images", "clean %", *names, "corrupted %"], lines)
 
@@ -46,7 +48,7 @@ def loops_table(studies: Sequence[Studied]) -> list[str]:
         transferred = next(
             row for row in _by_machine(studies)[network, machine] if _shown(row) == (STRONGEST, norm, eps)
         )
-        same = float(transferred.right[:, : rows[0].images].mean())
+        same = _share(transferred, rows[0].images)
         by_way = {_way(row)[1]: f"{100 * row.accuracy:.0f}" for row in rows}
         cells = [by_way.get(way, NOTHING) for way in ways]
         lines.append([network, machine, f"{norm} {eps:.3g}", str(rows[0].images), f"{100 * same:.0f}", *cells])
@@ -66,6 +68,28 @@ def _by_machine(studies: Sequence[Studied]) -> dict[Machine, list[RobustRow]]:
             machine = next(row.machine for row in rows if row.attack == CLEAN)
             found.setdefault((network, machine.removeprefix("crossbar analog, ")), rows)
     return found
+
+
+def _corrupted_images(rows: Sequence[RobustRow]) -> int:
+    """Images that were shown corrupted, times severities; many where none were."""
+    return sum(row.images for row in rows if row.severity is not None) or MANY
+
+
+def _corrupted(rows: Sequence[RobustRow], fewest: Sequence[RobustRow]) -> str:
+    """Of the first images of each corruption, as many as the machine that was shown the fewest has seen."""
+    seen: dict[tuple[str, int | None], int] = {
+        (row.attack, row.severity): row.images for row in fewest if row.severity is not None
+    }
+    found = [row for row in rows if (row.attack, row.severity) in seen]
+    if not found:
+        return NOTHING
+    shares = [_share(row, seen[row.attack, row.severity]) for row in found]
+    return f"{100 * sum(shares) / len(shares):.1f} ({min(seen.values())})"
+
+
+def _share(row: RobustRow, images: int) -> float:
+    """Right of the first so many images; of all of them as it was measured, which letters round."""
+    return row.accuracy if images == row.images else float(row.right[:, :images].mean())
 
 
 def _shown(row: RobustRow) -> Shown:

@@ -119,8 +119,8 @@ def corruptible(images: ImageSet) -> bool:
 
 
 def written(right: Right) -> str:
-    """Answers as characters: the mean over machines in tenths, X for all."""
-    return "".join("X" if value == 1 else str(int(value * 10)) for value in right.mean(axis=0))
+    """Answers as characters: the mean over machines in tenths, to the nearest, X for ten of them."""
+    return "".join("X" if tenths == 10 else str(tenths) for tenths in (10 * right.mean(axis=0)).round().astype(int))
 
 
 def spread(study: Study, count: int) -> NDArray[np.int64]:

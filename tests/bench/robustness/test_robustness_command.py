@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bench.command_line import ConfigError
+from bench.records.robust_row import RobustRow
 from bench.robustness import __main__ as command
 from bench.robustness import suites, trials
 from bench.robustness.loading import load_victim
@@ -187,6 +188,14 @@ def test_images_are_balanced_over_classes_and_the_first_of_each() -> None:
     assert balanced(labels, 4, 3).tolist() == [0, 1, 2, 3]  # class 0 gets the one that is left over
     with pytest.raises(ValueError, match="4 of class 0, of which there are 3"):
         balanced(labels, 10, 3)
+
+
+def test_shares_of_dies_are_written_to_the_nearest_tenth() -> None:
+    means = np.random.default_rng(0).random((1, 2000))
+    row = SimpleNamespace(answers=written(means))
+    read = RobustRow.right.fget(row)
+    assert float(np.abs(read - means).max()) <= 0.05 + 1e-9
+    assert abs(float((read - means).mean())) < 4 * 0.1 / 12**0.5 / 2000**0.5  # uniform errors of a tenth
 
 
 def test_answers_are_read_as_they_were_written() -> None:
