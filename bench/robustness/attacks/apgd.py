@@ -89,7 +89,7 @@ class TargetedAPGD:
             found, fell[left] = climb.run(self.steps, generator)
             with torch.no_grad():
                 leads = lead(target.predict(found), part.labels)
-            further = leads > ahead[left]
+            further = fell[left] | (leads > ahead[left])  # the last bits of scores differ from batch to batch
             worst[left[further]], ahead[left[further]] = found[further], leads[further]
             asked, zeros = asked + climb.asked, zeros + climb.zeros
         return Attacked(worst, fell, asked + len(fell), zeros / max(asked, 1))
