@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.records.folders import environment_of
 from bench.records.robust_row import RobustRow
+from bench.reports.command import command_of
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robust_noise import draw_noise
 from bench.reports.robustness_figures import draw_attacked, draw_corruptions, draw_radii
@@ -99,6 +100,8 @@ def write_report(
         f"# Robustness of {first.model}",
         "",
         environment_of(folder).words,
+        "",
+        f"    {command_of(folder)}",
         "",
         f"{first.images} test images of {first.data}, balanced over classes; the network {kind}; seed {first.seed}. "
         f"PGD of {study.suite.pgd_steps} steps, Auto-PGD of {study.suite.auto_steps or 'no'} steps (not the ensemble "

@@ -113,7 +113,9 @@ def test_a_killed_study_goes_on_with_the_batches_it_has(
     kept = json.loads((tmp_path / "whole/checks.json").read_text(encoding="utf-8"))["checks"]
     checks = {check["name"]: check["passed"] for check in kept}
     assert all(passed for name, passed in checks.items() if "planted" in name or "cosine" in name or "outside" in name)
-    assert "worst of all" in (tmp_path / "whole/report.md").read_text(encoding="utf-8")
+    report = (tmp_path / "whole/report.md").read_text(encoding="utf-8")
+    assert "worst of all" in report
+    assert "    python -m bench.robustness --backend torch --limit 10 --steps 20 --output whole\n" in report
     assert {path.name for path in (tmp_path / "whole").glob("*.png")} == {"radii.png", "attacked.png"}
     attacked, kept = [], trials._attacked
 
