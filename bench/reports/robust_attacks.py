@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from bench.records.robust_row import RobustRow
-from bench.records.statistics import accuracy_interval
+from bench.records.statistics import Z, accuracy_interval
 from bench.reports.format import NOTHING, markdown, percent
 from bench.reports.robustness import mean_corruption
 from bench.reports.studied import Studied
@@ -25,6 +25,8 @@ from bench.robustness.suites import (
 )
 
 DIGITAL = ("torch", "float")
+Corrupted = Mapping[tuple[str, int | None], RobustRow]
+"""Rows by corruption and severity."""
 KINDS: dict[str, Callable[[RobustRow, str | None], bool]] = {
     "random noise": lambda row, _: row.attack == NOISE,
     "Square": lambda row, _: row.attack in (SQUARE, SQUARE_END),
@@ -56,8 +58,10 @@ def attacks_table(studies: Sequence[Studied]) -> list[str]:
 
 
 def corrupted_table(studies: Sequence[Studied]) -> list[str]:
-    """Markdown: the mean over natural corruptions of the float network, over so many severities and images."""
+    """Markdown: the mean over natural corruptions of the float network, over so many severities and images, and what it
+    has less or more than the first study, image by image."""
     lines = []
+    first: Corrupted = {}
     for study in studies:
         rows = [row for row in study.rows if row.severity is not None and (row.backend, row.precision) == DIGITAL]
         if not rows:
@@ -70,6 +74,8 @@ def corrupted_table(studies: Sequence[Studied]) -> list[str]:
         weakest = min(rows, key=lambda row: row.accuracy)
         words = f"{weakest.attack.replace('_', ' ')} {weakest.severity}: {100 * weakest.accuracy:.1f}"
         told = ", ".join(map(str, severities))
+        every = {(row.attack, row.severity): row for row in rows}
+        first = first or every
         lines.append(
             [
                 study.name,
@@ -78,10 +84,21 @@ def corrupted_table(studies: Sequence[Studied]) -> list[str]:
                 f"{100 * mean:.1f}",
                 told,
                 " / ".join(by_severity),
+                NOTHING if every is first else _paired(every, first),
                 words,
             ]
         )
-    return markdown(["network", "images", "clean %", "mean %", "severities", "by severity %", "worst of them %"], lines)
+    heading = ["network", "images", "clean %", "mean %", "severities", "by severity %", "less the first, points"]
+    return markdown([*heading, "worst of them %"], lines)
+
+
+def _paired(rows: Corrupted, others: Corrupted) -> str:
+    """Mean difference and its 95 % interval over images, of which each counts with all that was done to it."""
+    if rows.keys() != others.keys() or any(rows[key].images != others[key].images for key in rows):
+        return NOTHING
+    by_image = np.mean([rows[key].right[0] - others[key].right[0] for key in rows], axis=0)
+    half = Z * float(by_image.std(ddof=1)) / len(by_image) ** 0.5
+    return f"{100 * float(by_image.mean()):+.2f} +- {100 * half:.2f}"
 
 
 def _left(rows: Sequence[RobustRow]) -> str:

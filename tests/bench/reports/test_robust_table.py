@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from bench.records.robust_row import RobustRow
 from bench.records.rows_file import append_row
@@ -144,7 +144,13 @@ def test_attacks_of_a_kind_count_each_image_once_and_kinds_that_nobody_ran_have_
     cells = [cell.strip() for cell in table[2].strip("|").split("|")]
     assert cells[:5] == ["net", "L2 0.309", "4", "75.0", one]
     assert [cell.split(" ")[0] for cell in cells[5:]] == ["75.0", "25.0", "0.0"]
-    assert corrupted_table([Studied(rows, {})])[2] == "| net | 4 | 75.0 | 50.0 | 1, 5 | 62.5 / 37.5 | fog 5: 25.0 |"
+    other = [*rows[:-4], row("fog", "XXX0", severity=1), row("fog", "XX00", severity=5), *rows[-2:]]
+    table = corrupted_table([Studied(rows, {}), Studied(other, {}), Studied(rows[:-1], {})])
+    assert table[2] == "| net | 4 | 75.0 | 50.0 | 1, 5 | 62.5 / 37.5 | - | fog 5: 25.0 |"
+    # one more of four answers is right of the second image and of the third
+    half = norm.ppf(0.975) * np.std([0, 0.25, 0.25, 0], ddof=1) / 4**0.5
+    assert f"| +12.50 +- {100 * half:.2f} | fog 5: 50.0 |" in table[3]
+    assert " | - | " in table[4], "not what the first was shown"
 
 
 def test_dies_of_several_noises_make_a_curve_by_what_they_were_shown() -> None:
