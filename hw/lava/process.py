@@ -172,7 +172,7 @@ def _runs(group: int) -> bool:
     for file in PROCESSES.glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended meanwhile
             # "number (name) state parent group ..", and a name may hold spaces and brackets
-            state, _, its_group = file.read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state not in "ZX":
+            state, _, its_group = file.read_bytes().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in (b"Z", b"X"):
                 return True
     return False
