@@ -119,8 +119,8 @@ def test_robust_accuracy_comes_from_kept_rows_of_the_same_machine(folder: Path) 
         *with_robustness([row, lava, replace(lava, precision="delta")], kept_rows(), exact_changes=True),
         *with_robustness([replace(lava, precision="delta")], kept_rows()),
     )
-    # everything was tried on 500 images of the network; at the middle radii 200 of its attack were shown to the chip, at
-    # the others 100
+    # everything was tried on 500 images of the network; at the middle radii 200 of its attack were shown to the chip,
+    # at the others 100
     assert (known.robust["L2 0.309"], known.robust["Linf 0.01"]) == (0.49, 0.416)
     assert (chip.robust["L2 0.309 of the network"], chip.robust["Linf 0.01 of the network"]) == (0.53, 0.385)
     assert chip.robust["L2 0.124 of the network"] == 0.75
