@@ -11,7 +11,8 @@ from bench.robustness.suites import CLEAN, LOOP, PGD_, SQUARE, STRONGEST, TO_THE
 
 Shown = tuple[str, str, float]
 """An attack, and the ball it was made in."""
-MANY = 10**9
+Seen = dict[tuple[str, int | None], int]
+"""Images of every corruption at a severity."""
 Machine = tuple[str, str]
 """A network, and what it ran on."""
 
@@ -28,8 +29,9 @@ def machines_table(studies: Sequence[Studied]) -> list[str]:
         clean = next(row for row in rows if row.attack == CLEAN)
         found = {_shown(row): row for row in rows if row.attack in TO_THE_END}
         cells = [_score(found[column]) if column in found else NOTHING for column in columns]
-        same = min((found for (name, _), found in by_machine.items() if name == network), key=_corrupted_images)
-        lines.append([network, machine, str(clean.images), _score(clean), *cells, _corrupted(rows, same)])
+        corrupted = [_corruptions(found) for (name, _), found in by_machine.items() if name == network]
+        fewest = min(filter(None, corrupted), key=lambda seen: sum(seen.values()), default={})
+        lines.append([network, machine, str(clean.images), _score(clean), *cells, _corrupted(rows, fewest)])
     names = [f"{'' if attack == STRONGEST else _kind(attack)}{norm} {eps:.3g}" for attack, norm, eps in columns]
     return markdown(["network", "machine", "images", "clean %", *names, "corrupted %"], lines)
 
@@ -37,17 +39,16 @@ def machines_table(studies: Sequence[Studied]) -> list[str]:
 def loops_table(studies: Sequence[Studied]) -> list[str]:
     """Markdown. One machine in the loop of the attack, by scores averaged over so many draws, or asked alone; beside
     it what attacks on the float network leave of the same images there."""
+    by_machine = _by_machine(studies)
     found = {
         (of, ball): [row for row in rows if row.threat == LOOP and (row.norm, row.eps) == ball]
-        for of, rows in _by_machine(studies).items()
+        for of, rows in by_machine.items()
         for ball in dict.fromkeys((row.norm, row.eps) for row in rows if row.threat == LOOP)
     }
     ways = [name for _, name in sorted({_way(row) for rows in found.values() for row in rows})]
     lines = []
     for ((network, machine), (norm, eps)), rows in found.items():
-        transferred = next(
-            row for row in _by_machine(studies)[network, machine] if _shown(row) == (STRONGEST, norm, eps)
-        )
+        transferred = next(row for row in by_machine[network, machine] if _shown(row) == (STRONGEST, norm, eps))
         same = _share(transferred, rows[0].images)
         by_way = {_way(row)[1]: f"{100 * row.accuracy:.0f}" for row in rows}
         cells = [by_way.get(way, NOTHING) for way in ways]
@@ -70,16 +71,13 @@ def _by_machine(studies: Sequence[Studied]) -> dict[Machine, list[RobustRow]]:
     return found
 
 
-def _corrupted_images(rows: Sequence[RobustRow]) -> int:
-    """Images that were shown corrupted, times severities; many where none were."""
-    return sum(row.images for row in rows if row.severity is not None) or MANY
+def _corruptions(rows: Sequence[RobustRow]) -> Seen:
+    """What these were shown."""
+    return {(row.attack, row.severity): row.images for row in rows if row.severity is not None}
 
 
-def _corrupted(rows: Sequence[RobustRow], fewest: Sequence[RobustRow]) -> str:
+def _corrupted(rows: Sequence[RobustRow], seen: Seen) -> str:
     """Of the first images of each corruption, as many as the machine that was shown the fewest has seen."""
-    seen: dict[tuple[str, int | None], int] = {
-        (row.attack, row.severity): row.images for row in fewest if row.severity is not None
-    }
     found = [row for row in rows if (row.attack, row.severity) in seen]
     if not found:
         return NOTHING

@@ -29,7 +29,9 @@ def to_the_end(target: Target, attacks: Sequence[Callable[[Target], Attacked]]) 
     with torch.no_grad():
         leads = torch.stack([lead(target.predict(found.images), target.labels) for found in every])
     furthest = leads.argmax(dim=0)
-    images = torch.stack([found.images for found in every])[furthest, torch.arange(len(furthest))]
+    images = torch.stack([found.images for found in every])[
+        furthest, torch.arange(len(furthest), device=furthest.device)
+    ]
     zeros = [found.zero_slopes for found in every if found.zero_slopes is not None]
     queries = sum(found.queries for found in every)
     return Attacked(images, target.fallen(leads.amax(dim=0)), queries, max(zeros, default=None))
