@@ -25,7 +25,7 @@ from bench.reports.robust_seeds import recipes_table
 from bench.reports.robust_table import robust_table
 from bench.reports.run_report import columns
 from bench.reports.side_by_side import compared, table
-from bench.reports.studied import Studied, read_study
+from bench.reports.studied import Studied, one_per_network, read_study
 from bench.reports.sweep_table import device_lines
 from bench.robustness.transfer import Transfers
 from models.controls import FOLDER as CONTROLS
@@ -233,7 +233,9 @@ BLOCKS: dict[str, Callable[[], list[str]]] = {
     "zoo": _zoo,
     "twins": _twins,
     "controls": _controls,
-    "robustness": lambda: robust_table(_kept_studies("robustness")),
+    "robustness": lambda: robust_table(
+        one_per_network([*_kept_studies("robustness"), *_kept_studies("robustness-standard")])
+    ),
     "robustness of recipes": lambda: recipes_table(_kept_studies("robustness")),
     "robustness by attack": lambda: attacks_table(_kept_studies("robustness-standard")),
     "corruptions": lambda: corrupted_table(_kept_studies("robustness-standard")),

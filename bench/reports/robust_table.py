@@ -1,10 +1,11 @@
 """`python -m bench.reports.robust_table FOLDER...`: studies of robustness of several networks, one line each.
 
-Each folder holds a run of `bench.robustness`. Networks that were shown the same images are compared with one of them
-(`--against`; else the first) image by image: the difference of what the worst attack leaves, and its 95 % interval;
-recipes that were trained from several seeds stand below as one line each. The last lines say how much of robust
-accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest wrong
-answer to first order (`bench.robustness.theory`).
+Each folder holds a run of `bench.robustness`. Where several hold the same network, attacks are those of the first, and
+corruptions those of the run that corrupted the most images. Networks that were shown the same images are compared with
+one of them (`--against`; else the first) image by image: the difference of what the worst attack leaves, and its 95 %
+interval; recipes that were trained from several seeds stand below as one line each. The last lines say how much of
+robust accuracy smoothness alone predicts: the rank correlation over networks with the median distance to the nearest
+wrong answer to first order (`bench.robustness.theory`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bench.reports.robust_networks import draw_networks
 from bench.reports.robust_noise import draw_noise
 from bench.reports.robust_seeds import recipes_table
 from bench.reports.robustness import mean_corruption
-from bench.reports.studied import Studied, balls_of, read_study
+from bench.reports.studied import Studied, balls_of, one_per_network, read_study
 from models.command_line import before_work, exit_code, refuse_empty
 
 DIGITAL = "torch float"
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with before_work():
             if not folders:
                 raise ConfigError("no folder: name runs of bench.robustness")
-            studies = [read_study(folder) for folder in folders]
+            studies = one_per_network([read_study(folder) for folder in folders])
             names = [study.name for study in studies]
             first = options.against or names[0]
             choose("--against", first, names)

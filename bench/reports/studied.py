@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.command_line import ConfigError
@@ -39,6 +39,26 @@ def read_study(folder: Path) -> Studied:
         return Studied(rows, kept["reach"])
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{folder} holds no finished run of bench.robustness: {error}") from error
+
+
+def one_per_network(studies: Sequence[Studied]) -> list[Studied]:
+    """Each network once: attacks of its first study, and natural corruptions, at the severities of that study, of the
+    one that corrupted the most images."""
+    by_name: dict[str, list[Studied]] = {}
+    for study in studies:
+        by_name.setdefault(study.name, []).append(study)
+    return [replace(first, rows=_most_corrupted([first, *others])) for first, *others in by_name.values()]
+
+
+def _most_corrupted(studies: Sequence[Studied]) -> list[RobustRow]:
+    """The rows of the first study, each corruption in the one of them that corrupted the most images."""
+    found = [row for study in studies for row in study.rows if row.severity is not None]
+    most = {_corruption(row): row for row in sorted(found, key=lambda row: row.images)}
+    return [row if row.severity is None else most[_corruption(row)] for row in studies[0].rows]
+
+
+def _corruption(row: RobustRow) -> tuple[str, str, int | None]:
+    return row.machine, row.attack, row.severity
 
 
 def balls_of(studies: Sequence[Studied]) -> list[tuple[str, float]]:

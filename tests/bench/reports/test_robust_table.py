@@ -21,7 +21,7 @@ from bench.reports.robust_networks import feedback_share
 from bench.reports.robust_noise import by_noise
 from bench.reports.robust_seeds import by_recipe, recipes_table
 from bench.reports.robust_table import differences, smoothness
-from bench.reports.studied import Studied, balls_of, read_study
+from bench.reports.studied import Studied, balls_of, one_per_network, read_study
 from models.zoo.manifests import manifest_of
 
 
@@ -221,3 +221,23 @@ def test_seeds_of_a_recipe_are_one_line_with_what_seeds_and_images_vary(tmp_path
     assert cells[0][3] == f"50.0 ({100 * low:.1f}-{100 * high:.1f})"
     assert cells[2][3] == f"{100 * change:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})"
     assert change == pytest.approx(0.25 - 0.5)
+
+
+def test_a_network_stands_once_with_its_first_attacks_and_the_corruptions_of_most_images(tmp_path: Path) -> None:
+    first, second = (read_study(study(tmp_path / name, "one", name, 0.2)) for name in ("XX00", "X000"))
+    other = read_study(study(tmp_path / "X0", "two", "X0", 0.3))
+
+    def fog(images: int, right: int, severity: int = 3) -> RobustRow:
+        return replace(
+            first.rows[0], attack="fog", severity=severity, images=images, accuracy=right / images, clean=0.9,
+            answers="X" * right + "0" * (images - right),
+        )  # fmt: skip
+
+    few = replace(first, rows=[*first.rows, fog(10, 9)])
+    many = replace(second, rows=[*second.rows, fog(40, 10), fog(50, 1, severity=5)])
+    last = replace(other, rows=[*other.rows, fog(20, 5)])
+    one, two = one_per_network([few, last, many])
+    assert [row.right.sum() for row in one.rows] == [4, 2, 10]  # severity 5 is nothing that the first study saw
+    assert two.rows == last.rows
+    assert robust_table.robust_table([one])[2].endswith("| 25.0 of 90.0 (40) | 0.200 |")
+    assert robust_table.robust_table([few])[2].endswith("| 90.0 of 90.0 (10) | 0.200 |")
