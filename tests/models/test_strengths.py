@@ -53,8 +53,8 @@ def test_one_architecture_with_more_and_more_feedback(names: tuple[str, ...], le
 @pytest.mark.parametrize("name", [*STRENGTHS, ON_HARDWARE[-1]])
 def test_they_come_to_rest_on_pictures_that_they_never_saw(name: str) -> None:
     network, images = load_model(name), pictures(16)
-    relaxed = relax(network, images, steps=300, schedule="synchronous")
-    assert float(relaxed.residual.max()) < 1e-5
+    relaxed = relax(network, images, steps=300, schedule="synchronous", tolerance=1e-5)
+    assert float(relaxed.residual.max()) <= 1e-5
     assert float(radii(network, images, relaxed.states).max()) < 0.95
 
 
