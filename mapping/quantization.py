@@ -163,7 +163,8 @@ def _stored(link: Link) -> Tensor:
         return link.weight
     if link.pooling == "max":
         raise ProgramError(
-            "integer machines hold 'none' and 'average' pooling only, a link of this network pools by max"
+            "integer machines hold 'none' and 'average' pooling only, a link of this network pools by max: run it in "
+            "float or analog, or train one with strides or averages"
         )
     return link.weight / link.pool_size**2
 

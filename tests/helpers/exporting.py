@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,19 @@ from models.zoo import zoo_names
 
 SMALL = ("digits", "digits-noise-aware", "mnist")
 """Networks of the zoo that are exported in a second or two."""
-ZOO = [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in zoo_names()]
+MAXIMA = ("seed-cifar10-small",)
+"""Networks of the zoo that pool by maxima, which integers cannot."""
+
+
+def _slow_but(small: Sequence[str], names: Sequence[str]) -> list[Any]:
+    return [name if name in small else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+ZOO = _slow_but(SMALL, zoo_names())
 """All of them, those of CIFAR with the slow tests."""
+INTEGERS = tuple(name for name in zoo_names() if name not in MAXIMA)
+"""Those that integer machines hold."""
+INTEGER_ZOO = _slow_but(SMALL, INTEGERS)
 
 
 def exported(held: EPNetwork | Program, kind: Format, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from shutil import which
 import numpy as np
 import pytest
 import torch
-from helpers.exporting import ZOO, exported
+from helpers.exporting import INTEGER_ZOO, exported
 from helpers.random_nets import mixed_network, networks, program_of, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,7 +101,7 @@ def test_the_loop_has_no_undefined_behaviour_and_reads_no_byte_it_must_not(tmp_p
         assert int(best) == expected.argmax()
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", INTEGER_ZOO)
 def test_networks_of_the_zoo_settle_in_c_as_here(tmp_path: Path, name: str) -> None:
     """Calibrated by noise, which needs no download: what is compared is the integers, not how good they are."""
     network = load_model(name)

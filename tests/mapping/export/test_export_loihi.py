@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.exporting import called, exported
+from helpers.exporting import INTEGERS, called, exported
 from helpers.random_nets import mixed_network, networks, program_of, random_images, restless_winners
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +32,7 @@ from mapping.quantization import quantize
 from models.ep.links import DenseLink
 from models.ep.network import EPNetwork
 from models.files.checkpoint import save_network
-from models.zoo import load_model, zoo_names
+from models.zoo import load_model
 
 ALONE = """
 import importlib.abc, runpy, sys
@@ -49,7 +49,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """Runs a script in an interpreter that cannot import this package, however it is installed."""
 
 
-ZOO = ["digits", *(pytest.param(name, marks=pytest.mark.slow) for name in zoo_names() if name != "digits")]
+ZOO = ["digits", *(pytest.param(name, marks=pytest.mark.slow) for name in INTEGERS if name != "digits")]
 
 
 def run_alone(script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

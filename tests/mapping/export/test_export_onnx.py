@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from helpers.exporting import ZOO, called, exported
+from helpers.exporting import MAXIMA, ZOO, called, exported
 from helpers.random_nets import networks, program_of, random_images, restless_winners
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +103,8 @@ def test_networks_of_the_zoo(tmp_path: Path, name: str) -> None:
     network = load_model(name)
     images = random_images(network.input_shape, 2, 1)
     assert_settles_alike(network, images, 20, tmp_path)
+    if name in MAXIMA:
+        return  # integers cannot: tests/mapping/export/test_export_program.py
     program = quantize(network, torch.as_tensor(images), steps=8)
     folder = tmp_path / "int8"
     folder.mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.exporting import exported
+from helpers.exporting import INTEGERS, MAXIMA, exported
 from helpers.random_nets import networks, program_of, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +16,9 @@ from safetensors.numpy import load_file
 
 from mapping.export.program import ProgramFormat
 from mapping.machines import to_digital
-from mapping.program import STATE_BITS, Program
+from mapping.program import STATE_BITS, Program, ProgramError
 from mapping.quantization import quantize
+from models.ep.links import pools_by_maxima
 from models.ep.network import EPNetwork
 from models.zoo import load_model, zoo_names
 
@@ -33,7 +34,7 @@ def test_a_program_that_was_exported_settles_to_the_same_bits(
     _settle_alike(Program.load(folder / "out" / "program.safetensors"), program, seed)
 
 
-@pytest.mark.parametrize("name", zoo_names())
+@pytest.mark.parametrize("name", INTEGERS)
 def test_networks_of_the_zoo_come_back_in_every_bit(tmp_path: Path, name: str) -> None:
     """Read by a library that knows nothing of programs; calibrated by noise, which needs no download."""
     network = load_model(name)
@@ -47,6 +48,17 @@ def test_networks_of_the_zoo_come_back_in_every_bit(tmp_path: Path, name: str) -
         np.testing.assert_array_equal(tensors[f"{link_name}.weight"], link.weight)
         np.testing.assert_array_equal(tensors[f"{link_name}.bias"], link.bias)
         assert document["links"][link_name]["exponent"] == link.exponent
+
+
+def test_networks_that_integers_cannot_hold_are_named_with_what_they_can() -> None:
+    takes_maxima = {name for name in zoo_names() if any(map(pools_by_maxima, load_model(name).links))}
+    assert takes_maxima == set(MAXIMA)
+    for name in MAXIMA:
+        network = load_model(name)
+        with pytest.raises(
+            ProgramError, match="'none' and 'average' pooling only, a link of this network pools by max"
+        ):
+            quantize(network, torch.as_tensor(random_images(network.input_shape, 4, 1)), steps=8)
 
 
 def _settle_alike(one: Program, other: Program, seed: int) -> None:
