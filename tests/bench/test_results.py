@@ -6,6 +6,7 @@ import json
 from statistics import fmean
 
 import pytest
+from helpers.exporting import INTEGERS, MAXIMA
 
 from bench.reports.blocks import ON_HARDWARE, RESULTS, ROOT, STRENGTHS, learning_rows_of, rows_of, zoo_rows
 from bench.reports.lessons import cosines
@@ -139,11 +140,18 @@ def test_twins_learnt_by_the_recipe_of_the_network_of_the_zoo():
 def test_integers_on_lava_are_within_a_point_of_float_for_every_network_made_for_hardware():
     rows = {(row.row.model, row.row.precision): row for row in zoo_rows()}
     # the strengths of feedback learnt without noise and are not made for few bits; those that did stand below
-    for name in (one for one in zoo_names() if one not in (*STRENGTHS, *ON_HARDWARE)):
+    for name in (one for one in INTEGERS if one not in (*STRENGTHS, *ON_HARDWARE)):
         reference, delta = rows[name, "float"], rows[name, "delta"]
         assert abs(reference.row.accuracy - delta.row.accuracy) <= 0.01
         assert reference.sha256 == delta.sha256 == fingerprint(name), "of the weights that are shipped"
         assert (ROOT / "models" / "zoo" / f"{name}.safetensors").stat().st_size < 20e6
+
+
+def test_the_published_kind_of_network_knows_what_its_page_says():
+    (row,) = (row for row in zoo_rows() if row.row.model in MAXIMA)
+    assert row.row.precision == "float"
+    assert row.row.accuracy >= 0.83
+    assert row.sha256 == fingerprint(row.row.model)
 
 
 def test_integers_keep_every_strength_that_learnt_on_noisy_dies_and_dies_keep_the_weak_one():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.ep_examples import pictures
 
 from models.ep.feedback import radii
 from models.ep.gradient import Phases, backprop_gradient, cosine, ep_gradient
@@ -17,16 +18,6 @@ from models.zoo.manifests import manifest_of
 
 STRENGTHS = ("feedback-weak", "feedback-medium", "feedback-high", "feedback-strong")
 ON_HARDWARE = tuple(f"hw-{name}" for name in STRENGTHS)
-
-
-def pictures(count: int) -> torch.Tensor:
-    """(count, 3, 32, 32) noise with the spectrum of photographs, 1 / frequency in amplitude."""
-    generator = torch.Generator().manual_seed(0)
-    spectrum = torch.fft.rfft2(torch.randn((count, 3, 32, 32), generator=generator))
-    rows, columns = torch.fft.fftfreq(32)[:, None], torch.fft.rfftfreq(32)[None]
-    drawn = torch.fft.irfft2(spectrum / (rows.square() + columns.square()).sqrt().clamp(min=1 / 32), s=(32, 32))
-    low, high = drawn.amin(dim=(1, 2, 3), keepdim=True), drawn.amax(dim=(1, 2, 3), keepdim=True)
-    return (drawn - low) / (high - low)
 
 
 @pytest.mark.parametrize(("names", "least"), [(STRENGTHS, 0.76), (ON_HARDWARE, 0.747)])

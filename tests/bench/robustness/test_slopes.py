@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.ep_examples import conv_network, random_images, random_labels
+from helpers.ep_examples import conv_network, pictures, random_images, random_labels
 from torch import Tensor
 
 from bench.robustness.losses import Loss, crossed_entropy, lead, logit_ratio, targeted_ratio
-from bench.robustness.slopes.engine import LEAST_COSINE, OnEngine, on_engine
+from bench.robustness.slopes.engine import LADDER, LEAST_COSINE, STEERS, OnEngine, on_engine
 from bench.robustness.slopes.resting import Implicit, Propagated, at_rest
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
@@ -18,6 +18,8 @@ from models.ep.adjoint import scores_of
 from models.ep.network import EPNetwork
 from models.ep.pooling import PoolKind
 from models.ep.relaxation import relax
+from models.fast.settling import Engine
+from models.zoo import load_model
 
 STEPS, LABELS = 60, random_labels(6)
 
@@ -80,12 +82,43 @@ def test_the_engine_takes_as_many_sweeps_as_the_slope_needs(kind: PoolKind) -> N
     _, truth = Implicit(network, STEPS)(images.float(), loss)
 
     def cosine(slope: OnEngine) -> float:
-        found = slope(images.float(), loss)[1]
-        return float(torch.cosine_similarity(found.flatten(1), truth.flatten(1), dim=1).median())
+        return float(alike(slope(images.float(), loss)[1], truth).median())
 
     assert cosine(chosen) >= LEAST_COSINE[torch.bfloat16]
     strong = conv_network(1, kind, 0.75).map_parameters(Tensor.float)
     assert on_engine(strong, images.float(), loss, steps=200).sweeps > chosen.sweeps
+
+
+def test_the_engine_may_rest_elsewhere_where_maxima_are_taken() -> None:
+    """Two schedules bring a network with maxima to two states of rest, and the slope of either is good to steer by."""
+    network, images = load_model("seed-cifar10-small"), pictures(10)
+    first = relax(network, images, steps=60, schedule="synchronous")
+    second = relax(network, images, steps=60, schedule="odd_even")
+    assert max(float(one.residual.max()) for one in (first, second)) < 1e-6
+    assert max(float((a - b).abs().max()) for a, b in zip(first.states, second.states, strict=True)) > 1e-3
+
+    loss = partial(crossed_entropy, labels=torch.zeros(10, dtype=torch.int64))
+    longest = OnEngine(Engine(network, torch.float32, torch.float32), *LADDER[-1])
+    apart = alike(longest(images, loss)[1], Implicit(network, 60)(images, loss)[1]) < LEAST_COSINE[torch.float32]
+    assert 2 <= int(apart.sum()) < 10
+    images, loss = images[apart], partial(crossed_entropy, labels=torch.zeros(int(apart.sum()), dtype=torch.int64))
+    chosen = on_engine(network, images, loss, steps=60, dtype=torch.float32)
+    assert chosen.sweeps < LADDER[-1][0]
+    _, found = chosen(images, loss)
+    assert float(alike(found, longest(images, loss)[1]).median()) >= LEAST_COSINE[torch.float32]
+    assert STEERS <= float(alike(found, Implicit(network, 60)(images, loss)[1]).median()) < LEAST_COSINE[torch.float32]
+
+
+def test_the_engine_refuses_a_network_that_settles_too_slowly_for_it() -> None:
+    network, images = conv_network(2, "max", 0.8).map_parameters(Tensor.float), random_images(8, 2).float()
+    loss = partial(crossed_entropy, labels=random_labels(8))
+    with pytest.raises(ValueError, match="43 sweeps find the slope of rest to a cosine of 0"):
+        on_engine(network, images, loss, steps=300, dtype=torch.float32)
+
+
+def alike(one: Tensor, other: Tensor) -> Tensor:
+    """Cosine of every image's slope."""
+    return torch.cosine_similarity(one.flatten(1), other.flatten(1), dim=1)
 
 
 def test_truncations_that_miss_the_image_are_refused() -> None:
