@@ -84,7 +84,7 @@ def corrupted_table(studies: Sequence[Studied]) -> list[str]:
                 f"{100 * mean:.1f}",
                 told,
                 " / ".join(by_severity),
-                NOTHING if every is first else _paired(every, first),
+                NOTHING if every is first else _mean_difference(every, first),
                 words,
             ]
         )
@@ -92,7 +92,7 @@ def corrupted_table(studies: Sequence[Studied]) -> list[str]:
     return markdown([*heading, "worst of them %"], lines)
 
 
-def _paired(rows: Corrupted, others: Corrupted) -> str:
+def _mean_difference(rows: Corrupted, others: Corrupted) -> str:
     """Mean difference and its 95 % interval over images, of which each counts with all that was done to it."""
     if rows.keys() != others.keys() or any(rows[key].images != others[key].images for key in rows):
         return NOTHING

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.evaluate import one_thread_each
+from bench.speed.pictures import pictures
 from bench.speed.timing import Clock, Speed, check_counts, fastest
 from bench.speed.utilisation import flop_of, product_rate, utilisation
 from models.command_line import before_work
@@ -234,16 +235,6 @@ def _origin(checkpoint: Path | None) -> str:
 def _shown(count: int, data_dir: Path | None, device: str) -> tuple[Tensor, Tensor]:
     """Test images of CIFAR-10 with their labels, or made pictures with any."""
     if data_dir is None:
-        return _pictures(count).to(device), (torch.arange(count) % 10).to(device)
+        return pictures(count).to(device), (torch.arange(count) % 10).to(device)
     test = load_data("cifar10", data_dir).test.first(count).to(device)
     return test.floats(), test.labels
-
-
-def _pictures(count: int) -> Tensor:
-    """Pictures with the spectrum of photographs, from noise: no data set is needed to time a network."""
-    generator = torch.Generator().manual_seed(0)
-    spectrum = torch.fft.rfft2(torch.randn((count, 3, 32, 32), generator=generator))
-    rows, columns = torch.fft.fftfreq(32)[:, None], torch.fft.rfftfreq(32)[None]
-    pictures = torch.fft.irfft2(spectrum / (rows.square() + columns.square()).sqrt().clamp(min=1 / 32), s=(32, 32))
-    low, high = pictures.amin(dim=(1, 2, 3), keepdim=True), pictures.amax(dim=(1, 2, 3), keepdim=True)
-    return (pictures - low) / (high - low)

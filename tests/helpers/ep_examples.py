@@ -42,16 +42,6 @@ def random_images(count: int, seed: int = 0) -> Tensor:
     return torch.rand((count, *SHAPE), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def pictures(count: int) -> Tensor:
-    """(count, 3, 32, 32) noise with the spectrum of photographs, 1 / frequency in amplitude."""
-    generator = torch.Generator().manual_seed(0)
-    spectrum = torch.fft.rfft2(torch.randn((count, 3, 32, 32), generator=generator))
-    rows, columns = torch.fft.fftfreq(32)[:, None], torch.fft.rfftfreq(32)[None]
-    drawn = torch.fft.irfft2(spectrum / (rows.square() + columns.square()).sqrt().clamp(min=1 / 32), s=(32, 32))
-    low, high = drawn.amin(dim=(1, 2, 3), keepdim=True), drawn.amax(dim=(1, 2, 3), keepdim=True)
-    return (drawn - low) / (high - low)
-
-
 def random_labels(count: int, seed: int = 0) -> Tensor:
     """(count,) in 0..CLASSES - 1."""
     return torch.randint(CLASSES, (count,), generator=torch.Generator().manual_seed(seed))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.ep_examples import pictures
 
+from bench.speed.pictures import pictures
 from models.ep.feedback import radii
 from models.ep.gradient import Phases, backprop_gradient, cosine, ep_gradient
 from models.ep.relaxation import relax
@@ -44,8 +44,8 @@ def test_one_architecture_with_more_and_more_feedback(names: tuple[str, ...], le
 @pytest.mark.parametrize("name", [*STRENGTHS, ON_HARDWARE[-1]])
 def test_they_come_to_rest_on_pictures_that_they_never_saw(name: str) -> None:
     network, images = load_model(name), pictures(16)
-    relaxed = relax(network, images, steps=300, schedule="synchronous", tolerance=1e-5)
-    assert float(relaxed.residual.max()) <= 1e-5
+    relaxed = relax(network, images, steps=300, schedule="synchronous", tolerance=5e-6)
+    assert float(relaxed.residual.max()) < 1e-5
     assert float(radii(network, images, relaxed.states).max()) < 0.95
 
 

@@ -60,15 +60,17 @@ def on_engine(
     engine = Engine(network, dtype, torch.float32)
     ladder = [OnEngine(engine, sweeps, back) for sweeps, back in LADDER]
     found: list[Tensor] = []
+    cosines: list[float] = []
     for slope in ladder:
         found.append(slope(images, loss)[1])
-        if _alike(found[-1], truth) >= LEAST_COSINE[dtype]:
+        cosines.append(_alike(found[-1], truth))
+        if cosines[-1] >= LEAST_COSINE[dtype]:
             return slope
     rests = [_alike(one, found[-1]) >= LEAST_COSINE[dtype] for one in found[:-1]]
-    if rests[-1] and _alike(found[-1], truth) >= STEERS:
+    if rests[-1] and cosines[-1] >= STEERS:
         return ladder[rests.index(True)]
     raise ValueError(
-        f"{LADDER[-1][0]} sweeps find the slope of rest to a cosine of {_alike(found[-1], truth):.4f}, at least "
+        f"{LADDER[-1][0]} sweeps find the slope of rest to a cosine of {max(cosines):.4f}, at least "
         f"{LEAST_COSINE[dtype]} is asked for: attack it by another gradient (implicit, unrolled)"
     )
 

@@ -118,9 +118,8 @@ def test_auto_pgd_is_as_strong_as_that_of_another_library(target: Target, ball: 
 
     shown, norm = target, np.inf if ball.norm == "Linf" else 2
     theirs = AutoProjectedGradientDescent(
-        classifier_of(small()), norm=norm, eps=ball.eps, eps_step=2 * ball.eps, max_iter=30, nb_random_init=1,
-        verbose=False,
-    )  # fmt: skip
+        classifier_of(small()), norm=norm, eps=ball.eps, eps_step=2 * ball.eps, max_iter=30, verbose=False
+    )
     fell = int(shown.wrong(torch.from_numpy(theirs.generate(shown.images.numpy(), one_hot(shown)))).sum())
     mine = APGD(ball, steps=30).find(shown, Implicit(small(), STEPS))
     assert int(mine.fell.sum()) >= fell - 1

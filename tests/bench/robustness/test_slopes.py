@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.ep_examples import conv_network, pictures, random_images, random_labels
+from helpers.ep_examples import conv_network, random_images, random_labels
 from torch import Tensor
 
 from bench.robustness.losses import Loss, crossed_entropy, lead, logit_ratio, targeted_ratio
@@ -14,6 +14,7 @@ from bench.robustness.slopes.engine import LADDER, LEAST_COSINE, STEERS, OnEngin
 from bench.robustness.slopes.resting import Implicit, Propagated, at_rest
 from bench.robustness.slopes.slope import Slope
 from bench.robustness.slopes.unrolled import Differentiated, Summed, Truncated, unrolled
+from bench.speed.pictures import pictures
 from models.ep.adjoint import scores_of
 from models.ep.network import EPNetwork
 from models.ep.pooling import PoolKind

@@ -73,7 +73,7 @@ def test_tiles_are_timed_beside_a_product_and_where_installed_aihwkit(monkeypatc
 
 
 def test_the_engine_is_timed_beside_plain_steps_and_computes_the_same(monkeypatch):
-    monkeypatch.setattr(engine_speed, "PLAIN", Phases(16, 8, schedule="synchronous"))
+    monkeypatch.setattr(engine_speed, "PLAIN", Phases(30, 10, schedule="synchronous"))
     settled = engine_speed.speed_settle(images=3, batch=2)
     assert settled.ratios["plain_over_settle"] == pytest.approx(settled.seconds["plain"] / settled.seconds["engine"])
     assert settled.others["agreement"] == 1.0
